@@ -1,0 +1,25 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+/** Time as the program sees it; tests bring their own. */
+export interface Clock {
+  /** Wall-clock time, for timestamps that others read. */
+  now(): Date;
+  /** Milliseconds since an arbitrary start, never set back: for durations and deadlines. */
+  monotonic(): number;
+  /** Resolves after `ms` milliseconds; rejects with the signal's reason once that aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now: () => new Date(),
+  monotonic: () => performance.now(),
+  async sleep(ms, signal) {
+    try {
+      await delay(ms, undefined, signal === undefined ? {} : { signal });
+    } catch (error) {
+      // Node rejects with its own AbortError; callers compare with the reason they gave.
+      signal?.throwIfAborted();
+      throw error;
+    }
+  },
+};

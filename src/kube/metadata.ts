@@ -1,0 +1,63 @@
+import { z } from "zod";
+
+/** One owner of an object, as in `metadata.ownerReferences`. */
+export const ownerReferenceSchema = z.looseObject({
+  apiVersion: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  controller: z.boolean().optional(),
+});
+
+/** Metadata as the API server answers it: whatever it has stored has a name, a uid and a resourceVersion. */
+export const objectMetaSchema = z.looseObject({
+  name: z.string(),
+  namespace: z.string().optional(),
+  uid: z.string(),
+  resourceVersion: z.string(),
+  generation: z.number().optional(),
+  creationTimestamp: z.string(),
+  deletionTimestamp: z.string().optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+  ownerReferences: z.array(ownerReferenceSchema).optional(),
+  finalizers: z.array(z.string()).optional(),
+});
+
+/**
+ * What every stored object has. Schemas of kinds extend this shape (`kubeObjectSchema.extend({spec: ...})`); fields that
+ * no schema names are kept, so that an object can be written back whole.
+ */
+export const kubeObjectSchema = z.looseObject({
+  apiVersion: z.string(),
+  kind: z.string(),
+  metadata: objectMetaSchema,
+});
+
+export type OwnerReference = z.infer<typeof ownerReferenceSchema>;
+export type ObjectMeta = z.infer<typeof objectMetaSchema>;
+export type KubeObject = z.infer<typeof kubeObjectSchema>;
+
+/** An object still to be created: the client adds apiVersion and kind, the API server the rest. */
+export interface Manifest {
+  metadata: {
+    name?: string;
+    generateName?: string;
+    namespace?: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+  };
+  [field: string]: unknown;
+}
+
+/** `namespace/name`, or the name alone for what lives in no namespace. The key of an object in caches and queues. */
+export function keyOf(object: { metadata: { name: string; namespace?: string | undefined } }): string {
+  const { namespace, name } = object.metadata;
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+/** The inverse of {@link keyOf}. */
+export function splitKey(key: string): { namespace?: string; name: string } {
+  const slash = key.indexOf("/");
+  return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}

@@ -1,0 +1,41 @@
+import type { ZodType } from "zod";
+import type { KubeObject } from "./metadata.ts";
+
+/** Where one kind of object lives in the API, and what it looks like. */
+export interface Resource<T extends KubeObject = KubeObject> {
+  /** API group; empty for the core group. */
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+  /** Every answer is parsed with this. Loose, so that unknown fields survive a write. */
+  readonly schema: ZodType<T>;
+}
+
+/** `v1`, or `group/version`. */
+export function apiVersionOf(resource: Pick<Resource, "group" | "version">): string {
+  return resource.group === "" ? resource.version : `${resource.group}/${resource.version}`;
+}
+
+/** The resource as RBAC and kubectl name it: `pods`, `operations.ops.vworkspace.io`. */
+export function qualifiedName(resource: Pick<Resource, "group" | "plural">): string {
+  return resource.group === "" ? resource.plural : `${resource.plural}.${resource.group}`;
+}
+
+/**
+ * The URL path of a collection or, with a name, of one object (or its subresource). Every part is escaped: names come
+ * from tenants.
+ */
+export function pathOf(
+  resource: Resource,
+  target: { namespace?: string | undefined; name?: string | undefined; subresource?: string | undefined },
+): string {
+  const parts = resource.group === "" ? ["api"] : ["apis", resource.group];
+  parts.push(resource.version);
+  if (target.namespace !== undefined) parts.push("namespaces", target.namespace);
+  parts.push(resource.plural);
+  if (target.name !== undefined) parts.push(target.name);
+  if (target.subresource !== undefined) parts.push(target.subresource);
+  return `/${parts.map(encodeURIComponent).join("/")}`;
+}
