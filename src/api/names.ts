@@ -1,0 +1,39 @@
+import { createHash } from "node:crypto";
+
+/** Names longer than this leak moved data in Velero and do not fit into a label. */
+export const MAX_NAME_LENGTH = 63;
+
+/**
+ * The name of the Job of one attempt: a function of the Operation's UID and the attempt alone, so that whoever creates it
+ * twice meets the first one. docs/contract.md, Job.
+ */
+export function jobName(operation: { name: string; uid: string }, attempt: number): string {
+  return withHash(operation.name, hash(operation.uid, attempt).slice(0, 10));
+}
+
+/**
+ * The names which the Velero object of one attempt may take, in order. The first attempt tries the Operation's own name;
+ * when that is taken, and for later attempts, the hashed one. docs/contract.md, Runner 3.
+ */
+export function veleroNames(operation: { name: string; uid: string }, attempt: number): [string, ...string[]] {
+  const hashed = withHash(operation.name, hash(operation.uid, attempt).slice(0, 8));
+  return attempt === 1 && operation.name.length <= MAX_NAME_LENGTH ? [operation.name, hashed] : [hashed];
+}
+
+/**
+ * A label value as Velero cuts it: whole up to 63 characters, beyond that the first 57 and 6 hex digits of the whole
+ * value's sha256 (Velero, pkg/label).
+ */
+export function labelValue(value: string): string {
+  if (value.length <= MAX_NAME_LENGTH) return value;
+  return value.slice(0, MAX_NAME_LENGTH - 6) + createHash("sha256").update(value).digest("hex").slice(0, 6);
+}
+
+function hash(uid: string, attempt: number): string {
+  return createHash("sha256").update(`${uid}/${attempt}`).digest("hex");
+}
+
+function withHash(name: string, suffix: string): string {
+  const cut = name.slice(0, MAX_NAME_LENGTH - suffix.length - 1).replace(/[-.]+$/, "");
+  return `${cut}-${suffix}`;
+}

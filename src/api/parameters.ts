@@ -1,0 +1,125 @@
+import { z } from "zod";
+import { parseGoDuration } from "./duration.ts";
+
+/**
+ * The parameters of a Backup and of a Restore, each value with what is allowed. The CRD declares the same fields by type
+ * only, because other operations share its `parameters`; what is checked here and not there ends as
+ * Accepted=False/ValidationFailed. docs/contract.md, API.
+ */
+
+const CONTROL_CHARACTERS = /\p{Cc}/u;
+const RESOURCE_NAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
+const DNS_SUBDOMAIN = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
+const DNS_LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+
+const objectName = (what: string) =>
+  z
+    .string(`must be the name of a ${what}`)
+    .max(253, `must be the name of a ${what}, 253 characters at most`)
+    .regex(DNS_SUBDOMAIN, `must be the name of a ${what}: lower case letters, digits, "-" and "."`);
+
+const namespaceName = z
+  .string("must be the literal name of a namespace")
+  .max(63, "must be the literal name of a namespace, 63 characters at most")
+  .regex(DNS_LABEL, 'must be the literal name of a namespace: lower case letters, digits and "-", no wildcards');
+
+const flag = z.boolean("must be true or false");
+
+const resourceName = z
+  .string("must be the name of a resource")
+  .max(253, "must be the name of a resource, 253 characters at most")
+  .refine(
+    (name) => !CONTROL_CHARACTERS.test(name) && (name === "*" || RESOURCE_NAME.test(name)),
+    'must be the name of a resource such as "configmaps" or "deployments.apps", or "*"',
+  );
+
+const resourceList = z
+  .array(resourceName, "must be a list of resource names")
+  .max(256, "must be a list of 256 resource names at most");
+
+const includedResources = resourceList
+  .min(1, 'must name at least one resource, or "*" for all')
+  .refine((names) => names.length === 1 || !names.includes("*"), '"*" means all resources and must stand alone');
+
+const excludedResources = resourceList.refine(
+  (names) => !names.includes("*"),
+  '"*" would exclude everything; name the resources to leave out',
+);
+
+const ttl = z
+  .string('must be a Go duration such as "72h"')
+  .max(64, 'must be a Go duration such as "72h", 64 characters at most')
+  .refine((text) => {
+    const nanoseconds = parseGoDuration(text);
+    return nanoseconds !== undefined && nanoseconds > 0n;
+  }, 'must be a Go duration greater than 0, such as "72h" or "1h30m"');
+
+/** The name of the Backup's class, location and so on are Kubernetes object names. */
+export const backupParametersSchema = z.strictObject({
+  storageLocation: objectName("BackupStorageLocation").optional(),
+  snapshotVolumes: flag.optional(),
+  csiSnapshotClassName: objectName("VolumeSnapshotClass").optional(),
+  ttl: ttl.optional(),
+  includedResources: includedResources.optional(),
+  excludedResources: excludedResources.optional(),
+  defaultVolumesToFsBackup: flag.default(false),
+  snapshotMoveData: flag.optional(),
+});
+
+export const restoreParametersSchema = z.strictObject({
+  backupName: objectName("Backup"),
+  namespaceMapping: z
+    .record(namespaceName, namespaceName, "must map names of namespaces to names of namespaces")
+    .refine((mapping) => Object.keys(mapping).length <= 64, "must map 64 namespaces at most")
+    .optional(),
+  restorePVs: flag.optional(),
+  existingResourcePolicy: z.enum(["none", "update"], 'must be "none" or "update"').optional(),
+  includedResources: includedResources.default(["*"]),
+  excludedResources: excludedResources.optional(),
+});
+
+export type BackupParameters = z.infer<typeof backupParametersSchema>;
+export type RestoreParameters = z.infer<typeof restoreParametersSchema>;
+
+/** What parsing yields: the values, or one message that names every wrong field, its value and what is allowed. */
+export type Parsed<T> = { ok: true; value: T } | { ok: false; message: string };
+
+/**
+ * @param schema one of the two schemas above
+ * @param parameters `spec.parameters` as it stands; undefined counts as empty
+ */
+export function parseParameters<T>(schema: z.ZodType<T>, parameters: unknown): Parsed<T> {
+  const result = schema.safeParse(parameters ?? {});
+  if (result.success) return { ok: true, value: result.data };
+  const problems = result.error.issues.slice(0, MAX_PROBLEMS).map((issue) => describe(issue, parameters));
+  const left = result.error.issues.length - problems.length;
+  return { ok: false, message: problems.join("; ") + (left > 0 ? `; and ${left} more` : "") };
+}
+
+const MAX_PROBLEMS = 5;
+const MAX_SHOWN = 60;
+
+function describe(issue: z.core.$ZodIssue, parameters: unknown): string {
+  const field = ["spec.parameters", ...issue.path.map(String)].map(shown).join(".");
+  if (issue.code === "unrecognized_keys") {
+    return `${field}: unknown ${issue.keys.slice(0, MAX_PROBLEMS).map(quoted).join(", ")}`;
+  }
+  if (issue.code === "invalid_key") {
+    return `${field}: ${issue.issues.map((inner) => inner.message).join(", ")}`;
+  }
+  const value = issue.path.reduce<unknown>(
+    (at, key) => (typeof at === "object" && at !== null && Object.hasOwn(at, key) ? Reflect.get(at, key) : undefined),
+    parameters,
+  );
+  return value === undefined ? `${field} is missing: ${issue.message}` : `${field}: ${quoted(value)} ${issue.message}`;
+}
+
+/** A tenant's value for a message: cut, and nothing in it can break a line or a terminal. */
+function quoted(value: unknown): string {
+  return shown(JSON.stringify(value) ?? String(value));
+}
+
+function shown(text: string): string {
+  const safe = text.replace(/\p{Cc}|\p{Cf}/gu, "?");
+  return safe.length <= MAX_SHOWN ? safe : `${safe.slice(0, MAX_SHOWN)}…`;
+}

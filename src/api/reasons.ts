@@ -1,0 +1,56 @@
+import type { OperationType } from "./operation.ts";
+
+/** The types of the conditions of an Operation. */
+export const ConditionType = {
+  accepted: "Accepted",
+  blocked: "Blocked",
+  running: "Running",
+  succeeded: "Succeeded",
+  failed: "Failed",
+  degraded: "Degraded",
+  cancelled: "Cancelled",
+} as const;
+
+export type ConditionTypeName = (typeof ConditionType)[keyof typeof ConditionType];
+
+/** Why a condition is what it is. The vocabulary of docs/contract.md, all of it and nothing else. */
+export const Reason = {
+  // Accepted
+  templateValidated: "TemplateValidated",
+  restoredCopy: "RestoredCopy",
+  outOfScope: "OutOfScope",
+  clusterMismatch: "ClusterMismatch",
+  validationFailed: "ValidationFailed",
+  targetNotFound: "TargetNotFound",
+  targetNamespaceForbidden: "TargetNamespaceForbidden",
+  capabilityMissing: "CapabilityMissing",
+  templateInvalid: "TemplateInvalid",
+  // Blocked
+  targetNotReady: "TargetNotReady",
+  missingVolumeSnapshotClass: "MissingVolumeSnapshotClass",
+  storageLocationUnavailable: "StorageLocationUnavailable",
+  awaitingApproval: "AwaitingApproval",
+  conflictingOperation: "ConflictingOperation",
+  unblocked: "Unblocked",
+  rerunRefused: "RerunRefused",
+  // Running
+  pending: "Pending",
+  queued: "Queued",
+  // Failed, Degraded, Cancelled
+  partialFailure: "PartialFailure",
+  volumesSkipped: "VolumesSkipped",
+  cancelledByUser: "CancelledByUser",
+  externalDeletion: "ExternalDeletion",
+  runnerFailed: "RunnerFailed",
+  restoreForbidden: "RestoreForbidden",
+} as const;
+
+export type ReasonName = (typeof Reason)[keyof typeof Reason];
+
+/** What happened to Velero's object, told as `VeleroBackup<what>` or `VeleroRestore<what>`. */
+export type VeleroReason = "InProgress" | "Succeeded" | "Completed" | "PartiallyFailed" | "Failed" | "ValidationFailed";
+
+/** `VeleroBackupCompleted`, `VeleroRestoreInProgress`, ... */
+export function veleroReason(type: OperationType, what: VeleroReason): string {
+  return `Velero${type}${what}`;
+}

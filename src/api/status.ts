@@ -1,0 +1,126 @@
+import { type Condition, isTerminal, type Phase, type Status } from "./operation.ts";
+import { ConditionType, type ConditionTypeName } from "./reasons.ts";
+
+/** A condition as it is decided; the times and the generation are added by {@link nextStatus}. */
+export interface ConditionChange {
+  type: ConditionTypeName;
+  status: "True" | "False" | "Unknown";
+  reason: string;
+  message: string;
+}
+
+/** What was seen, as a change of the last status. Fields that are left out stay as they are. */
+export interface StatusChange
+  extends Partial<Pick<Status, "progress" | "engineRef" | "runner" | "logsRef" | "outputs" | "observedRerun">> {
+  phase?: Phase;
+  conditions?: readonly ConditionChange[];
+}
+
+/** When and for what a status is written. */
+export interface StatusContext {
+  now: Date;
+  /** `metadata.generation` of the Operation that the change was decided on. */
+  generation: number | undefined;
+}
+
+/**
+ * The whole next status from the last one and what was seen. `lastTransitionTime` moves only when a condition's status
+ * changes; `startedAt` is the first acceptance and `finishedAt` the terminal transition; a terminal phase stays.
+ * docs/contract.md, API ("Two writers, one rule").
+ *
+ * @returns a new status; equal to `last` where the change says nothing new, so that writers can skip the write
+ */
+export function nextStatus(last: Status | undefined, change: StatusChange, context: StatusContext): Status {
+  if (isTerminal(last?.phase) && change.phase !== undefined && change.phase !== last?.phase) {
+    throw new Error(`phase ${last?.phase} is terminal and cannot become ${change.phase}; open a new attempt`);
+  }
+  const { conditions: changes = [], ...fields } = change;
+  const now = timestamp(context.now);
+  const conditions = changes.reduce(
+    (all, one) => setCondition(all, one, now, context.generation),
+    [...(last?.conditions ?? [])],
+  );
+  const next: Status = { ...last, ...fields, conditions };
+  if (context.generation !== undefined) next.observedGeneration = context.generation;
+  const accepted = conditions.find((condition) => condition.type === ConditionType.accepted);
+  if (next.startedAt === undefined && accepted?.status === "True") next.startedAt = accepted.lastTransitionTime;
+  if (isTerminal(next.phase) && !isTerminal(last?.phase)) next.finishedAt = now;
+  return next;
+}
+
+/**
+ * The status with which a new attempt begins: what the ended attempt left goes to `history`, its conditions, outputs and
+ * times go, `observedRerun` stays.
+ */
+export function openAttempt(last: Status): Status {
+  const attempt = last.runner?.attempt ?? 1;
+  const ended = last.conditions?.find((condition) => ENDINGS.has(condition.type) && condition.status === "True");
+  const record = {
+    attempt,
+    phase: last.phase ?? "Failed",
+    ...(ended && { reason: ended.reason, message: ended.message }),
+    ...(last.runner?.jobName !== undefined && { jobName: last.runner.jobName }),
+    ...(last.engineRef && { engineRef: last.engineRef }),
+    ...(last.startedAt !== undefined && { startedAt: last.startedAt }),
+    ...(last.finishedAt !== undefined && { finishedAt: last.finishedAt }),
+  };
+  return {
+    ...(last.observedRerun !== undefined && { observedRerun: last.observedRerun }),
+    ...(last.observedGeneration !== undefined && { observedGeneration: last.observedGeneration }),
+    phase: "Pending",
+    conditions: [],
+    runner: { attempt: attempt + 1 },
+    history: [...(last.history ?? []), record],
+  };
+}
+
+/**
+ * The same attempt, going on: the runner gave up but Velero's object still lives, so its end is still to be told. The
+ * verdict goes, everything else stays.
+ */
+export function resumeAttempt(last: Status): Status {
+  const { finishedAt: _, ...rest } = last;
+  const conditions = last.conditions?.filter((condition) => !ENDINGS.has(condition.type));
+  return { ...rest, phase: "Pending", ...(conditions && { conditions }) };
+}
+
+const ENDINGS: ReadonlySet<string> = new Set([
+  ConditionType.failed,
+  ConditionType.cancelled,
+  ConditionType.succeeded,
+  ConditionType.degraded,
+]);
+
+/** @returns the condition of that type, if the status has it */
+export function conditionOf(status: Status | undefined, type: ConditionTypeName): Condition | undefined {
+  return status?.conditions?.find((condition) => condition.type === type);
+}
+
+/** Admitted and not held back: Accepted=True and not Blocked=True. */
+export function isAdmitted(status: Status | undefined): boolean {
+  return (
+    conditionOf(status, ConditionType.accepted)?.status === "True" &&
+    conditionOf(status, ConditionType.blocked)?.status !== "True"
+  );
+}
+
+/** RFC 3339 with seconds, as Kubernetes writes times. */
+export function timestamp(date: Date): string {
+  return date.toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+function setCondition(
+  conditions: Condition[],
+  change: ConditionChange,
+  now: string,
+  generation: number | undefined,
+): Condition[] {
+  const at = conditions.findIndex((condition) => condition.type === change.type);
+  const last = conditions[at];
+  const next: Condition = {
+    ...change,
+    lastTransitionTime: last?.status === change.status ? last.lastTransitionTime : now,
+    ...(generation !== undefined && { observedGeneration: generation }),
+  };
+  return at < 0 ? [...conditions, next] : conditions.with(at, next);
+}
