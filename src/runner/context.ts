@@ -1,0 +1,27 @@
+import type { Logger } from "pino";
+import type { KubeClient } from "../kube/client.ts";
+import type { Clock } from "../kube/clock.ts";
+
+/** Who this run is and whom it works for, as its environment says it (settings.ts). */
+export interface RunnerSettings {
+  /** The Operation. A Job made by hand names no uid and takes the Operation of that name as it is now. */
+  readonly operation: { readonly namespace: string; readonly name: string; readonly uid?: string | undefined };
+  /** The Job whose pod this is. Without a uid this run was started outside of any Job. */
+  readonly job: { readonly name?: string | undefined; readonly uid?: string | undefined; readonly namespace: string };
+  /** Where Velero and its objects live. */
+  readonly veleroNamespace: string;
+  /** This cluster's name in the cluster-id label; undefined where it has none. */
+  readonly clusterId: string | undefined;
+  /** The file from which the kubelet takes the container's termination message. */
+  readonly terminationMessagePath: string;
+}
+
+/** What every step is given. */
+export interface RunnerContext {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Aborts when the process is asked to end (SIGTERM): every step then gives up at once, with the signal's reason. */
+  readonly signal: AbortSignal;
+  readonly settings: RunnerSettings;
+}
