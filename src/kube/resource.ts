@@ -28,7 +28,7 @@ export function qualifiedName(resource: Pick<Resource, "group" | "plural">): str
  * from tenants.
  */
 export function pathOf(
-  resource: Resource,
+  resource: Pick<Resource, "group" | "version" | "plural">,
   target: { namespace?: string | undefined; name?: string | undefined; subresource?: string | undefined },
 ): string {
   const parts = resource.group === "" ? ["api"] : ["apis", resource.group];

@@ -1,0 +1,301 @@
+import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
+import { z } from "zod";
+import { loadConfig } from "./config.ts";
+import { isGone, MalformedObjectError, UnreachableError } from "./errors.ts";
+import { type KubeObject, keyOf, type Manifest } from "./metadata.ts";
+import { apiVersionOf, pathOf, qualifiedName, type Resource } from "./resource.ts";
+import { jsonLines } from "./stream.ts";
+import { Transport } from "./transport.ts";
+
+/** Names one object; `namespace` is left out for what lives in none. */
+export interface ObjectName {
+  readonly namespace?: string | undefined;
+  readonly name: string;
+}
+
+/** Selects objects of one kind; without a namespace, of all. */
+export interface Selection {
+  readonly namespace?: string | undefined;
+  /** As kubectl's `-l`. */
+  readonly labelSelector?: string | undefined;
+  /** As kubectl's `--field-selector`, such as `metadata.name=b1`. */
+  readonly fieldSelector?: string | undefined;
+}
+
+export interface CallOptions {
+  /** Gives the call up; it then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long the whole call may take, in milliseconds. Default 30 000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface WriteOptions extends CallOptions {
+  /** Recorded in managedFields as the writer. */
+  readonly fieldManager?: string | undefined;
+}
+
+export interface DeleteOptions extends CallOptions {
+  /** Delete only the object that was looked at; anything newer answers 409 Conflict. */
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly propagationPolicy?: "Background" | "Foreground" | "Orphan";
+}
+
+export interface ObjectList<T> {
+  readonly items: T[];
+  /** Where a watch can start to miss nothing after this list. */
+  readonly resourceVersion: string;
+}
+
+export interface ListOptions extends CallOptions {
+  /** Told of objects that do not parse, which are then left out. Without it the first of them fails the list. */
+  readonly onMalformed?: ((error: MalformedObjectError) => void) | undefined;
+}
+
+export interface StreamOptions {
+  readonly resourceVersion: string;
+  readonly signal: AbortSignal;
+  /** After how many seconds the server should end the stream (it does so cleanly). */
+  readonly timeoutSeconds: number;
+  /** Told each time the server was heard: on its first answer and on every line. */
+  readonly onContact: () => void;
+}
+
+/** One line of a watch, not yet parsed: `object` may be an object, a bookmark or a Status. */
+export interface StreamEvent {
+  readonly type: string;
+  readonly object: unknown;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const PAGE_SIZE = 500;
+
+const listSchema = z.looseObject({
+  metadata: z.looseObject({ resourceVersion: z.string(), continue: z.string().optional() }),
+  items: z.array(z.unknown()).nullable(),
+});
+const eventSchema = z.looseObject({ type: z.string(), object: z.unknown() });
+const namedSchema = z.looseObject({
+  metadata: z.looseObject({ name: z.string(), namespace: z.string().optional() }),
+});
+
+/**
+ * Reads and writes objects of the API server. Every method
+ * - throws {@link ApiError} when the server refuses, {@link UnreachableError} when it does not answer (in time), and
+ *   {@link MalformedObjectError} when an object is not what its schema says;
+ * - tries once: retrying is the caller's decision (retry.ts).
+ */
+export class KubeClient {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** Reads one object. */
+  async get<T extends KubeObject>(resource: Resource<T>, object: ObjectName, options?: CallOptions): Promise<T> {
+    return await this.#object("get", HttpMethod.GET, resource, object, options, {});
+  }
+
+  /** Reads all selected objects, page by page, as of one moment. */
+  async list<T extends KubeObject>(
+    resource: Resource<T>,
+    selection: Selection = {},
+    options: ListOptions = {},
+  ): Promise<ObjectList<T>> {
+    try {
+      return await this.#listPages(resource, selection, options, PAGE_SIZE);
+    } catch (error) {
+      // The next page's token expires with the snapshot it belongs to. One big answer has no next page.
+      if (isGone(error)) return await this.#listPages(resource, selection, options, undefined);
+      throw error;
+    }
+  }
+
+  /** Creates one object; 409 AlreadyExists when the name is taken. */
+  async create<T extends KubeObject>(resource: Resource<T>, manifest: Manifest, options?: WriteOptions): Promise<T> {
+    const { name = manifest.metadata.generateName ?? "", namespace } = manifest.metadata;
+    return await this.#object("create", HttpMethod.POST, resource, { namespace, name }, options, {
+      path: pathOf(resource, { namespace }),
+      body: { ...manifest, apiVersion: apiVersionOf(resource), kind: resource.kind },
+    });
+  }
+
+  /** Replaces one object by what is given; 409 Conflict unless it still has the given resourceVersion. */
+  async replace<T extends KubeObject>(resource: Resource<T>, object: T, options?: WriteOptions): Promise<T> {
+    return await this.#object("replace", HttpMethod.PUT, resource, object.metadata, options, { body: object });
+  }
+
+  /** Replaces the status alone; 409 Conflict unless the object still has the given resourceVersion. */
+  async replaceStatus<T extends KubeObject>(resource: Resource<T>, object: T, options?: WriteOptions): Promise<T> {
+    return await this.#object("replace status of", HttpMethod.PUT, resource, object.metadata, options, {
+      path: pathOf(resource, { ...object.metadata, subresource: "status" }),
+      body: object,
+    });
+  }
+
+  /** Changes the given fields (JSON merge patch: null removes, lists are replaced whole). */
+  async mergePatch<T extends KubeObject>(
+    resource: Resource<T>,
+    object: ObjectName,
+    patch: Readonly<Record<string, unknown>>,
+    options?: WriteOptions,
+  ): Promise<T> {
+    return await this.#object("patch", HttpMethod.PATCH, resource, object, options, {
+      body: patch,
+      contentType: "application/merge-patch+json",
+    });
+  }
+
+  /** Asks for deletion; finalizers may hold the object for longer. */
+  async delete(resource: Resource, object: ObjectName, options: DeleteOptions = {}): Promise<void> {
+    const { preconditions, propagationPolicy } = options;
+    const call = describe("delete", resource, object);
+    await this.#limited(call, options, async (signal) => {
+      const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions, propagationPolicy };
+      await this.#transport.text({ method: HttpMethod.DELETE, path: pathOf(resource, object), body, call, signal });
+    });
+  }
+
+  /**
+   * Reads the end of a container's log.
+   *
+   * @param options.tailLines how many of the last lines; `limitBytes` cuts from the end of these
+   */
+  async podLogs(
+    pod: ObjectName,
+    options: CallOptions & { container?: string; tailLines?: number; limitBytes?: number; previous?: boolean } = {},
+  ): Promise<string> {
+    const { container, tailLines, limitBytes, previous } = options;
+    const path = pathOf({ group: "", version: "v1", plural: "pods" }, { ...pod, subresource: "log" });
+    const call = `read log of pods ${pod.namespace}/${pod.name}`;
+    const query = { container, tailLines, limitBytes, previous };
+    return await this.#limited(call, options, (signal) =>
+      this.#transport.text({ method: HttpMethod.GET, path, query, call, signal }),
+    );
+  }
+
+  /**
+   * Follows changes from a resourceVersion on, bookmarks included, until the server ends the stream (a clean return) or
+   * the connection breaks (UnreachableError). For a watch that never ends see watch.ts.
+   *
+   * @throws SyntaxError when the server sends a line that is no JSON
+   */
+  async *stream(resource: Resource, selection: Selection, options: StreamOptions): AsyncGenerator<StreamEvent> {
+    const call = describe("watch", resource, selection);
+    const response = await this.#transport.send({
+      method: HttpMethod.GET,
+      path: pathOf(resource, { namespace: selection.namespace }),
+      query: {
+        watch: true,
+        allowWatchBookmarks: true,
+        resourceVersion: options.resourceVersion,
+        timeoutSeconds: options.timeoutSeconds,
+        labelSelector: selection.labelSelector,
+        fieldSelector: selection.fieldSelector,
+      },
+      call,
+      signal: options.signal,
+    });
+    options.onContact();
+    for await (const line of jsonLines(response.body.stream(), { call, signal: options.signal })) {
+      options.onContact();
+      yield eventSchema.parse(line);
+    }
+  }
+
+  /** Parses what the server sent as an object of this kind. Lists of built-in kinds leave apiVersion and kind out. */
+  parse<T extends KubeObject>(resource: Resource<T>, raw: unknown): T {
+    const full =
+      typeof raw === "object" && raw !== null
+        ? { apiVersion: apiVersionOf(resource), kind: resource.kind, ...raw }
+        : raw;
+    const parsed = resource.schema.safeParse(full);
+    if (parsed.success) return parsed.data;
+    const named = namedSchema.safeParse(raw);
+    throw new MalformedObjectError(qualifiedName(resource), named.success ? keyOf(named.data) : "", parsed.error);
+  }
+
+  async #object<T extends KubeObject>(
+    verb: string,
+    method: HttpMethod,
+    resource: Resource<T>,
+    object: ObjectName,
+    options: WriteOptions = {},
+    request: { path?: string; body?: unknown; contentType?: string },
+  ): Promise<T> {
+    const call = describe(verb, resource, object);
+    const query = { fieldManager: options.fieldManager };
+    const path = pathOf(resource, object);
+    const answer = await this.#limited(call, options, (signal) =>
+      this.#transport.text({ method, path, query, ...request, call, signal }),
+    );
+    return this.parse(resource, JSON.parse(answer));
+  }
+
+  async #listPages<T extends KubeObject>(
+    resource: Resource<T>,
+    selection: Selection,
+    options: ListOptions,
+    limit: number | undefined,
+  ): Promise<ObjectList<T>> {
+    const call = describe("list", resource, selection);
+    const path = pathOf(resource, { namespace: selection.namespace });
+    const { labelSelector, fieldSelector } = selection;
+    const items: T[] = [];
+    let next: string | undefined;
+    for (;;) {
+      const query = { labelSelector, fieldSelector, limit, continue: next };
+      const answer = await this.#limited(call, options, (signal) =>
+        this.#transport.text({ method: HttpMethod.GET, path, query, call, signal }),
+      );
+      const page = listSchema.parse(JSON.parse(answer));
+      for (const raw of page.items ?? []) {
+        try {
+          items.push(this.parse(resource, raw));
+        } catch (error) {
+          if (!(error instanceof MalformedObjectError) || options.onMalformed === undefined) throw error;
+          options.onMalformed(error);
+        }
+      }
+      next = page.metadata.continue;
+      if (next === undefined || next === "") return { items, resourceVersion: page.metadata.resourceVersion };
+    }
+  }
+
+  /** Runs a call under its time limit and the caller's signal, whichever ends first. */
+  async #limited<T>(call: string, options: CallOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    signal?.throwIfAborted();
+    const controller = new AbortController();
+    const giveUp = () => controller.abort(signal?.reason);
+    const timer = setTimeout(() => {
+      controller.abort(new UnreachableError(call, `none within ${timeoutMs / 1000} s`));
+    }, timeoutMs);
+    // Not AbortSignal.any: a process-long signal must not gather one dependent per request.
+    signal?.addEventListener("abort", giveUp, { once: true });
+    try {
+      return await work(controller.signal);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", giveUp);
+    }
+  }
+}
+
+/**
+ * A client for the API server that the environment names: `KUBECONFIG`, else the pod's service account.
+ *
+ * @param component what the API server's audit log should call us, beside the version: `dispatcher`, `runner`
+ * @throws Error saying what was looked for, when the environment names none
+ */
+export function connect(
+  env: NodeJS.ProcessEnv,
+  { component, version }: { component: string; version: string },
+): KubeClient {
+  return new KubeClient(new Transport(loadConfig(env), `operation-runner/${version} (${component})`));
+}
+
+function describe(verb: string, resource: Resource, target: { namespace?: string | undefined; name?: string }): string {
+  const where = [target.namespace, target.name].filter((part) => part !== undefined).join("/");
+  return [verb, qualifiedName(resource), where].filter((part) => part !== "").join(" ");
+}
