@@ -18,78 +18,109 @@ export const PHASES = ["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
 export type OperationType = (typeof SUPPORTED_TYPES)[number];
 export type Phase = (typeof PHASES)[number];
 
+/** Keys that zod hands through to the CRD as they are (`src/api/crd.ts`). */
+const preserveUnknown = { "x-kubernetes-preserve-unknown-fields": true } as const;
+
+const time = (description: string) => z.string().meta({ format: "date-time", description });
+const count = (description: string) => z.int().meta({ format: "int64", minimum: 0, description });
+
 const objectReferenceSchema = z.looseObject({
   apiVersion: z.string().optional(),
   kind: z.string().optional(),
   namespace: z.string().optional(),
   name: z.string().optional(),
   uid: z.string().optional(),
+  url: z.string().optional(),
 });
 
 export const conditionSchema = z.looseObject({
-  type: z.string(),
+  type: z.string().meta({
+    maxLength: 316,
+    pattern:
+      "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$",
+  }),
   status: z.enum(["True", "False", "Unknown"]),
-  reason: z.string(),
-  message: z.string(),
-  lastTransitionTime: z.string(),
-  observedGeneration: z.number().optional(),
+  reason: z.string().meta({ minLength: 1, maxLength: 1024, pattern: "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$" }),
+  message: z.string().meta({ maxLength: 32768 }),
+  lastTransitionTime: time("When the status of this condition last changed."),
+  observedGeneration: count("The generation of the Operation that this was decided on.").optional(),
 });
 
 const progressSchema = z.looseObject({
-  itemsCompleted: z.number().optional(),
-  itemsTotal: z.number().optional(),
-  bytesCompleted: z.number().optional(),
-  bytesTotal: z.number().optional(),
-  percent: z.number().optional(),
+  itemsCompleted: count("Items that Velero has backed up or restored so far.").optional(),
+  itemsTotal: count("Items that Velero knows of; it may still find more.").optional(),
+  bytesCompleted: count("Bytes of volume data moved so far.").optional(),
+  bytesTotal: count("Bytes of volume data to move, as far as known.").optional(),
+  percent: z.int().meta({ minimum: 0, maximum: 100, description: "Of the items, or of the bytes." }).optional(),
 });
 
 const runnerSchema = z.looseObject({
   jobName: z.string().optional(),
   jobNamespace: z.string().optional(),
-  attempt: z.number().optional(),
-  jobUIDs: z.array(z.string()).optional(),
+  attempt: z.int().meta({ minimum: 1, description: "Counts from 1; a re-run makes the next one." }).optional(),
+  jobUIDs: z.array(z.string()).meta({ description: "Every Job that worked on this attempt." }).optional(),
 });
 
 const attemptSchema = z.looseObject({
-  attempt: z.number(),
+  attempt: z.int().meta({ minimum: 1 }),
   phase: z.string(),
   reason: z.string().optional(),
   message: z.string().optional(),
   jobName: z.string().optional(),
   engineRef: objectReferenceSchema.optional(),
-  startedAt: z.string().optional(),
-  finishedAt: z.string().optional(),
+  startedAt: time("When the attempt was admitted.").optional(),
+  finishedAt: time("When the attempt ended.").optional(),
 });
 
-export const statusSchema = z.looseObject({
-  phase: z.enum(PHASES).optional(),
-  startedAt: z.string().optional(),
-  finishedAt: z.string().optional(),
-  observedGeneration: z.number().optional(),
-  observedRerun: z.string().optional(),
-  conditions: z.array(conditionSchema).optional(),
-  progress: progressSchema.optional(),
-  engineRef: objectReferenceSchema.optional(),
-  runner: runnerSchema.optional(),
-  logsRef: objectReferenceSchema.optional(),
-  outputs: z.record(z.string(), z.unknown()).optional(),
-  history: z.array(attemptSchema).optional(),
-});
+export const statusSchema = z
+  .looseObject({
+    phase: z.enum(PHASES).meta({ description: "Where the Operation stands; the conditions say why." }).optional(),
+    reason: z.string().meta({ description: "The reason of the condition that says most." }).optional(),
+    startedAt: time("When the Operation was admitted.").optional(),
+    finishedAt: time("When the Operation ended.").optional(),
+    duration: z.string().meta({ description: "From startedAt to finishedAt, such as 7m13s." }).optional(),
+    observedGeneration: count("The generation of the Operation that this status speaks of.").optional(),
+    observedRerun: z
+      .string()
+      .meta({ description: "The token of the annotation ops.vworkspace.io/rerun that was acted on last." })
+      .optional(),
+    conditions: z
+      .array(conditionSchema)
+      .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] })
+      .optional(),
+    progress: progressSchema.meta({ description: "How far Velero says it is." }).optional(),
+    engineRef: objectReferenceSchema
+      .meta({ description: "The Velero Backup or Restore; without uid it is about to be created." })
+      .optional(),
+    runner: runnerSchema.meta({ description: "The Job that carries the Operation out." }).optional(),
+    logsRef: objectReferenceSchema.meta({ description: "Where the logs are: kubectl logs job/<name>." }).optional(),
+    outputs: z
+      .record(z.string(), z.unknown())
+      .meta({ description: "What came of it: names, counts, sizes, warnings.", ...preserveUnknown })
+      .optional(),
+    history: z.array(attemptSchema).meta({ description: "Earlier attempts, oldest first." }).optional(),
+  })
+  .meta({ description: "What became of the request." });
 
-export const specSchema = z.looseObject({
-  targetRef: z.looseObject({ apiVersion: z.string(), kind: z.string(), name: z.string() }),
-  type: z.enum(OPERATION_TYPES),
-  engine: z.enum(ENGINES),
-  parameters: z.record(z.string(), z.unknown()).optional(),
-  approvals: z
-    .looseObject({
-      required: z.boolean().optional(),
-      claim: z.string().optional(),
-      approvedBy: z.string().optional(),
-      approvedAt: z.string().optional(),
-    })
-    .optional(),
-});
+export const specSchema = z
+  .looseObject({
+    targetRef: z
+      .looseObject({ apiVersion: z.string(), kind: z.string(), name: z.string() })
+      .meta({ description: "The ApplicationInstance, in the Operation's own namespace." }),
+    type: z.enum(OPERATION_TYPES).meta({ description: "What to do. Backup and Restore are carried out here." }),
+    engine: z.enum(ENGINES).meta({ description: "What does it. velero is served here." }),
+    parameters: z.record(z.string(), z.unknown()).optional(),
+    approvals: z
+      .looseObject({
+        required: z.boolean().optional(),
+        claim: z.string().optional(),
+        approvedBy: z.string().optional(),
+        approvedAt: z.string().optional(),
+      })
+      .meta({ description: "Whether somebody must agree first, and the signed claim that they did." })
+      .optional(),
+  })
+  .meta({ description: "The request. Immutable but for approvals." });
 
 export const operationSchema = kubeObjectSchema.extend({
   spec: specSchema.optional(),

@@ -45,7 +45,38 @@ export function nextStatus(last: Status | undefined, change: StatusChange, conte
   const accepted = conditions.find((condition) => condition.type === ConditionType.accepted);
   if (next.startedAt === undefined && accepted?.status === "True") next.startedAt = accepted.lastTransitionTime;
   if (isTerminal(next.phase) && !isTerminal(last?.phase)) next.finishedAt = now;
+  const reason = mainReason(conditions);
+  if (reason !== undefined) next.reason = reason;
+  if (next.finishedAt !== undefined && next.startedAt !== undefined) {
+    next.duration = durationText(Date.parse(next.finishedAt) - Date.parse(next.startedAt));
+  }
   return next;
+}
+
+/** What a printer column can show, and no JSONPath can choose: the reason of the condition that says most. */
+function mainReason(conditions: readonly Condition[]): string | undefined {
+  for (const [type, status] of TELLING) {
+    const found = conditions.find((condition) => condition.type === type && condition.status === status);
+    if (found !== undefined) return found.reason;
+  }
+  return conditions.find((condition) => condition.type === ConditionType.running)?.reason;
+}
+
+const TELLING: readonly [ConditionTypeName, Condition["status"]][] = [
+  [ConditionType.failed, "True"],
+  [ConditionType.cancelled, "True"],
+  [ConditionType.degraded, "True"],
+  [ConditionType.succeeded, "True"],
+  [ConditionType.blocked, "True"],
+  [ConditionType.accepted, "False"],
+];
+
+/** Milliseconds as kubectl would write them: `45s`, `7m13s`, `2h5m0s`. */
+function durationText(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  if (h > 0) return `${h}h${m}m${s}s`;
+  return m > 0 ? `${m}m${s}s` : `${s}s`;
 }
 
 /**

@@ -1,0 +1,36 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { stringify } from "yaml";
+import { applicationInstanceCrd, operationCrd } from "../src/api/crd.ts";
+
+/**
+ * Writes the files that are made from the source, or with `--check` only tells which are out of date (exit code 1).
+ * `npm run generate`, and part of `npm run check`.
+ */
+
+const generated: Record<string, () => string | Promise<string>> = {
+  "manifests/crds/ops.vworkspace.io_operations.yaml": () => yaml(operationCrd()),
+  "manifests/components/application-instance-crd/apps.vworkspace.io_applicationinstances.yaml": () =>
+    yaml(applicationInstanceCrd()),
+};
+
+function yaml(object: object): string {
+  return `# Generated from src/api by \`npm run generate\`; do not edit.\n${stringify(object, { lineWidth: 120 })}`;
+}
+
+const root = new URL("..", import.meta.url);
+const check = process.argv.includes("--check");
+const stale: string[] = [];
+for (const [path, content] of Object.entries(generated)) {
+  const file = new URL(path, root);
+  const wanted = await content();
+  const found = await readFile(file, "utf8").catch(() => undefined);
+  if (found === wanted) continue;
+  stale.push(path);
+  if (!check) await writeFile(file, wanted);
+}
+if (check && stale.length > 0) {
+  console.error(`out of date, run "npm run generate": ${stale.join(", ")}`);
+  process.exitCode = 1;
+} else {
+  console.log(stale.length === 0 ? "generated files are up to date" : `written: ${stale.join(", ")}`);
+}

@@ -1,0 +1,48 @@
+import type { ApplicationInstance } from "../api/applicationInstance.ts";
+import type { Operation, Status, VeleroOperation } from "../api/operation.ts";
+import type { StorageLocation, VeleroObject } from "../api/velero.ts";
+import type { Manifest } from "../kube/metadata.ts";
+import type { Job, Namespace, Pod, VolumeSnapshotClass } from "../kube/resources.ts";
+import type { JobTemplates } from "./job.ts";
+import type { Settings } from "./settings.ts";
+
+/**
+ * Everything a decision may look at, as the API server last told it. Reading it costs nothing and changes nothing; a
+ * decision that needs more than this adds it here.
+ */
+export interface World {
+  readonly now: Date;
+  readonly settings: Settings;
+  readonly templates: JobTemplates;
+  /** The key that approval claims are signed with; without one no claim is valid. */
+  readonly approvalKey: string | undefined;
+  /**
+   * All Operations, claims included: one that is being admitted at this moment shows as admitted, so that two never take
+   * the same slot.
+   */
+  operations(): Iterable<Operation>;
+  target(namespace: string, name: string): ApplicationInstance | undefined;
+  namespace(name: string): Namespace | undefined;
+  snapshotClass(name: string): VolumeSnapshotClass | undefined;
+  storageLocation(name: string): StorageLocation | undefined;
+  /** The Job of that name in the dispatcher's own namespace. */
+  job(name: string): Job | undefined;
+  /** Every Job, made by the dispatcher or by hand, that names this Operation. */
+  jobsOf(operation: VeleroOperation): readonly Job[];
+  podsOf(job: Job): readonly Pod[];
+  /** The Backup or Restore that the Operation's engineRef names, by uid. */
+  veleroObject(operation: Operation): VeleroObject | undefined;
+}
+
+/** At most one write; what comes next is decided on what the API server then says. */
+export type Action =
+  | { readonly kind: "writeStatus"; readonly status: Status }
+  | { readonly kind: "createJob"; readonly name: string; readonly manifest: Manifest }
+  | { readonly kind: "deleteJob"; readonly name: string; readonly uid: string; readonly why: string };
+
+export interface Decision {
+  /** Nothing to do: everything is as it should be, or what it waits for will wake it. */
+  readonly action?: Action;
+  /** The one timer there is: when an approval expires. */
+  readonly lookAgainAt?: Date;
+}
