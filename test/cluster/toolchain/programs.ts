@@ -1,0 +1,91 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+
+/** Where the Go modules lie, each with the versions of what it builds pinned in its go.mod. */
+const modulesFolder = path.join(import.meta.dirname, "..", "modules");
+
+interface Program {
+  /** Folder under `modules/` whose go.mod pins the version. */
+  readonly module: string;
+  /** The Go package with the program's `main`. */
+  readonly package: string;
+  /** Linker variables that tell the program its version; `version(module)` reads it from go.mod. */
+  readonly stamps?: (version: (module: string) => string) => Record<string, string>;
+}
+
+/** Kubernetes programs without a version report v0.0.0, and kubectl then refuses to compare itself with the server. */
+function kubernetesVersion(version: (module: string) => string): Record<string, string> {
+  const gitVersion = version("k8s.io/kubernetes");
+  const [major = "", minor = ""] = gitVersion.slice(1).split(".");
+  const variable = "k8s.io/component-base/version";
+  return { [`${variable}.gitVersion`]: gitVersion, [`${variable}.gitMajor`]: major, [`${variable}.gitMinor`]: minor };
+}
+
+const table = {
+  etcd: { module: "kubernetes", package: "go.etcd.io/etcd/server/v3" },
+  "kube-apiserver": {
+    module: "kubernetes",
+    package: "k8s.io/kubernetes/cmd/kube-apiserver",
+    stamps: kubernetesVersion,
+  },
+  "kube-controller-manager": {
+    module: "kubernetes",
+    package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+    stamps: kubernetesVersion,
+  },
+  kubectl: { module: "kubernetes", package: "k8s.io/kubernetes/cmd/kubectl", stamps: kubernetesVersion },
+  versitygw: { module: "objectstore", package: "github.com/versity/versitygw/cmd/versitygw" },
+  velero: {
+    module: "velero",
+    package: "./server",
+    stamps: (version) => ({
+      "github.com/vmware-tanzu/velero/pkg/buildinfo.Version": version("github.com/vmware-tanzu/velero"),
+    }),
+  },
+  "velero-plugin-for-aws": {
+    module: "velero",
+    package: "github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws",
+  },
+  "snapshot-controller": {
+    module: "snapshotter",
+    package: "github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller",
+  },
+  "csi-snapshotter": {
+    module: "snapshotter",
+    package: "github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter",
+  },
+} satisfies Record<string, Program>;
+
+/** A program the cluster can be made of. */
+export type ProgramName = keyof typeof table;
+
+/** Everything `go build` needs to know about one program. */
+export interface BuildPlan {
+  readonly name: ProgramName;
+  /** Folder to run `go build` in. */
+  readonly folder: string;
+  readonly package: string;
+  readonly linkerFlags: string;
+}
+
+/** How a program is built; its version comes from the go.mod of its module. */
+export async function buildPlan(name: ProgramName): Promise<BuildPlan> {
+  const program: Program = table[name];
+  const folder = path.join(modulesFolder, program.module);
+  const goMod = await readFile(path.join(folder, "go.mod"), "utf8");
+  const stamps = Object.entries(program.stamps?.((module) => requiredVersion(goMod, module)) ?? {});
+  const linkerFlags = ["-s", "-w", ...stamps.map(([variable, value]) => `-X ${variable}=${value}`)].join(" ");
+  return { name, folder, package: program.package, linkerFlags };
+}
+
+/** The version which a go.mod requires of a module, e.g. "v1.18.3". Throws when it does not name the module. */
+export function requiredVersion(goMod: string, module: string): string {
+  for (const line of goMod.split("\n")) {
+    const [name, version] = line
+      .replace(/^require\s/, "")
+      .trim()
+      .split(/\s+/);
+    if (name === module && version !== undefined) return version;
+  }
+  throw new Error(`go.mod does not require ${module}`);
+}
