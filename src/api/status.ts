@@ -110,7 +110,7 @@ export function openAttempt(last: Status): Status {
  * verdict goes, everything else stays.
  */
 export function resumeAttempt(last: Status): Status {
-  const { finishedAt: _, ...rest } = last;
+  const { finishedAt: _at, duration: _long, reason: _why, ...rest } = last;
   const conditions = last.conditions?.filter((condition) => !ENDINGS.has(condition.type));
   return { ...rest, phase: "Pending", ...(conditions && { conditions }) };
 }
