@@ -4,7 +4,6 @@ import { loadConfig } from "./config.ts";
 import { isGone, MalformedObjectError, UnreachableError } from "./errors.ts";
 import { type KubeObject, keyOf, type Manifest } from "./metadata.ts";
 import { apiVersionOf, pathOf, qualifiedName, type Resource } from "./resource.ts";
-import { jsonLines } from "./stream.ts";
 import { Transport } from "./transport.ts";
 
 /** Names one object; `namespace` is left out for what lives in none. */
@@ -181,8 +180,7 @@ export class KubeClient {
    * @throws SyntaxError when the server sends a line that is no JSON
    */
   async *stream(resource: Resource, selection: Selection, options: StreamOptions): AsyncGenerator<StreamEvent> {
-    const call = describe("watch", resource, selection);
-    const response = await this.#transport.send({
+    const request = {
       method: HttpMethod.GET,
       path: pathOf(resource, { namespace: selection.namespace }),
       query: {
@@ -193,14 +191,10 @@ export class KubeClient {
         labelSelector: selection.labelSelector,
         fieldSelector: selection.fieldSelector,
       },
-      call,
+      call: describe("watch", resource, selection),
       signal: options.signal,
-    });
-    options.onContact();
-    for await (const line of jsonLines(response.body.stream(), { call, signal: options.signal })) {
-      options.onContact();
-      yield eventSchema.parse(line);
-    }
+    };
+    for await (const line of this.#transport.lines(request, options.onContact)) yield eventSchema.parse(line);
   }
 
   /** Parses what the server sent as an object of this kind. Lists of built-in kinds leave apiVersion and kind out. */

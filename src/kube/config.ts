@@ -6,14 +6,16 @@ import type { RequestContext } from "@kubernetes/client-node/dist/gen/http/http.
 
 const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
+type ConnectionPool = ReturnType<RequestContext["getDispatcher"]>;
+
 /**
  * A KubeConfig that keeps its connections. The stock one makes a new connection pool for every request, that is a TLS
- * handshake each; this one keeps the pool as long as the certificates stay the same. Tokens are still read afresh from
- * their file, so rotation works.
+ * handshake each and a socket left open; this one keeps the pool as long as the certificates stay the same. Tokens are
+ * still read afresh from their file, so rotation works.
  */
-class KeptAliveConfig extends KubeConfig {
+export class KeptAliveConfig extends KubeConfig {
   #options: DispatcherOptions | undefined;
-  #pool: ReturnType<RequestContext["getDispatcher"]>;
+  #pool: ConnectionPool;
 
   override createDispatcherOptions(
     ...parameters: Parameters<KubeConfig["createDispatcherOptions"]>
@@ -21,7 +23,7 @@ class KeptAliveConfig extends KubeConfig {
     const options = super.createDispatcherOptions(...parameters);
     if (!isDeepStrictEqual(options, this.#options)) {
       this.#options = options;
-      this.#pool = undefined;
+      this.abandon(this.#pool);
     }
     return options;
   }
@@ -31,6 +33,17 @@ class KeptAliveConfig extends KubeConfig {
     this.#pool ??= context.getDispatcher();
     if (this.#pool !== undefined) context.setDispatcher(this.#pool);
   }
+
+  /**
+   * Starts over with new connections; what is under way on the old ones may finish. For when the server fell silent: all
+   * requests share one HTTP/2 connection, and TCP takes a quarter of an hour to notice that its other end is gone.
+   */
+  abandon(pool: ConnectionPool): void {
+    if (pool === undefined || pool !== this.#pool) return;
+    this.#pool = undefined;
+    // Nobody waits for the old pool, and it has nothing to say that the requests on it do not say themselves.
+    pool.close().catch(() => undefined);
+  }
 }
 
 /**
@@ -39,7 +52,7 @@ class KeptAliveConfig extends KubeConfig {
  *
  * @throws Error saying what was looked for, when there is neither, or when a file cannot be read
  */
-export function loadConfig(env: NodeJS.ProcessEnv): KubeConfig {
+export function loadConfig(env: NodeJS.ProcessEnv): KeptAliveConfig {
   const config = new KeptAliveConfig();
   const files = (env.KUBECONFIG ?? "").split(delimiter).filter((file) => file !== "");
   for (const file of files) {

@@ -1,7 +1,8 @@
-import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { type HttpMethod, RequestContext, type ResponseContext } from "@kubernetes/client-node/dist/gen/http/http.js";
 import { IsomorphicFetchHttpLibrary } from "@kubernetes/client-node/dist/gen/http/isomorphic-fetch.js";
+import type { KeptAliveConfig } from "./config.ts";
 import { ApiError, UnreachableError } from "./errors.ts";
+import { jsonLines } from "./stream.ts";
 
 /** One HTTP request to the API server. */
 export interface ApiRequest {
@@ -19,23 +20,55 @@ export interface ApiRequest {
 
 /** Sends requests with the identity and over the connections of a KubeConfig. */
 export class Transport {
-  readonly #config: KubeConfig;
+  readonly #config: KeptAliveConfig;
   readonly #server: string;
   readonly #userAgent: string;
   readonly #http = new IsomorphicFetchHttpLibrary();
 
-  constructor(config: KubeConfig, userAgent: string) {
+  constructor(config: KeptAliveConfig, userAgent: string) {
     this.#config = config;
     this.#server = (config.getCurrentCluster()?.server ?? "").replace(/\/+$/, "");
     this.#userAgent = userAgent;
   }
 
   /**
-   * Sends and waits for the head of the answer; the caller reads its body under the same signal.
+   * Sends and reads the whole answer as text.
    *
    * @throws ApiError when the server refuses, UnreachableError when there is no answer, the signal's reason once it aborts
    */
-  async send(request: ApiRequest): Promise<ResponseContext> {
+  async text(request: ApiRequest): Promise<string> {
+    const context = await this.#context(request);
+    return await this.#answered(request, context, async () => {
+      const response = await this.#accepted(request, context);
+      return await response.body.text();
+    });
+  }
+
+  /**
+   * Sends and reads the answer line by line, as JSON, for as long as it lasts. Throws as {@link text}, and SyntaxError for
+   * a whole line that is no JSON.
+   *
+   * @param onContact told each time the server was heard: when it accepts, and on every line
+   */
+  async *lines(request: ApiRequest, onContact: () => void): AsyncGenerator<unknown> {
+    const context = await this.#context(request);
+    const response = await this.#answered(request, context, () => this.#accepted(request, context));
+    onContact();
+    const lines = jsonLines(response.body.stream());
+    try {
+      for (;;) {
+        const { done, value } = await this.#answered(request, context, () => lines.next());
+        if (done === true) return;
+        onContact();
+        yield value;
+      }
+    } finally {
+      // Who leaves early does not care that the connection has meanwhile broken.
+      await lines.return(undefined).catch(() => undefined);
+    }
+  }
+
+  async #context(request: ApiRequest): Promise<RequestContext> {
     const context = new RequestContext(this.#server + request.path, request.method);
     for (const [name, value] of Object.entries(request.query ?? {})) {
       if (value !== undefined) context.setQueryParam(name, String(value));
@@ -48,28 +81,28 @@ export class Transport {
       context.setBody(JSON.stringify(request.body));
     }
     context.setSignal(request.signal);
-    const response = await answered(request, this.#http.send(context).toPromise());
-    if (response.httpStatusCode < 200 || response.httpStatusCode > 299) {
-      const text = await answered(request, response.body.text());
-      throw new ApiError(request.call, response.httpStatusCode, jsonOrText(text), response.headers["retry-after"]);
+    return context;
+  }
+
+  async #accepted(request: ApiRequest, context: RequestContext): Promise<ResponseContext> {
+    const response = await this.#http.send(context).toPromise();
+    const { httpStatusCode, headers, body } = response;
+    if (httpStatusCode >= 200 && httpStatusCode <= 299) return response;
+    throw new ApiError(request.call, httpStatusCode, jsonOrText(await body.text()), headers["retry-after"]);
+  }
+
+  /** Turns the network's failures into one error that names the call; an abort keeps its own reason. */
+  async #answered<T>(request: ApiRequest, context: RequestContext, answer: () => Promise<T>): Promise<T> {
+    try {
+      return await answer();
+    } catch (error) {
+      if (error instanceof ApiError || error instanceof SyntaxError) throw error;
+      const failure: unknown = request.signal.aborted
+        ? request.signal.reason
+        : new UnreachableError(request.call, error);
+      if (failure instanceof UnreachableError) this.#config.abandon(context.getDispatcher());
+      throw failure;
     }
-    return response;
-  }
-
-  /** Sends and reads the whole answer as text. Throws as {@link send}. */
-  async text(request: ApiRequest): Promise<string> {
-    const response = await this.send(request);
-    return await answered(request, response.body.text());
-  }
-}
-
-/** Turns the network's failures into one error that names the call; an abort keeps its own reason. */
-export async function answered<T>(request: Pick<ApiRequest, "call" | "signal">, answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    request.signal.throwIfAborted();
-    throw new UnreachableError(request.call, error);
   }
 }
 
