@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { stringify } from "yaml";
 import { applicationInstanceCrd, operationCrd } from "../src/api/crd.ts";
+import { snapshotCrds, veleroCrds } from "./velero/moduleCrds.ts";
 
 /**
  * Writes the files that are made from the source, or with `--check` only tells which are out of date (exit code 1).
@@ -11,6 +12,8 @@ const generated: Record<string, () => string | Promise<string>> = {
   "manifests/crds/ops.vworkspace.io_operations.yaml": () => yaml(operationCrd()),
   "manifests/components/application-instance-crd/apps.vworkspace.io_applicationinstances.yaml": () =>
     yaml(applicationInstanceCrd()),
+  "manifests/velero/crds.yaml": veleroCrds,
+  "manifests/velero/snapshot-crds.yaml": snapshotCrds,
 };
 
 function yaml(object: object): string {

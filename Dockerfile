@@ -1,0 +1,22 @@
+ARG BUILD_IMAGE=node:24-bookworm-slim
+ARG BASE_IMAGE=gcr.io/distroless/nodejs24-debian12:nonroot
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /src
+COPY package.json package-lock.json ./
+RUN npm ci
+COPY . .
+RUN npm run build
+
+FROM ${BASE_IMAGE}
+LABEL org.opencontainers.image.title="operation-runner" \
+      org.opencontainers.image.description="Backups and restores as requests: one Kubernetes Job per Operation, carried out by Velero" \
+      org.opencontainers.image.source="https://github.com/vworkspace-io/operation-runner" \
+      org.opencontainers.image.licenses="Apache-2.0"
+WORKDIR /app
+# The bundle is all that runs: no node_modules. It is ESM, which package.json tells Node.
+COPY --from=build /src/package.json /src/LICENSE ./
+COPY --from=build /src/dist dist
+# A number, so that runAsNonRoot can be verified without the image's /etc/passwd.
+USER 65532:65532
+ENTRYPOINT ["/nodejs/bin/node", "/app/dist/operation-runner.js"]
