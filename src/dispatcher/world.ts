@@ -1,8 +1,8 @@
 import type { ApplicationInstance } from "../api/applicationInstance.ts";
 import type { Operation, Status, VeleroOperation } from "../api/operation.ts";
 import type { StorageLocation, VeleroObject } from "../api/velero.ts";
-import type { Manifest } from "../kube/metadata.ts";
-import type { Job, Namespace, Pod, VolumeSnapshotClass } from "../kube/resources.ts";
+import type { KubeObject, Manifest } from "../kube/metadata.ts";
+import type { Job, Pod, VolumeSnapshotClass } from "../kube/resources.ts";
 import type { JobTemplates } from "./job.ts";
 import type { Settings } from "./settings.ts";
 
@@ -22,7 +22,7 @@ export interface World {
    */
   operations(): Iterable<Operation>;
   target(namespace: string, name: string): ApplicationInstance | undefined;
-  namespace(name: string): Namespace | undefined;
+  namespace(name: string): KubeObject | undefined;
   snapshotClass(name: string): VolumeSnapshotClass | undefined;
   storageLocation(name: string): StorageLocation | undefined;
   /** The Job of that name in the dispatcher's own namespace. */

@@ -1,0 +1,217 @@
+import { readFile } from "node:fs/promises";
+import { parseDocument } from "yaml";
+import { z } from "zod";
+
+/** Names the settings file; every other variable with {@link PREFIX} is a key of it. */
+const FILE_VARIABLE = "OPERATION_RUNNER_SETTINGS";
+const PREFIX = "OPERATION_RUNNER_";
+/** What the kubelet sets for a Service called operation-runner; no settings of anybody's. */
+const SERVICE_LINK = /^OPERATION_RUNNER_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)/;
+
+const namespace = z
+  .string("must be the name of a namespace")
+  .max(63, "must be the name of a namespace: 63 characters at most")
+  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'must be the name of a namespace: lower case letters, digits and "-"');
+
+const labelKey = /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
+const labelValue = /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/;
+
+const count = z.int("must be a whole number").min(1, "must be 1 or more").max(10_000, "must be 10000 or less");
+const flag = z.boolean("must be true or false");
+
+/**
+ * Every setting of the dispatcher, with its default; `description` and `unit` become docs/settings.md. The runner has no
+ * settings of its own: the dispatcher gives it what it needs, by the environment of its Job.
+ */
+export const settingsSchema = z.strictObject({
+  clusterId: z
+    .string("must be a text")
+    .regex(labelValue, 'must be a label value: letters, digits, "-", "_" and ".", 63 characters at most')
+    .default("")
+    .meta({
+      description:
+        "This cluster's name. An Operation whose label `app.vworkspace.io/cluster-id` says another one is refused, and what is made carries it. Empty: the cluster has no name, and every Operation with that label is refused.",
+    }),
+  namespaces: z
+    .array(namespace, "must be a list of namespaces")
+    .default([])
+    .meta({ description: "The namespaces whose Operations are carried out. Empty: all." }),
+  requireManagedByLabel: flag.default(false).meta({
+    description: "Carry out only Operations with the label `app.vworkspace.io/managed-by: control-plane`.",
+  }),
+  namespaceGateLabel: z
+    .string("must be a label key")
+    .refine((key) => key === "" || labelKey.test(key), "must be a label key, or empty")
+    .default("")
+    .meta({
+      description:
+        'The key of a label that a namespace must carry with the value `"true"` before its Operations are carried out. Empty: none.',
+    }),
+  requireTargetReady: flag.default(true).meta({
+    description: "Hold a Backup back until its target has the condition Ready=True (or no such condition at all).",
+  }),
+  veleroNamespace: namespace.default("velero").meta({ description: "Where Velero runs and keeps its objects." }),
+  jobNamespace: namespace.default("vworkspace-system").meta({
+    description:
+      "Where the Jobs, their templates and the Lease are. Left out: the dispatcher's own namespace (`POD_NAMESPACE`).",
+  }),
+  limits: z
+    .strictObject({
+      maxConcurrent: count.default(10).meta({
+        description: "How many Operations may be under way at once, in the whole cluster.",
+        unit: "Operations",
+      }),
+      maxConcurrentPerNamespace: count.default(3).meta({
+        description: "How many Operations may be under way at once in one namespace.",
+        unit: "Operations",
+      }),
+    })
+    .prefault({}),
+  approvalKeyFile: z.string("must be a path").default("").meta({
+    description:
+      "A file (of a mounted Secret) with the key that approval claims are signed with, read at start. Empty: no claim is valid, and what needs an approval waits.",
+  }),
+  storageLocations: z
+    .record(z.string(), z.array(namespace, "must be a list of namespaces"), "must map locations to lists of namespaces")
+    .default({})
+    .meta({
+      description:
+        "Which namespaces may name which BackupStorageLocation: location to namespaces. A location that is not listed here is open to all.",
+    }),
+  listen: z
+    .string("must be host:port")
+    .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/, "must be host:port")
+    .default("0.0.0.0:8080")
+    .meta({
+      description: "Where `/metrics`, `/healthz` and `/readyz` are served. Port 0: any free one.",
+      unit: "host:port",
+    }),
+  logLevel: z
+    .enum(["trace", "debug", "info", "warn", "error", "fatal"], "must be trace, debug, info, warn, error or fatal")
+    .default("info")
+    .meta({
+      description: "The least severe log lines to write. The runners get the same unless their template says else.",
+    }),
+});
+
+export type Settings = z.infer<typeof settingsSchema>;
+
+/** One setting, as its schema describes it. */
+export interface SettingKey {
+  readonly path: readonly string[];
+  readonly type: string;
+  readonly default: unknown;
+  readonly description: string;
+  readonly unit: string | undefined;
+}
+
+/** Every key that has a value of its own, in the order of the schema. */
+export function settingKeys(): SettingKey[] {
+  return leaves(z.toJSONSchema(settingsSchema, { io: "input" }), []);
+}
+
+function leaves({ properties = {} }: z.core.JSONSchema.BaseSchema, path: readonly string[]): SettingKey[] {
+  return Object.entries(properties).flatMap(([name, schema]) => {
+    if (typeof schema === "boolean") return [];
+    if (schema.properties !== undefined) return leaves(schema, [...path, name]);
+    const { default: unset, description = "", unit } = schema;
+    const type = String(schema.type);
+    const key = { path: [...path, name], type, default: unset, description };
+    return [{ ...key, unit: typeof unit === "string" ? unit : undefined }];
+  });
+}
+
+/** The settings cannot be used; the message lists everything that is wrong with them, one problem a line. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+
+  constructor(problems: readonly string[]) {
+    super(["settings cannot be used:", ...problems].join("\n  "));
+  }
+}
+
+/** The environment variable that overrides a key: `limits.maxConcurrent` is `OPERATION_RUNNER_LIMITS_MAX_CONCURRENT`. */
+export function variableOf(path: readonly string[]): string {
+  return PREFIX + path.map((key) => key.replace(/[A-Z]/g, "_$&").toUpperCase()).join("_");
+}
+
+/**
+ * The settings: the YAML file that `OPERATION_RUNNER_SETTINGS` names, if any; over it the environment (lists and maps as
+ * YAML); under it the defaults.
+ *
+ * @throws SettingsError listing every wrong value and every unknown key
+ */
+export async function loadSettings(env: NodeJS.ProcessEnv): Promise<Settings> {
+  const raw: Record<string, unknown> = {
+    ...(env.POD_NAMESPACE && { jobNamespace: env.POD_NAMESPACE }),
+    ...(await settingsFile(env[FILE_VARIABLE])),
+  };
+  const problems = override(raw, env);
+  const parsed = settingsSchema.safeParse(raw);
+  if (!parsed.success) problems.unshift(...parsed.error.issues.map((issue) => describe(issue, env)));
+  if (!parsed.success || problems.length > 0) throw new SettingsError(problems);
+  return parsed.data;
+}
+
+/**
+ * The key that approval claims are signed with, as the Secret's file has it but for a line break at its end.
+ *
+ * @returns undefined where no key is configured
+ * @throws SettingsError when there should be one and there is none
+ */
+export async function readApprovalKey(settings: Settings): Promise<string | undefined> {
+  if (settings.approvalKeyFile === "") return undefined;
+  const key = (await read(settings.approvalKeyFile, "approvalKeyFile")).replace(/\r?\n$/, "");
+  if (key === "") throw new SettingsError([`approvalKeyFile: ${settings.approvalKeyFile} is empty`]);
+  return key;
+}
+
+async function settingsFile(path: string | undefined): Promise<object> {
+  if (path === undefined || path === "") return {};
+  const document = parseDocument(await read(path, FILE_VARIABLE));
+  if (document.errors.length > 0) {
+    throw new SettingsError(document.errors.map((error) => `${path}: ${error.message.split("\n")[0]}`));
+  }
+  const content: unknown = document.toJS() ?? {};
+  if (typeof content !== "object" || content === null || Array.isArray(content)) {
+    throw new SettingsError([`${path}: must be a map of settings`]);
+  }
+  return content;
+}
+
+async function read(path: string, key: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw new SettingsError([`${key}: ${error instanceof Error ? error.message : String(error)}`]);
+  }
+}
+
+/** Sets in `raw` what the environment says, and returns what it says of keys that do not exist. */
+function override(raw: Record<string, unknown>, env: NodeJS.ProcessEnv): string[] {
+  const keys = new Map(settingKeys().map((key) => [variableOf(key.path), key]));
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith(PREFIX) || name === FILE_VARIABLE || SERVICE_LINK.test(name) || value === undefined) continue;
+    const key = keys.get(name);
+    if (key === undefined) {
+      problems.push(`${name}: unknown setting`);
+      continue;
+    }
+    const parsed: unknown = key.type === "string" ? value : parseDocument(value).toJS();
+    const [outer = "", inner] = key.path;
+    const around = raw[outer];
+    raw[outer] = inner === undefined ? parsed : { ...(typeof around === "object" ? around : {}), [inner]: parsed };
+  }
+  return problems;
+}
+
+function describe(issue: z.core.$ZodIssue, env: NodeJS.ProcessEnv): string {
+  const path = issue.path.map(String);
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => `${[...path, key].join(".")}: unknown setting`).join("\n  ");
+  }
+  const variable = variableOf(path);
+  const from = env[variable] === undefined ? "" : ` (from ${variable})`;
+  return `${path.join(".")}${from}: ${issue.message}`;
+}
