@@ -1,0 +1,54 @@
+import type { ContainerContext, Images } from "../processNode/images.ts";
+
+export interface ImageOptions {
+  readonly programs: Readonly<Record<"velero" | "velero-plugin-for-aws", string>>;
+  /** The bundled operation-runner. */
+  readonly operationRunner: string;
+  /** Variables that mark each process as part of the cluster. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * Which local program stands for which image. The containers of this cluster
+ * share one network, so what listens gets a free loopback port instead of its own.
+ */
+export function images({ programs, operationRunner, env }: ImageOptions): Images {
+  return {
+    "ghcr.io/vworkspace-io/operation-runner": (context) => ({
+      command: [process.execPath, operationRunner, ...context.container.args],
+      env: { ...env, ...listen(context) },
+    }),
+    "velero/velero": ({ container, port }) => ({
+      // The last of two equal flags wins: the manifest's own arguments stay as they are.
+      command: [
+        programs.velero,
+        ...container.args,
+        `--metrics-address=127.0.0.1:${port(8085)}`,
+        "--profiler-address=",
+        // Otherwise 10 s per step of an asynchronous operation: fine for a data centre, long for a test.
+        "--item-operation-sync-frequency=1s",
+      ],
+      env,
+    }),
+    // Upstream's image copies its plugin into /target and exits.
+    "velero/velero-plugin-for-aws": ({ path }) => ({
+      command: ["cp", programs["velero-plugin-for-aws"], path("/target")],
+      env,
+    }),
+    // Stands for any application: it runs until it is told to end.
+    "registry.k8s.io/pause": () => ({
+      command: [
+        process.execPath,
+        "-e",
+        "process.once('SIGTERM', () => process.exit(0)); setInterval(() => {}, 2 ** 30);",
+      ],
+      env,
+    }),
+  };
+}
+
+/** The address to listen on, for a container that declares a port. */
+function listen({ pod, container, port }: ContainerContext): Record<string, string> {
+  const declared = pod.spec?.containers.find(({ name }) => name === container.name)?.ports?.[0]?.containerPort;
+  return declared === undefined ? {} : { LISTEN: `127.0.0.1:${port(declared)}` };
+}
