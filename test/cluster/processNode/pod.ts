@@ -25,7 +25,8 @@ export interface PodDependencies {
   /** Folder of all pods; each gets its own below. */
   root: string;
   images: Images;
-  searchPath: string;
+  /** Variables of every process. */
+  env: Readonly<Record<string, string>>;
   log: Logger;
 }
 
@@ -122,10 +123,10 @@ export class NodePod {
     return { file: logFile(this.#folder, container, run), live: () => !previous && this.#processes.has(container) };
   }
 
-  /** The node stops: ends the processes within `graceMs` milliseconds, without a word to the API server. */
-  async stop(graceMs: number): Promise<void> {
+  /** The node stops: kills the processes, without a word to the API server. */
+  async stop(): Promise<void> {
     this.#silent.abort();
-    this.#end(graceMs);
+    this.#end(0);
     await this.#done;
   }
 
@@ -200,7 +201,7 @@ export class NodePod {
   }
 
   async #setting({ folders }: Volumes): Promise<PodSetting> {
-    const { core, server, images, searchPath } = this.#dependencies;
+    const { core, server, images, env } = this.#dependencies;
     const ports = new Map<number, number>();
     for (const { ports: declared = [], readinessProbe } of this.#pod.spec?.containers ?? []) {
       const probed = probePort(readinessProbe);
@@ -218,7 +219,7 @@ export class NodePod {
       images,
       objects: namespaceObjects(core, this.#pod.metadata?.namespace ?? ""),
       server,
-      searchPath,
+      env,
       log: this.#log,
       ending: this.#ending.signal,
       changed: () => this.#publish(),

@@ -11,15 +11,14 @@ import { NodePod } from "./pod.ts";
 import { awaitsNode, schedule } from "./scheduler.ts";
 import { watchPods } from "./watch.ts";
 
-/** Milliseconds that processes have to end when the node stops. */
-const STOP_GRACE_MS = 5000;
-
 export interface ProcessNodeOptions {
   /** Kubeconfig file of an administrator, with the cluster's CA in it. */
   kubeconfig: string;
   /** Folder of the node; it is made when missing, and nothing is written anywhere else. */
   dir: string;
   images: Images;
+  /** Variables that every process gets on top of its pod's, such as a mark by which stray processes are found. */
+  env?: Readonly<Record<string, string>>;
   log: Logger;
   /** The node's name; "process-node" when left out. */
   name?: string;
@@ -28,7 +27,7 @@ export interface ProcessNodeOptions {
 /** A test double of a kubelet: pods run as local processes. README.md beside this file says what it honours. */
 export interface ProcessNode {
   readonly name: string;
-  /** Ends every process of the node and then the node; pods in the API server stay as they are, as after a power cut. */
+  /** Kills every process of the node, as a power cut would: what the API server shows of its pods stays as it is. */
   stop(): Promise<void>;
   /** Signals the process of a container (every running container of the pod when none is named). */
   kill(namespace: string, pod: string, signal: NodeJS.Signals, container?: string): Promise<void>;
@@ -56,7 +55,14 @@ export async function startProcessNode(options: ProcessNodeOptions): Promise<Pro
 
   const stopping = new AbortController();
   const pods = new Map<string, NodePod>();
-  const dependencies = { core, server: cluster.server, root, images, searchPath: process.env.PATH ?? "", log };
+  const dependencies = {
+    core,
+    server: cluster.server,
+    root,
+    images,
+    env: { PATH: process.env.PATH ?? "", ...options.env },
+    log,
+  };
   const labels = nodeLabels(name);
   const removals = new Set<Promise<void>>();
 
@@ -132,7 +138,7 @@ export async function startProcessNode(options: ProcessNodeOptions): Promise<Pro
     async stop() {
       stopping.abort();
       await watching;
-      await Promise.all([...[...pods.values()].map((pod) => pod.stop(STOP_GRACE_MS)), ...removals]);
+      await Promise.all([...[...pods.values()].map((pod) => pod.stop()), ...removals]);
       await endpoint.close();
     },
   };
