@@ -1,0 +1,88 @@
+import type { Logger } from "pino";
+import type { KubeClient } from "./client.ts";
+import { type KubeObject, keyOf } from "./metadata.ts";
+import type { Resource } from "./resource.ts";
+import { type WatchOptions, watchResource } from "./watch.ts";
+
+/** Told of a change after the cache shows it: undefined before an object's first state, and after its last. */
+export type ChangeListener<T> = (key: string, current: T | undefined, previous: T | undefined) => void;
+
+/** The selected objects of one kind, as the API server last told of them. */
+export class ResourceCache<T extends KubeObject> {
+  /** Resolves once everything that existed is in the cache. */
+  readonly synced: Promise<void>;
+  readonly #client: KubeClient;
+  readonly #resource: Resource<T>;
+  readonly #options: Omit<WatchOptions, "signal" | "onContact">;
+  readonly #logger: Logger;
+  readonly #objects = new Map<string, T>();
+  readonly #listeners = new Set<ChangeListener<T>>();
+  readonly #markSynced: () => void;
+  #lastContact: number | undefined;
+
+  constructor(client: KubeClient, resource: Resource<T>, options: Omit<WatchOptions, "signal" | "onContact">) {
+    this.#client = client;
+    this.#resource = resource;
+    this.#options = options;
+    this.#logger = options.logger;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.synced = promise;
+    this.#markSynced = resolve;
+  }
+
+  /** The object of that key (`namespace/name`, or the name alone). */
+  get(key: string): T | undefined {
+    return this.#objects.get(key);
+  }
+
+  values(): IterableIterator<T> {
+    return this.#objects.values();
+  }
+
+  /**
+   * When the API server was last heard on this watch, in the clock's monotonic milliseconds; undefined before the first
+   * time. Older than MAX_SILENCE_MS (watch.ts) means that the cache may be stale.
+   */
+  get lastContact(): number | undefined {
+    return this.#lastContact;
+  }
+
+  /** Calls the listener on every change from now on; what it throws is logged, and stops nothing. */
+  onChange(listener: ChangeListener<T>): void {
+    this.#listeners.add(listener);
+  }
+
+  /**
+   * Keeps the cache up to date until the signal aborts.
+   *
+   * @throws the signal's reason, and nothing else
+   */
+  async run(signal: AbortSignal): Promise<never> {
+    const onContact = () => {
+      this.#lastContact = this.#options.clock.monotonic();
+    };
+    const watch = watchResource(this.#client, this.#resource, { ...this.#options, signal, onContact });
+    for (;;) {
+      const { value: event } = await watch.next();
+      if (event.type === "synced") {
+        this.#markSynced();
+        continue;
+      }
+      const key = keyOf(event.object);
+      const previous = this.#objects.get(key);
+      if (event.type === "deleted") this.#objects.delete(key);
+      else this.#objects.set(key, event.object);
+      this.#tell(key, this.#objects.get(key), previous);
+    }
+  }
+
+  #tell(...change: Parameters<ChangeListener<T>>): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(...change);
+      } catch (error) {
+        this.#logger.error({ err: error, key: change[0] }, "a listener failed on a change");
+      }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { createHash } from "node:crypto";
+import type { Logger } from "pino";
+import type { KubeClient } from "./client.ts";
+import { cutToBytes } from "./cut.ts";
+import { isAlreadyExists } from "./errors.ts";
+import type { KubeObject } from "./metadata.ts";
+import { events } from "./resources.ts";
+
+/** Something worth telling about an object, once. */
+export interface Announcement {
+  readonly type: "Normal" | "Warning";
+  /** CamelCase, as in conditions. */
+  readonly reason: string;
+  readonly message: string;
+  /** When it happened, RFC 3339. Two tellings with the same moment, reason and message are one. */
+  readonly at: string;
+}
+
+/** The API server refuses longer ones. */
+const MAX_MESSAGE_BYTES = 1024;
+
+/** Writes Events (core/v1) beside the objects they tell of, for `kubectl describe` and `kubectl events`. */
+export class EventRecorder {
+  readonly #client: KubeClient;
+  readonly #logger: Logger;
+  readonly #component: string;
+  readonly #instance: string;
+
+  /**
+   * @param component shown as the source: `operation-dispatcher`
+   * @param instance which one of these: the pod's name
+   */
+  constructor(client: KubeClient, logger: Logger, { component, instance }: { component: string; instance: string }) {
+    this.#client = client;
+    this.#logger = logger;
+    this.#component = component;
+    this.#instance = instance;
+  }
+
+  /** Writes one Event. Never throws: an Event is a courtesy, so failing is logged and that is all. */
+  async announce(object: KubeObject, { type, reason, message, at }: Announcement): Promise<void> {
+    const { name, namespace, uid, resourceVersion } = object.metadata;
+    // The name is a function of what is told, so that a restart or a second writer does not tell it again.
+    const hash = createHash("sha256")
+      .update(JSON.stringify([uid, reason, message, at]))
+      .digest("hex")
+      .slice(0, 16);
+    const { apiVersion, kind } = object;
+    const event = {
+      metadata: { namespace: namespace ?? "default", name: `${name}.${hash}` },
+      involvedObject: { apiVersion, kind, name, namespace, uid, resourceVersion },
+      type,
+      reason,
+      message: cutToBytes(message, MAX_MESSAGE_BYTES),
+      firstTimestamp: at,
+      lastTimestamp: at,
+      count: 1,
+      source: { component: this.#component },
+      reportingComponent: this.#component,
+      reportingInstance: this.#instance,
+    };
+    try {
+      await this.#client.create(events, event);
+    } catch (error) {
+      if (isAlreadyExists(error)) return;
+      this.#logger.warn({ err: error, reason, object: `${kind} ${namespace}/${name}` }, "Event not written");
+    }
+  }
+}
