@@ -1,0 +1,165 @@
+import type { OperationType, VeleroOperation } from "../api/operation.ts";
+import { backups, isRestorable, type StorageLocation, storageLocations, type VeleroObject } from "../api/velero.ts";
+import { retry } from "../kube/retry.ts";
+import type { RunnerContext } from "./context.ts";
+import { movedBytes, movementsOf } from "./dataMovement.ts";
+import { archiveOf, DOWNLOAD_LIMITS, type DownloadLimits, type DownloadSource, downloadJson } from "./downloads.ts";
+import { itemsOf } from "./progress.ts";
+import { cutList, listResults, resultsSchema } from "./results.ts";
+import { skippedVolumes, volumeBytes, volumeInfosSchema } from "./volumes.ts";
+
+/** What an Operation hands to its reader. docs/contract.md, Status mapping; a field that is not known is left out. */
+export type Outputs = {
+  backupName?: string;
+  restoreName?: string;
+  storageLocation?: string;
+  backupItemCount?: string;
+  restoreItemCount?: string;
+  /** Archive and volumes; a lower bound. */
+  backupSizeBytes?: string;
+  warningCount?: string;
+  errorCount?: string;
+  /** Velero's errors (partial failures only, with `error: ` in front) and warnings. */
+  warnings?: string[];
+  /** Volumes whose data is not in the backup though nobody asked for that. */
+  skippedVolumes?: string[];
+  /** What could not be had, and why. */
+  missing?: string[];
+};
+
+/** What is known as soon as Velero's object exists. */
+export function knownOutputs(type: OperationType, object: VeleroObject): Outputs {
+  const { name } = object.metadata;
+  const location = object.spec?.storageLocation;
+  return {
+    ...(type === "Backup" ? { backupName: name } : { restoreName: name }),
+    ...(typeof location === "string" && location !== "" && { storageLocation: location }),
+  };
+}
+
+/**
+ * The outputs of an attempt that reached a terminal phase. Never fails because something could not be had: `missing` says
+ * what and why. Only the files of a Completed or PartiallyFailed object are asked for: Velero finds files by name, and
+ * what lies under the name of a failed backup may be an older backup's.
+ *
+ * @throws the context's signal's reason, and nothing else
+ */
+export async function collectOutputs(
+  context: RunnerContext,
+  operation: VeleroOperation,
+  object: VeleroObject,
+  limits: DownloadLimits = DOWNLOAD_LIMITS,
+): Promise<Outputs> {
+  const { type } = operation.spec;
+  const outputs: Outputs = { ...knownOutputs(type, object), ...counts(type, object) };
+  if (!isRestorable(object.status?.phase)) return outputs;
+
+  const missing: string[] = [];
+  /** Runs one step; what it cannot get is noted as missing. */
+  const attempt = async <T>(what: string, step: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await step();
+    } catch (error) {
+      context.signal.throwIfAborted();
+      context.logger.warn({ err: error, what }, "could not be had");
+      missing.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  };
+
+  const location = await attempt("storage location", () => locationOf(context, type, object));
+  const source: DownloadSource = { object, location, limits };
+  const [warnings, sizes] = await Promise.all([
+    attempt("warnings", () => warningsOf(context, type, source)),
+    type === "Backup" ? backupSizes(context, source, attempt) : undefined,
+  ]);
+  if (location !== undefined) outputs.storageLocation = location.metadata.name;
+  if (warnings !== undefined) outputs.warnings = warnings.entries;
+  if (warnings?.unlisted !== undefined) missing.push(warnings.unlisted);
+  return { ...outputs, ...sizes, ...(missing.length > 0 && { missing: missing.sort() }) };
+}
+
+function counts(type: OperationType, object: VeleroObject): Outputs {
+  const items = itemsOf(object);
+  const { warnings = 0, errors = 0 } = object.status ?? {};
+  return {
+    ...(items && { [type === "Backup" ? "backupItemCount" : "restoreItemCount"]: String(items.completed) }),
+    warningCount: String(warnings),
+    errorCount: String(errors),
+  };
+}
+
+async function locationOf(context: RunnerContext, type: OperationType, object: VeleroObject): Promise<StorageLocation> {
+  const { client, settings } = context;
+  const read = (name: string) => ({ namespace: settings.veleroNamespace, name });
+  let name = object.spec?.storageLocation;
+  if (type === "Restore") {
+    const backupName = String(object.spec?.backupName);
+    name = (await retry(() => client.get(backups, read(backupName), context), context)).spec?.storageLocation;
+  }
+  if (typeof name !== "string" || name === "") throw new Error("the backup names none");
+  const named = name;
+  return await retry(() => client.get(storageLocations, read(named), context), context);
+}
+
+interface Warnings {
+  readonly entries: string[];
+  /** Set when Velero counted more errors than it listed. */
+  readonly unlisted?: string;
+}
+
+async function warningsOf(context: RunnerContext, type: OperationType, source: DownloadSource): Promise<Warnings> {
+  const { status } = source.object;
+  const { warnings = 0, errors = 0 } = status ?? {};
+  if (warnings === 0 && errors === 0) return { entries: [] };
+  const whereToFind = placesOf(type, source.object);
+  const results = await downloadJson(context, `${type}Results`, source, resultsSchema);
+  const withErrors = status?.phase === "PartiallyFailed";
+  const entries = listResults(results, { withErrors });
+  const listed = entries.length - listResults(results, { withErrors: false }).length;
+  return {
+    entries: cutList(entries, whereToFind),
+    // Errors of work that went on after the main run are counted and not listed.
+    ...(withErrors &&
+      listed < errors && { unlisted: `errors: Velero counted ${errors} and listed ${listed}: ${whereToFind}` }),
+  };
+}
+
+async function backupSizes(
+  context: RunnerContext,
+  source: DownloadSource,
+  attempt: <T>(what: string, step: () => Promise<T>) => Promise<T | undefined>,
+): Promise<Outputs> {
+  const [archive, volumes] = await Promise.all([
+    attempt("backupSizeBytes: size of the archive", () => archiveOf(context, source)),
+    attempt("skippedVolumes and sizes of snapshots", () =>
+      downloadJson(context, "BackupVolumeInfos", source, volumeInfosSchema),
+    ),
+  ]);
+  // Without volume infos (Velero 1.12, or out of reach) what was copied can still be summed up; snapshots cannot.
+  const bytes =
+    volumes === undefined
+      ? await attempt("backupSizeBytes: sizes of the volumes", async () => {
+          return movedBytes(await movementsOf(context, source.object)).total;
+        })
+      : volumeBytes(volumes);
+  const skipped = skippedVolumes(volumes ?? [], snapshotVolumesOf(source.object));
+  return {
+    ...(archive !== undefined && bytes !== undefined && { backupSizeBytes: String(archive.size + bytes) }),
+    ...(skipped.length > 0 && {
+      skippedVolumes: cutList(skipped, placesOf("Backup", source.object), MAX_SKIPPED_BYTES),
+    }),
+  };
+}
+
+const MAX_SKIPPED_BYTES = 32 * 1024;
+
+/** Where a person finds everything that Velero noted. */
+function placesOf(type: OperationType, { metadata: { name } }: VeleroObject): string {
+  const command = `velero ${type.toLowerCase()}`;
+  return `${command} describe ${name} --details, ${command} logs ${name}`;
+}
+
+function snapshotVolumesOf({ spec }: VeleroObject): boolean | undefined {
+  return spec?.snapshotVolumes === false ? false : undefined;
+}

@@ -1,0 +1,175 @@
+import type { OperationType } from "../api/operation.ts";
+import { ConditionType, Reason, veleroReason } from "../api/reasons.ts";
+import type { ConditionChange, StatusChange } from "../api/status.ts";
+import type { VeleroObject } from "../api/velero.ts";
+import { counted, cutBytes, humanBytes } from "./message.ts";
+import type { Outputs } from "./outputs.ts";
+
+/** What is known of an attempt when its status is decided. */
+export interface Seen {
+  readonly type: OperationType;
+  /** Velero's object as it was last read; undefined once it has vanished, or where a cancel came before it was made. */
+  readonly object: VeleroObject | undefined;
+  /** This Operation asked for the cancel; else a deletion came from elsewhere. */
+  readonly cancelRequested: boolean;
+  readonly outputs?: Outputs | undefined;
+  /** What a cancel could not clean up, in words. */
+  readonly remains?: string | undefined;
+}
+
+type Row = (seen: Seen, phase: string) => StatusChange;
+
+/** docs/contract.md, Status mapping, row by row. What is not in here, a phase of a newer Velero say, is Running. */
+const ROWS: Readonly<Record<string, Row>> = {
+  New: pending,
+  Queued: pending,
+  ReadyToStart: pending,
+  Completed: completed,
+  PartiallyFailed: partiallyFailed,
+  Failed: failed,
+  FailedValidation: failedValidation,
+  Deleting: deleted,
+};
+
+/**
+ * The status that follows from Velero's object, phase and all conditions; times and generation are added by nextStatus.
+ * docs/contract.md, Status mapping.
+ */
+export function verdict(seen: Seen): StatusChange {
+  const phase = seen.object === undefined ? undefined : seen.object.status?.phase || "New";
+  const change = phase === undefined ? deleted(seen) : rowOf(phase)(seen, phase);
+  return seen.outputs === undefined ? change : { ...change, outputs: seen.outputs };
+}
+
+function rowOf(phase: string): Row {
+  return (Object.hasOwn(ROWS, phase) ? ROWS[phase] : undefined) ?? running;
+}
+
+function pending(seen: Seen, phase: string): StatusChange {
+  return {
+    phase: "Pending",
+    conditions: [
+      isTrue(ConditionType.accepted, Reason.templateValidated, "the Operation is valid and admitted"),
+      isFalse(ConditionType.running, Reason.pending, `${kindOf(seen)} waits for Velero to start it, phase ${phase}`),
+    ],
+  };
+}
+
+function running(seen: Seen, phase: string): StatusChange {
+  const reason = veleroReason(seen.type, "InProgress");
+  return {
+    phase: "Running",
+    conditions: [isTrue(ConditionType.running, reason, `${kindOf(seen)} is in phase ${phase}`)],
+  };
+}
+
+function completed(seen: Seen): StatusChange {
+  const message = summary(seen, "completed");
+  const skipped = skippedVolumes(seen);
+  return succeeded(
+    seen,
+    isTrue(ConditionType.succeeded, veleroReason(seen.type, "Completed"), message),
+    skipped === undefined ? [] : [isTrue(ConditionType.degraded, Reason.volumesSkipped, skipped)],
+  );
+}
+
+function partiallyFailed(seen: Seen): StatusChange {
+  const { errorCount = "0", warningCount = "0" } = seen.outputs ?? {};
+  const skipped = skippedVolumes(seen);
+  const problems = [
+    `${counted(errorCount, "error")}, ${counted(warningCount, "warning")}: see outputs.warnings`,
+    ...(skipped === undefined ? [] : [skipped]),
+  ].join("; ");
+  const message = summary(seen, "partially failed");
+  return succeeded(seen, isTrue(ConditionType.succeeded, veleroReason(seen.type, "PartiallyFailed"), message), [
+    isTrue(ConditionType.degraded, Reason.partialFailure, problems),
+  ]);
+}
+
+function succeeded(seen: Seen, success: ConditionChange, more: readonly ConditionChange[]): StatusChange {
+  const reason = veleroReason(seen.type, "Succeeded");
+  return {
+    phase: "Succeeded",
+    conditions: [isFalse(ConditionType.running, reason, success.message), success, ...more],
+  };
+}
+
+function failed(seen: Seen): StatusChange {
+  const reason = veleroReason(seen.type, "Failed");
+  const message = seen.object?.status?.failureReason || `${kindOf(seen)} failed; Velero gives no reason`;
+  return {
+    phase: "Failed",
+    conditions: [
+      isFalse(ConditionType.running, reason, `${kindOf(seen)} failed`),
+      isTrue(ConditionType.failed, reason, message),
+    ],
+  };
+}
+
+function failedValidation(seen: Seen): StatusChange {
+  const reason = veleroReason(seen.type, "ValidationFailed");
+  const errors = seen.object?.status?.validationErrors ?? [];
+  const message = errors.length > 0 ? errors.join("; ") : `Velero refused ${kindOf(seen)} and gives no reason`;
+  return {
+    phase: "Failed",
+    conditions: [
+      isFalse(ConditionType.accepted, reason, message),
+      isFalse(ConditionType.running, reason, `Velero refused ${kindOf(seen)}`),
+      isTrue(ConditionType.failed, reason, message),
+    ],
+  };
+}
+
+function deleted(seen: Seen): StatusChange {
+  const [condition, reason, message] = seen.cancelRequested
+    ? ([ConditionType.cancelled, Reason.cancelledByUser, cancelledMessage(seen)] as const)
+    : ([ConditionType.failed, Reason.externalDeletion, externalMessage(seen)] as const);
+  return {
+    phase: "Failed",
+    conditions: [isFalse(ConditionType.running, reason, message), isTrue(condition, reason, message)],
+  };
+}
+
+/** A cancel can come before there was anything to remove, so no message claims that something was. */
+function cancelledMessage({ type, remains }: Seen): string {
+  const left =
+    type === "Backup"
+      ? "cancelled, no velero.io/Backup of this attempt is kept"
+      : "cancelled, velero.io/Restore deleted; what it had restored until then stays";
+  return remains === undefined ? left : `${left}; ${remains}`;
+}
+
+function externalMessage(seen: Seen): string {
+  return seen.object === undefined
+    ? `${kindOf(seen)} was deleted before it ended, not by this Operation`
+    : `${kindOf(seen)} is being deleted, not by this Operation`;
+}
+
+/** `velero.io/Backup completed; 412 items, 18.4 GiB`: says only what is known. */
+function summary(seen: Seen, how: string): string {
+  const { backupItemCount, restoreItemCount, backupSizeBytes } = seen.outputs ?? {};
+  const items = seen.type === "Backup" ? backupItemCount : restoreItemCount;
+  const facts = [
+    ...(items === undefined ? [] : [counted(items, "item")]),
+    ...(backupSizeBytes === undefined ? [] : [humanBytes(Number(backupSizeBytes))]),
+  ];
+  return [`${kindOf(seen)} ${how}`, ...(facts.length === 0 ? [] : [facts.join(", ")])].join("; ");
+}
+
+function skippedVolumes({ outputs }: Seen): string | undefined {
+  const skipped = outputs?.skippedVolumes ?? [];
+  if (skipped.length === 0) return undefined;
+  return `volumes not backed up: ${skipped.join(", ")}`;
+}
+
+function kindOf({ type }: Seen): string {
+  return `velero.io/${type}`;
+}
+
+function isTrue(type: ConditionChange["type"], reason: string, message: string): ConditionChange {
+  return { type, status: "True", reason, message: cutBytes(message) };
+}
+
+function isFalse(type: ConditionChange["type"], reason: string, message: string): ConditionChange {
+  return { type, status: "False", reason, message: cutBytes(message) };
+}
