@@ -4,6 +4,8 @@ export interface ImageOptions {
   readonly programs: Readonly<Record<"velero" | "velero-plugin-for-aws", string>>;
   /** The bundled operation-runner. */
   readonly operationRunner: string;
+  /** Folder with a short path, for Unix sockets. */
+  readonly sockets: string;
   /** Variables that mark each process as part of the cluster. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -12,7 +14,7 @@ export interface ImageOptions {
  * Which local program stands for which image. The containers of this cluster
  * share one network, so what listens gets a free loopback port instead of its own.
  */
-export function images({ programs, operationRunner, env }: ImageOptions): Images {
+export function images({ programs, operationRunner, sockets, env }: ImageOptions): Images {
   return {
     "ghcr.io/vworkspace-io/operation-runner": (context) => ({
       command: [process.execPath, operationRunner, ...context.container.args],
@@ -28,7 +30,8 @@ export function images({ programs, operationRunner, env }: ImageOptions): Images
         // Otherwise 10 s per step of an asynchronous operation: fine for a data centre, long for a test.
         "--item-operation-sync-frequency=1s",
       ],
-      env,
+      // A Unix socket's path has 108 bytes at most (104 on macOS), and the folder of a pod's volume takes most of them.
+      env: { ...env, PLUGIN_UNIX_SOCKET_DIR: sockets },
     }),
     // Upstream's image copies its plugin into /target and exits.
     "velero/velero-plugin-for-aws": ({ path }) => ({

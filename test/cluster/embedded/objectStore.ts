@@ -12,10 +12,10 @@ export interface ObjectStoreServer {
 
 /** Starts an S3 gateway over a folder, on a loopback port of its own, with new credentials and one bucket. */
 export async function startObjectStore(folder: string, logs: string, program: string): Promise<ObjectStoreServer> {
-  const data = path.join(folder, "object-store");
+  const data = path.join(folder, "object-store", "data");
   // Attributes go into a folder of their own: not every filesystem (tmpfs, some CI runners) has extended attributes.
-  const attributes = path.join(folder, "object-store-attributes");
-  await mkdir(data);
+  const attributes = path.join(folder, "object-store", "attributes");
+  await mkdir(data, { recursive: true });
   await mkdir(attributes);
   const port = await freePort();
   const bucket: Bucket = {

@@ -42,6 +42,7 @@ export async function startWorkload({
     images: images({
       programs: choose(programs, ["velero", "velero-plugin-for-aws"]),
       operationRunner,
+      sockets: path.join(folder, "tmp"),
       env: { [clusterVariable]: folder },
     }),
     log: pino({ level: "debug" }, pino.destination(path.join(logs, "process-node.log"))),
