@@ -26,8 +26,8 @@ export interface PodSetting {
   readonly objects: NamespaceObjects;
   /** Address of the API server, for the kubeconfig that carries the pod's token. */
   readonly server: string;
-  /** Variables of every process. */
-  readonly env: Readonly<Record<string, string>>;
+  /** PATH of every process. */
+  readonly searchPath: string;
   readonly log: Logger;
   /** Aborts when the pod is to end: nothing is started any more. */
   readonly ending: AbortSignal;
@@ -181,7 +181,7 @@ async function configure(setting: PodSetting, record: ContainerRecord, entry: Im
   return {
     command: process.command,
     env: {
-      ...setting.env,
+      PATH: setting.searchPath,
       HOME: folder,
       TMPDIR: temporary,
       TERMINATION_MESSAGE_PATH: messageFile,

@@ -25,8 +25,8 @@ export interface PodDependencies {
   /** Folder of all pods; each gets its own below. */
   root: string;
   images: Images;
-  /** Variables of every process. */
-  env: Readonly<Record<string, string>>;
+  /** PATH of every process. */
+  searchPath: string;
   log: Logger;
 }
 
@@ -201,7 +201,7 @@ export class NodePod {
   }
 
   async #setting({ folders }: Volumes): Promise<PodSetting> {
-    const { core, server, images, env } = this.#dependencies;
+    const { core, server, images, searchPath } = this.#dependencies;
     const ports = new Map<number, number>();
     for (const { ports: declared = [], readinessProbe } of this.#pod.spec?.containers ?? []) {
       const probed = probePort(readinessProbe);
@@ -219,7 +219,7 @@ export class NodePod {
       images,
       objects: namespaceObjects(core, this.#pod.metadata?.namespace ?? ""),
       server,
-      env,
+      searchPath,
       log: this.#log,
       ending: this.#ending.signal,
       changed: () => this.#publish(),

@@ -17,8 +17,6 @@ export interface ProcessNodeOptions {
   /** Folder of the node; it is made when missing, and nothing is written anywhere else. */
   dir: string;
   images: Images;
-  /** Variables that every process gets on top of its pod's, such as a mark by which stray processes are found. */
-  env?: Readonly<Record<string, string>>;
   log: Logger;
   /** The node's name; "process-node" when left out. */
   name?: string;
@@ -60,7 +58,7 @@ export async function startProcessNode(options: ProcessNodeOptions): Promise<Pro
     server: cluster.server,
     root,
     images,
-    env: { PATH: process.env.PATH ?? "", ...options.env },
+    searchPath: process.env.PATH ?? "",
     log,
   };
   const labels = nodeLabels(name);
