@@ -125,7 +125,7 @@ async function rightsOf(account: string, namespace: string): Promise<string[]> {
 }
 
 const operations = ["ops.vworkspace.io/operations: get list watch", "ops.vworkspace.io/operations/status: update"];
-const events = "/events: create patch";
+const events = "/events: create";
 const dispatcher = [
   ...operations,
   events,
@@ -171,8 +171,8 @@ test.each([
       "velero.io/backups: create get list watch delete",
       "velero.io/downloadrequests: create get list watch delete",
       "velero.io/backupstoragelocations: get",
-      "velero.io/podvolumebackups: get list watch patch",
-      "velero.io/datauploads: get list watch patch",
+      "velero.io/podvolumebackups: list patch",
+      "velero.io/datauploads: list patch",
       "velero.io/deletebackuprequests: create get list watch",
     ],
   ],
@@ -185,6 +185,8 @@ test.each([
       ...restoreRunner,
       "velero.io/restores: create get list watch delete",
       "velero.io/backups: get",
+      "velero.io/podvolumerestores: list",
+      "velero.io/datadownloads: list",
       "velero.io/downloadrequests: create get list watch delete",
       "velero.io/backupstoragelocations: get",
     ],
