@@ -41,6 +41,10 @@ test.each(["velero", "."])("applying manifests/%s again changes nothing", async 
   ).toEqual([]);
 });
 
+test("the storage location to fill in is one that Velero's CRD accepts", async () => {
+  await kubectl("apply", "--dry-run=server", "-f", join(manifests, "velero/backup-storage-location.yaml"));
+});
+
 const jobSchema = z.object({
   metadata: z.object({ name: z.string() }),
   spec: z.object({
