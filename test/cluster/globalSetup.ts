@@ -15,7 +15,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
     tier: project.name === "e2e" ? "full" : "api",
     env: process.env,
     progress: (line) => say(`${project.name}: ${line}`),
-    keep: false,
   });
   project.provide("cluster", cluster.connection);
   return cluster.down;

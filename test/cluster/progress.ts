@@ -2,7 +2,7 @@
 export type Progress = (line: string) => void;
 
 /** How often a long step says that it is alive. */
-const heartbeatMs = 5_000;
+export const heartbeatMs = 5_000;
 
 /** Prints progress to a stream, line by line, so that it reads the same in a terminal, in CI and in a pipe. */
 export function printProgress(stream: NodeJS.WritableStream): Progress {
@@ -27,6 +27,21 @@ export async function withHeartbeat<T>(
   } finally {
     clearInterval(timer);
   }
+}
+
+/** Passes on at most one call per `milliseconds`, the first one at once. */
+export function every<Value>(
+  milliseconds: number,
+  call: (value: Value, elapsed: string) => void,
+): (value: Value) => void {
+  const began = performance.now();
+  let last = Number.NEGATIVE_INFINITY;
+  return (value) => {
+    const now = performance.now();
+    if (now - last < milliseconds) return;
+    last = now;
+    call(value, duration(now - began));
+  };
 }
 
 /** Milliseconds as people say them: "0.4 s", "45 s", "3 min 07 s". */

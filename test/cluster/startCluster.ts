@@ -2,6 +2,7 @@ import type { Cluster, OwnedCluster } from "./cluster.ts";
 import type { Connection, Tier } from "./embedded/connection.ts";
 import { type StartOptions, startEmbedded, stopEmbedded } from "./embedded/driver.ts";
 import { embeddedCluster } from "./embedded/embeddedCluster.ts";
+import { endKeptCluster, startKeptCluster } from "./keptCluster.ts";
 
 export type { Connection, Tier };
 
@@ -10,10 +11,15 @@ export interface StartedCluster extends OwnedCluster {
   readonly connection: Connection;
 }
 
-/** Starts a cluster: see startEmbedded for what it throws. */
-export async function startCluster(options: StartOptions): Promise<StartedCluster> {
-  const connection = await startEmbedded(options);
-  return Object.assign(connectCluster(connection, options.env), { connection, down: () => stopEmbedded(connection) });
+/**
+ * Starts a cluster: see startEmbedded for what it throws. With `keep` it stays
+ * up when this process ends, and `npm run cluster` knows it; there can be one such.
+ */
+export async function startCluster(options: Omit<StartOptions, "keep"> & { keep?: boolean }): Promise<StartedCluster> {
+  const { keep = false, ...rest } = options;
+  const connection = await (keep ? startKeptCluster(rest) : startEmbedded(rest));
+  const down = async () => void (keep ? await endKeptCluster(rest.env) : await stopEmbedded(connection));
+  return Object.assign(connectCluster(connection, rest.env), { connection, down });
 }
 
 /** Uses a cluster that another process started. */

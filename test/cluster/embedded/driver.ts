@@ -24,8 +24,8 @@ export interface StartOptions {
   readonly tier: Tier;
   readonly env: NodeJS.ProcessEnv;
   readonly progress: Progress;
-  /** Outlive this process. Otherwise the cluster ends with it, however it ends. */
-  readonly keep: boolean;
+  /** Outlive this process, and write the connection into this file. Otherwise the cluster ends with us, however we end. */
+  readonly keep?: string;
 }
 
 /**
@@ -42,7 +42,7 @@ export async function startEmbedded({ tier, env, progress, keep }: StartOptions)
     const connection = await withHeartbeat(
       progress,
       (elapsed) => `starting the test cluster (${tier}), ${elapsed}`,
-      () => startHost({ folder, tier, keep, programs }, env),
+      () => startHost({ folder, tier, programs, ...(keep === undefined ? {} : { keep }) }, env),
     );
     progress(`test cluster ready after ${duration(performance.now() - began)}`);
     return connection;

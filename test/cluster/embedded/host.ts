@@ -119,8 +119,12 @@ async function main(): Promise<void> {
   process.on("disconnect", () => {
     if (owned) end(0);
   });
+  // It may have gone while our modules were loading.
+  if (!process.connected) end(0);
   const tell = (message: HostMessage) =>
-    new Promise<void>((resolve) => (process.connected ? process.send?.(message, () => resolve()) : resolve()));
+    new Promise<void>((resolve) =>
+      process.send === undefined ? resolve() : process.send(message, undefined, undefined, () => resolve()),
+    );
 
   try {
     const parts = await start(options, (startedNode) => {
@@ -129,11 +133,12 @@ async function main(): Promise<void> {
     const connection = await connectionOf(options, parts);
     await listenForOrders(connection.socket, orders(parts, folder));
     await writeConnection(path.join(folder, "connection.json"), connection);
-    await tell({ ready: true });
-    if (options.keep) {
+    if (options.keep !== undefined) {
+      await writeConnection(options.keep, connection);
       owned = false;
-      process.disconnect();
     }
+    await tell({ ready: true });
+    if (!owned) process.disconnect();
   } catch (error) {
     if (ending !== undefined) return;
     console.error(error);

@@ -6,8 +6,8 @@ import { tier } from "./connection.ts";
 export const hostOptions = z.object({
   folder: z.string(),
   tier,
-  /** Outlive the process that started us. */
-  keep: z.boolean(),
+  /** Outlive the process that started us; the connection is written into this file for those who come later. */
+  keep: z.string().optional(),
   /** Paths of the programs that the tier needs. */
   programs: z.record(z.string(), z.string()),
 });

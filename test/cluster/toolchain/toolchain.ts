@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { access, constants, mkdir, readdir, readFile, rename, rm, statfs } from "node:fs/promises";
 import path from "node:path";
 import { cacheFolder } from "../folders.ts";
-import { duration, type Progress, withHeartbeat } from "../progress.ts";
+import type { ProcessId } from "../processes.ts";
+import { duration, every, heartbeatMs, type Progress, withHeartbeat } from "../progress.ts";
 import { build, checkGo, download, type Go, goCaches, goFor, ToolchainError } from "./go.ts";
 import { withLock } from "./lock.ts";
 import { type BuildPlan, buildPlan, type ProgramName } from "./programs.ts";
@@ -57,12 +58,9 @@ async function buildAll(
   const began = performance.now();
   const work = path.join(cache, "build");
   const go = goFor(env, path.join(work, "tmp"));
-  let told = -Infinity;
-  const waiting = ({ pid }: { pid: number }) => {
-    if (performance.now() - told < 5_000) return;
-    told = performance.now();
-    progress(`waiting for process ${pid}, which is building the test cluster, ${duration(told - began)}`);
-  };
+  const waiting = every(heartbeatMs, ({ pid }: ProcessId, elapsed) =>
+    progress(`waiting for process ${pid}, which is building the test cluster, ${elapsed}`),
+  );
   await withLock(path.join(cache, "build.lock"), waiting, async () => {
     const todo: Wanted[] = [];
     for (const wanted of missing) if (!(await isExecutable(wanted.file))) todo.push(wanted);
