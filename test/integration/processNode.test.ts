@@ -46,7 +46,7 @@ let apps: AppsV1Api;
 
 beforeAll(async () => {
   // Not the cluster that other files share: a node takes every pod there is.
-  cluster = await startCluster({ tier: "api", env: process.env, progress: () => {}, keep: false });
+  cluster = await startCluster({ tier: "api", env: process.env, progress: () => {} });
   const config = new KubeConfig();
   config.loadFromFile(cluster.kubeconfig);
   core = config.makeApiClient(CoreV1Api);
@@ -175,11 +175,7 @@ test("a deleted pod that ignores SIGTERM is killed after its grace period, with 
   const script = "trap '' TERM; sleep 300 & echo $!; while :; do sleep 0.1; done";
   const uid = await createPod("stubborn", { containers: [shell(script)], terminationGracePeriodSeconds: 1 });
   const pod = await podIn("stubborn", "Running");
-  const child = await until(async () => {
-    const pid = Number(await kubectl("logs", "stubborn"));
-    expect(pid).toBeGreaterThan(0);
-    return pid;
-  });
+  const child = await printedPid("stubborn");
   expect(isRunning(child)).toBe(true);
   await core.deleteNamespacedPod({ name: "stubborn", namespace });
   await gone("stubborn", uid);
@@ -261,8 +257,8 @@ test("init containers run first, volumes are shared, and paths lead into them", 
 });
 
 test("a killed container shows the signal in its exit code and is restarted with back-off", async () => {
-  await createPod("restarted", { containers: [shell("exec sleep 300")], restartPolicy: "OnFailure" });
-  await podIn("restarted", "Running");
+  await createPod("restarted", { containers: [shell("sleep 300 & echo $!; wait")], restartPolicy: "OnFailure" });
+  const child = await printedPid("restarted");
   await node.kill(namespace, "restarted", "SIGKILL");
   const status = async () =>
     (await core.readNamespacedPod({ name: "restarted", namespace })).status?.containerStatuses?.[0];
@@ -271,6 +267,7 @@ test("a killed container shows the signal in its exit code and is restarted with
     expect({ restartCount, exitCode: lastState?.terminated?.exitCode }).toEqual({ restartCount: 1, exitCode: 137 });
     expect(state?.running).toBeDefined();
   });
+  await until(() => expect(isRunning(child)).toBe(false));
   await node.kill(namespace, "restarted", "SIGTERM");
   await until(async () => expect((await status())?.state?.waiting?.reason).toBe("CrashLoopBackOff"));
   await until(async () => {
@@ -433,6 +430,16 @@ async function gone(name: string, uid: string | undefined): Promise<void> {
   await until(async () => {
     const { items } = await core.listNamespacedPod({ namespace, fieldSelector: `metadata.name=${name}` });
     expect(items.filter(({ metadata }) => metadata?.uid === uid)).toEqual([]);
+  });
+}
+
+/** The pid that a pod's process printed into its log. */
+function printedPid(name: string): Promise<number> {
+  return until(async () => {
+    await podIn(name, "Running");
+    const pid = Number(await kubectl("logs", name));
+    expect(pid).toBeGreaterThan(1);
+    return pid;
   });
 }
 
