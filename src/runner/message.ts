@@ -1,19 +1,13 @@
+import { cutToBytes } from "../kube/cut.ts";
+
 /** Texts for people: what Velero says, kept whole up to a limit, and sizes and counts in words. */
 
 /** The longest message of a condition, in bytes of UTF-8. docs/contract.md, Status mapping. */
 export const MAX_MESSAGE_BYTES = 1024;
 
-/**
- * The beginning of a text that fits into so many bytes of UTF-8, never ending inside a character. A text that fits comes
- * back as it is.
- */
-export function cutBytes(text: string, maxBytes: number = MAX_MESSAGE_BYTES): string {
-  const bytes = Buffer.from(text, "utf8");
-  if (bytes.length <= maxBytes) return text;
-  let end = maxBytes;
-  // 10xxxxxx continues a character: cut before the byte that begins it.
-  while (end > 0 && ((bytes[end] ?? 0) & 0b1100_0000) === 0b1000_0000) end -= 1;
-  return bytes.toString("utf8", 0, end);
+/** The text as the message of a condition: verbatim as far as it fits, never ending inside a character. */
+export function cutBytes(text: string): string {
+  return cutToBytes(text, MAX_MESSAGE_BYTES);
 }
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

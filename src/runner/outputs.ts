@@ -1,9 +1,9 @@
 import type { OperationType, VeleroOperation } from "../api/operation.ts";
-import { backups, isRestorable, type StorageLocation, storageLocations, type VeleroObject } from "../api/velero.ts";
-import { retry } from "../kube/retry.ts";
+import { isRestorable, type VeleroObject } from "../api/velero.ts";
 import type { RunnerContext } from "./context.ts";
 import { movedBytes, movementsOf } from "./dataMovement.ts";
 import { archiveOf, DOWNLOAD_LIMITS, type DownloadLimits, type DownloadSource, downloadJson } from "./downloads.ts";
+import { locationOf } from "./location.ts";
 import { itemsOf } from "./progress.ts";
 import { cutList, listResults, resultsSchema } from "./results.ts";
 import { skippedVolumes, volumeBytes, volumeInfosSchema } from "./volumes.ts";
@@ -67,7 +67,7 @@ export async function collectOutputs(
     }
   };
 
-  const location = await attempt("storage location", () => locationOf(context, type, object));
+  const location = await attempt("storage location", () => locationOf(context, object));
   const source: DownloadSource = { object, location, limits };
   const [warnings, sizes] = await Promise.all([
     attempt("warnings", () => warningsOf(context, type, source)),
@@ -87,19 +87,6 @@ function counts(type: OperationType, object: VeleroObject): Outputs {
     warningCount: String(warnings),
     errorCount: String(errors),
   };
-}
-
-async function locationOf(context: RunnerContext, type: OperationType, object: VeleroObject): Promise<StorageLocation> {
-  const { client, settings } = context;
-  const read = (name: string) => ({ namespace: settings.veleroNamespace, name });
-  let name = object.spec?.storageLocation;
-  if (type === "Restore") {
-    const backupName = String(object.spec?.backupName);
-    name = (await retry(() => client.get(backups, read(backupName), context), context)).spec?.storageLocation;
-  }
-  if (typeof name !== "string" || name === "") throw new Error("the backup names none");
-  const named = name;
-  return await retry(() => client.get(storageLocations, read(named), context), context);
 }
 
 interface Warnings {

@@ -1,0 +1,41 @@
+import type { VeleroObject } from "../api/velero.ts";
+import type { Stored } from "./cancelStep.ts";
+import type { RunnerContext } from "./context.ts";
+import { archiveOf, DOWNLOAD_LIMITS, DownloadError, type DownloadLimits } from "./downloads.ts";
+import type { RemoteFile } from "./fetch.ts";
+import { locationOf } from "./location.ts";
+
+/**
+ * How much longer than the backup runs a file may have existed and still count as its own, in milliseconds: both times
+ * are whole seconds, of two clocks.
+ */
+const TOLERANCE_MS = 2_000;
+
+/**
+ * Whose files lie under the name of a failed backup. Velero finds files by name, so before it is asked to delete them it
+ * must be certain that they are not an older backup's: those were written before this one began.
+ *
+ * @throws the context's signal's reason, and nothing else
+ */
+export async function whoseFiles(
+  context: RunnerContext,
+  backup: VeleroObject,
+  limits: DownloadLimits = DOWNLOAD_LIMITS,
+): Promise<Stored> {
+  try {
+    const location = await locationOf(context, backup);
+    return judge(await archiveOf(context, { object: backup, location, limits }), backup, context.clock.now());
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (error instanceof DownloadError && error.absent) return "own";
+    context.logger.warn({ err: error }, "cannot tell whose files the object store holds under this name");
+    return "unknown";
+  }
+}
+
+/** Compares ages, each by one clock, because the object store's clock need not be ours. */
+export function judge(archive: RemoteFile, { metadata, status }: VeleroObject, now: Date): Stored {
+  const began = Date.parse(status?.startTimestamp ?? metadata.creationTimestamp);
+  if (archive.ageMs === undefined || Number.isNaN(began)) return "unknown";
+  return archive.ageMs > now.getTime() - began + TOLERANCE_MS ? "older" : "own";
+}
