@@ -32,7 +32,7 @@ export function embeddedCluster(connection: Connection, env: NodeJS.ProcessEnv):
         input: options.input,
       }),
     async apply(manifests) {
-      const args = ["apply", "--server-side", "--force-conflicts"];
+      const args = ["apply", "--server-side"];
       const result =
         typeof manifests === "string"
           ? await cluster.kubectl([...args, (await isKustomization(manifests)) ? "-k" : "-f", manifests])

@@ -9,7 +9,7 @@ const script = `
 exec 3<&0
 "$@" </dev/null 3<&- &
 child=$!
-{ cat <&3 >/dev/null; kill -s KILL 0; } &
+{ while read -r _ <&3; do :; done; kill -s KILL 0; } &
 exec 3<&-
 wait "$child"
 `;

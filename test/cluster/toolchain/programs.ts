@@ -59,6 +59,10 @@ const table = {
 /** A program the cluster can be made of. */
 export type ProgramName = keyof typeof table;
 
+export function isProgramName(name: string): name is ProgramName {
+  return Object.hasOwn(table, name);
+}
+
 /** Everything `go build` needs to know about one program. */
 export interface BuildPlan {
   readonly name: ProgramName;
