@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
+import type { EventRecorder } from "../kube/events.ts";
 
 /** Who this run is and whom it works for, as its environment says it (settings.ts). */
 export interface RunnerSettings {
@@ -24,4 +25,6 @@ export interface RunnerContext {
   /** Aborts when the process is asked to end (SIGTERM): every step then gives up at once, with the signal's reason. */
   readonly signal: AbortSignal;
   readonly settings: RunnerSettings;
+  /** Tells people of transitions, beside the Operation. */
+  readonly events: EventRecorder;
 }

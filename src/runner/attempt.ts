@@ -1,0 +1,132 @@
+import { Label } from "../api/labels.ts";
+import { attemptOf, isTerminal, type Status, type VeleroOperation } from "../api/operation.ts";
+import { backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
+import { ConditionType, Reason, veleroReason } from "../api/reasons.ts";
+import { conditionOf, isAdmitted, nextStatus, openAttempt, resumeAttempt } from "../api/status.ts";
+import { isVeleroTerminal } from "../api/velero.ts";
+import { findConflict } from "./conflicts.ts";
+import type { RunnerContext, RunnerSettings } from "./context.ts";
+import { AttemptOver, Refused } from "./endings.ts";
+import { findOwn } from "./own.ts";
+import { cancelRequested, readOperation } from "./request.ts";
+import { replaceStatus } from "./statusWriter.ts";
+
+/**
+ * Joins the attempt that is under way, or opens a new one when this Job was made by hand for an Operation that failed. In
+ * either case the Job's uid stands in status.runner.jobUIDs before anything else is done. docs/contract.md, Runner 1.
+ *
+ * @throws Refused when this run may not act, AttemptOver when there is nothing left to do, OperationGone
+ */
+export async function joinAttempt(context: RunnerContext): Promise<VeleroOperation> {
+  const { settings } = context;
+  for (;;) {
+    const operation = await readOperation(context, settings.operation, settings.operation.uid);
+    const status =
+      entry(operation, settings.job) === "join" ? joined(operation, settings.job) : await again(context, operation);
+    const written = await replaceStatus(context, operation, status);
+    if (written !== undefined) return written;
+  }
+}
+
+/**
+ * What a run with this Job has to do with an Operation as it stands: join the attempt, or run a failed one again.
+ *
+ * @throws Refused, AttemptOver as {@link joinAttempt}
+ */
+export function entry(operation: VeleroOperation, job: RunnerSettings["job"]): "join" | "again" {
+  const { status, metadata } = operation;
+  if (metadata.labels?.[Label.veleroRestoreName] !== undefined) {
+    throw new Refused(`not admitted: ${Reason.restoredCopy}: it came out of a backup`);
+  }
+  const past = status?.history?.find(({ jobName }) => jobName !== undefined && jobName === job.name);
+  if (past !== undefined) {
+    throw new Refused(`attempt ${past.attempt}, which this Job worked on, is over: ${past.reason ?? past.phase}`);
+  }
+  if (isTerminal(status?.phase)) {
+    const known = job.uid !== undefined && status?.runner?.jobUIDs?.includes(job.uid);
+    if (status?.phase !== "Failed" || known) throw new AttemptOver(operation);
+    if (!wasAdmitted(operation)) throw new Refused(whyNotAdmitted(status));
+    return "again";
+  }
+  if (!isAdmitted(status)) throw new Refused(whyNotAdmitted(status));
+  return "join";
+}
+
+/** The status with which a run that was made by hand works on an Operation that failed. */
+async function again(context: RunnerContext, operation: VeleroOperation): Promise<Status> {
+  if (cancelRequested(operation)) throw new Refused("it was cancelled: remove ops.vworkspace.io/cancel first");
+  const { status = {} } = operation;
+  const { job } = context.settings;
+  const begun = { now: context.clock.now(), generation: operation.metadata.generation };
+  const running = {
+    type: ConditionType.running,
+    status: "False",
+    reason: Reason.pending,
+    message: "run again by a Job made by hand",
+  } as const;
+
+  if (await stillLives(context, operation)) {
+    const resumed = { ...operation, status: resumeAttempt(status) };
+    const runner = { ...joined(resumed, job).runner, jobName: job.name, jobNamespace: job.namespace };
+    return nextStatus(resumed.status, { runner, conditions: [running] }, begun);
+  }
+
+  const problem = parametersProblem(operation);
+  if (problem !== undefined) throw new Refused(`not admitted: ${Reason.validationFailed}: ${problem}`);
+  const conflict = await findConflict(context, operation);
+  if (conflict !== undefined) throw new Refused(`not admitted: ${Reason.conflictingOperation}: ${conflict}`);
+  const opened = openAttempt(status);
+  const accepted = {
+    type: ConditionType.accepted,
+    status: "True",
+    reason: Reason.templateValidated,
+    message: "the Operation is valid and admitted",
+  } as const;
+  const { runner } = joined({ ...operation, status: opened }, job);
+  return nextStatus(opened, { runner: runner ?? {}, conditions: [accepted, running] }, begun);
+}
+
+/** The runner gave up, Velero did not: its object is still under way. */
+async function stillLives(context: RunnerContext, operation: VeleroOperation): Promise<boolean> {
+  if (conditionOf(operation.status, ConditionType.failed)?.reason !== Reason.runnerFailed) return false;
+  const own = await findOwn(context, operation);
+  return own.kind === "found" && !isVeleroTerminal(own.object.status?.phase);
+}
+
+/** The status with this Job among those that worked on the attempt. */
+function joined(operation: VeleroOperation, job: RunnerSettings["job"]): Status {
+  const { runner = {}, ...rest } = operation.status ?? {};
+  const { jobUIDs = [] } = runner;
+  const isNew = job.uid !== undefined && !jobUIDs.includes(job.uid);
+  return {
+    ...rest,
+    runner: {
+      ...(job.name !== undefined && { jobName: job.name, jobNamespace: job.namespace }),
+      ...runner,
+      attempt: attemptOf(operation),
+      jobUIDs: job.uid !== undefined && isNew ? [...jobUIDs, job.uid] : jobUIDs,
+    },
+  };
+}
+
+/** It passed the checks in its last attempt, even if Velero itself then refused it. */
+function wasAdmitted({ status, spec }: VeleroOperation): boolean {
+  const refusedByVelero = veleroReason(spec.type, "ValidationFailed");
+  return isAdmitted(status) || conditionOf(status, ConditionType.accepted)?.reason === refusedByVelero;
+}
+
+function whyNotAdmitted(status: Status | undefined): string {
+  const blocked = conditionOf(status, ConditionType.blocked);
+  const accepted = conditionOf(status, ConditionType.accepted);
+  const why = blocked?.status === "True" ? blocked : accepted;
+  if (why === undefined) return "not admitted: the dispatcher has not accepted it yet";
+  return `not admitted: ${why.reason}: ${why.message}`;
+}
+
+function parametersProblem({ spec }: VeleroOperation): string | undefined {
+  const parsed =
+    spec.type === "Backup"
+      ? parseParameters(backupParametersSchema, spec.parameters)
+      : parseParameters(restoreParametersSchema, spec.parameters);
+  return parsed.ok ? undefined : parsed.message;
+}

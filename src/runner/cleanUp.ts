@@ -1,0 +1,62 @@
+import { type OperationType, SUPPORTED_TYPES } from "../api/operation.ts";
+import { isVeleroTerminal, type VeleroObject } from "../api/velero.ts";
+import { isForbidden, isNotFound } from "../kube/errors.ts";
+import { namespaces } from "../kube/resources.ts";
+import { retry } from "../kube/retry.ts";
+import { cancel, removeCollided } from "./cancel.ts";
+import { isCollided } from "./cancelStep.ts";
+import type { RunnerContext } from "./context.ts";
+import { type Ending, EXIT, type OperationGone } from "./endings.ts";
+import { veleroResource } from "./own.ts";
+import { operationSelector } from "./plan.ts";
+
+/**
+ * Ends a run whose Operation was deleted: what Velero has not finished of it is cancelled, what it has finished stays.
+ * When the Operation went with its whole namespace, nothing is cancelled: that is when a backup is needed most.
+ * docs/contract.md, Cancel.
+ */
+export async function cleanUp(context: RunnerContext, gone: OperationGone): Promise<Ending> {
+  // A Job made by hand for something that does not exist: a typo, which must not look like success.
+  if (gone.uid === undefined) return { exitCode: EXIT.final, message: gone.message };
+  if (await namespaceGoes(context)) {
+    return { exitCode: EXIT.done, message: `${gone.message}: its namespace goes with it, Velero goes on` };
+  }
+  for (const { type, object } of await leftOvers(context, gone.uid)) {
+    context.logger.info({ veleroObject: object.metadata.name }, "cleaning up: the Operation was deleted");
+    if (isCollided(object)) await removeCollided(context, object);
+    else await cancel(context, type, object);
+  }
+  return { exitCode: EXIT.done, message: `${gone.message}: nothing unfinished is left of it` };
+}
+
+async function leftOvers(
+  context: RunnerContext,
+  uid: string,
+): Promise<{ type: OperationType; object: VeleroObject }[]> {
+  const selection = { namespace: context.settings.veleroNamespace, labelSelector: operationSelector(uid) };
+  const found = await Promise.all(
+    SUPPORTED_TYPES.map(async (type) => {
+      try {
+        const { items } = await retry(() => context.client.list(veleroResource(type), selection, context), context);
+        return items.map((object) => ({ type, object }));
+      } catch (error) {
+        // Of what type the Operation was is not known any more; a runner has rights on its own type alone.
+        if (isForbidden(error)) return [];
+        throw error;
+      }
+    }),
+  );
+  return found.flat().filter(({ object }) => !isVeleroTerminal(object.status?.phase) || isCollided(object));
+}
+
+/** The Operation's namespace is terminating, or gone. */
+async function namespaceGoes(context: RunnerContext): Promise<boolean> {
+  const { namespace: name } = context.settings.operation;
+  try {
+    const namespace = await retry(() => context.client.get(namespaces, { name }, context), context);
+    return namespace.metadata.deletionTimestamp !== undefined;
+  } catch (error) {
+    if (isNotFound(error)) return true;
+    throw error;
+  }
+}

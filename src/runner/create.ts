@@ -1,0 +1,125 @@
+import { MANAGED_BY } from "../api/labels.ts";
+import { veleroNames } from "../api/names.ts";
+import { attemptOf, type EngineRef, type VeleroOperation } from "../api/operation.ts";
+import { veleroReason } from "../api/reasons.ts";
+import type { VeleroObject } from "../api/velero.ts";
+import { ApiError, isAlreadyExists, isTransient } from "../kube/errors.ts";
+import { retry } from "../kube/retry.ts";
+import { cancel } from "./cancel.ts";
+import type { RunnerContext } from "./context.ts";
+import { Failure } from "./endings.ts";
+import { engineRef, findOwn, getVelero, veleroResource } from "./own.ts";
+import { isOwn, type Plan } from "./plan.ts";
+import { attemptIn, cancelRequested } from "./request.ts";
+import { writeStatus } from "./statusWriter.ts";
+
+/**
+ * Creates the Velero object of an attempt, once: first the intent goes into status.engineRef, then one POST, then its uid
+ * is recorded. A crash at any point, or a second runner, ends with the same one object. docs/contract.md, Runner 3.
+ *
+ * @returns the object, ours or adopted; undefined when a cancel came first, or it was recorded and is gone again
+ * @throws Failure when Velero's API refuses the object, or every name is taken; OperationGone, AttemptOver
+ */
+export async function createOnce(
+  context: RunnerContext,
+  operation: VeleroOperation,
+  plan: Plan,
+): Promise<VeleroObject | undefined> {
+  const attempt = attemptIn(operation);
+  let taken: string | undefined;
+  for (;;) {
+    // The guarded write also proves that the Operation was neither cancelled nor deleted before the POST.
+    const ready = await writeStatus(context, attempt, (latest) => ({ engineRef: intend(context, latest, taken) }));
+    if (cancelRequested(ready)) return undefined;
+    const intent = ready.status?.engineRef;
+    if (intent?.name === undefined || intent.uid !== undefined) return await recorded(context, ready);
+
+    const object = await createOrRead(context, ready, plan, intent.name);
+    if (object === undefined) continue;
+    if (isOwn(ready, object.metadata.labels)) return await record(context, ready, object);
+    context.logger.info({ name: intent.name }, "the name is taken by somebody else's object");
+    taken = intent.name;
+  }
+}
+
+/**
+ * Turns to the attempt's other name, after the object store turned out to hold a backup of the first.
+ *
+ * @returns whether there is another name; if so, it is the intent now
+ */
+export async function takeOtherName(
+  context: RunnerContext,
+  operation: VeleroOperation,
+  refused: VeleroObject,
+): Promise<boolean> {
+  const { type } = operation.spec;
+  const next = nameAfter(operation, refused.metadata.name);
+  if (next === undefined) return false;
+  await writeStatus(context, attemptIn(operation), (latest) =>
+    latest.status?.engineRef?.uid === refused.metadata.uid ? { engineRef: engineRef(context, type, next) } : {},
+  );
+  return true;
+}
+
+/** The intent that stands, or, when its name is taken, the next. */
+function intend(context: RunnerContext, operation: VeleroOperation, taken: string | undefined): EngineRef {
+  const { type } = operation.spec;
+  const standing = operation.status?.engineRef;
+  if (standing?.name !== undefined && standing.name !== taken) return standing;
+  const name =
+    taken === undefined ? veleroNames(operation.metadata, attemptOf(operation))[0] : nameAfter(operation, taken);
+  if (name === undefined) {
+    const message = `a velero.io/${type} named ${taken} exists and was not made for this Operation`;
+    throw new Failure(veleroReason(type, "Failed"), message);
+  }
+  return engineRef(context, type, name);
+}
+
+function nameAfter(operation: VeleroOperation, name: string): string | undefined {
+  const names = veleroNames(operation.metadata, attemptOf(operation));
+  return names[names.indexOf(name) + 1];
+}
+
+/** @returns what has the name now; undefined when what had it is gone already */
+async function createOrRead(
+  context: RunnerContext,
+  operation: VeleroOperation,
+  plan: Plan,
+  name: string,
+): Promise<VeleroObject | undefined> {
+  const { type } = operation.spec;
+  const options = { signal: context.signal, fieldManager: MANAGED_BY };
+  try {
+    return await retry(() => context.client.create(veleroResource(type), plan(name), options), context);
+  } catch (error) {
+    if (isAlreadyExists(error)) return await getVelero(context, type, name);
+    if (isRefusal(error)) throw new Failure(veleroReason(type, "Failed"), error.message);
+    throw error;
+  }
+}
+
+/** The server looked at what was sent and will not have it: policy, schema, or nothing there that knows the kind. */
+function isRefusal(error: unknown): error is ApiError {
+  return error instanceof ApiError && [400, 403, 404, 422].includes(error.code) && !isTransient(error);
+}
+
+/** Writes down which object it is. Of two that two runners made under two names, the first one recorded stays. */
+async function record(
+  context: RunnerContext,
+  operation: VeleroOperation,
+  object: VeleroObject,
+): Promise<VeleroObject | undefined> {
+  const { type } = operation.spec;
+  const { name, uid } = object.metadata;
+  const written = await writeStatus(context, attemptIn(operation), (latest) =>
+    latest.status?.engineRef?.uid === undefined ? { engineRef: engineRef(context, type, name, uid) } : {},
+  );
+  if (written.status?.engineRef?.uid === uid) return object;
+  await cancel(context, type, object);
+  return await recorded(context, written);
+}
+
+async function recorded(context: RunnerContext, operation: VeleroOperation): Promise<VeleroObject | undefined> {
+  const own = await findOwn(context, operation);
+  return own.kind === "found" ? own.object : undefined;
+}

@@ -1,0 +1,64 @@
+import type { Operation, VeleroOperation } from "../api/operation.ts";
+
+/** The runner's exit codes. docs/contract.md, Runner 5; the Job's podFailurePolicy names {@link EXIT.final}. */
+export const EXIT = {
+  /** Succeeded, degraded too; or nothing is left to do. */
+  done: 0,
+  /** Transient trouble, or asked to stop before the end: the Job tries again. */
+  again: 1,
+  /** Another try would end the same way: the Job fails at once. */
+  final: 2,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** How a run ended: its exit code, and what the termination message says of it. */
+export interface Ending {
+  readonly exitCode: ExitCode;
+  readonly message: string;
+  /** The Operation as it was last read; none where it is gone or was never found. */
+  readonly operation?: Operation;
+}
+
+/** The run may not act, and has written nothing: not admitted, not ours, not while it is cancelled. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+}
+
+/** The Operation was deleted, or another one has its name now: what is unfinished of it is to be cleaned up. */
+export class OperationGone extends Error {
+  override readonly name = "OperationGone";
+  /** Whose Velero objects are left; undefined where no such Operation was ever seen. */
+  readonly uid: string | undefined;
+
+  constructor(message: string, uid: string | undefined) {
+    super(message);
+    this.uid = uid;
+  }
+}
+
+/** This attempt has ended, whoever wrote it; nothing is written over it. */
+export class AttemptOver extends Error {
+  override readonly name = "AttemptOver";
+  readonly operation: VeleroOperation;
+
+  constructor(operation: VeleroOperation) {
+    super(`this attempt of ${operation.metadata.namespace}/${operation.metadata.name} is over`);
+    this.operation = operation;
+  }
+}
+
+/** The Operation cannot be carried out; the status is to say so. */
+export class Failure extends Error {
+  override readonly name = "Failure";
+  /** The reason of Failed=True. */
+  readonly reason: string;
+  /** Also Accepted=False: the Operation should not have been accepted as it stands. */
+  readonly invalid: boolean;
+
+  constructor(reason: string, message: string, { invalid = false }: { invalid?: boolean } = {}) {
+    super(message);
+    this.reason = reason;
+    this.invalid = invalid;
+  }
+}

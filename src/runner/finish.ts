@@ -1,0 +1,92 @@
+import { attemptOf, type Operation, type VeleroOperation } from "../api/operation.ts";
+import { ConditionType } from "../api/reasons.ts";
+import { type ConditionChange, conditionOf } from "../api/status.ts";
+import { isVeleroTerminal, type VeleroObject } from "../api/velero.ts";
+import { cancel } from "./cancel.ts";
+import { isCollided } from "./cancelStep.ts";
+import type { RunnerContext } from "./context.ts";
+import { type Ending, EXIT, type Failure } from "./endings.ts";
+import { cutBytes } from "./message.ts";
+import { collectOutputs } from "./outputs.ts";
+import { getVelero } from "./own.ts";
+import { progress } from "./progress.ts";
+import { type Attempt, cancelRequested, readAttempt } from "./request.ts";
+import { writeStatus } from "./statusWriter.ts";
+import { verdict } from "./verdict.ts";
+
+/** What is left of an attempt's Velero object when there is nothing more to wait for. */
+export interface End {
+  /** Undefined when there is none (any more). */
+  readonly object: VeleroObject | undefined;
+  /** This run removed it, because the Operation was cancelled. */
+  readonly cancelled?: boolean;
+  /** What that could not clean up, in words. */
+  readonly remains?: string | undefined;
+}
+
+/** Writes the attempt's end, outputs and all, in one write. docs/contract.md, Runner 5. */
+export async function finish(context: RunnerContext, attempt: Attempt, end: End): Promise<Ending> {
+  const { object, cancelled = false, remains } = end;
+  const operation = await readAttempt(context, attempt);
+  const { type } = operation.spec;
+  const ended = isVeleroTerminal(object?.status?.phase) ? object : undefined;
+  const outputs = ended && (await collectOutputs(context, operation, ended));
+  const done = ended && (await progress(context, ended));
+  const written = await writeStatus(context, attempt, (latest) => ({
+    ...verdict({ type, object, cancelRequested: cancelled || cancelRequested(latest), outputs, remains }),
+    ...(done && { progress: done }),
+    ...withoutIntent(latest),
+  }));
+  return await over(context, written);
+}
+
+/** Writes that the Operation cannot be carried out, and why. */
+export async function fail(context: RunnerContext, attempt: Attempt, failure: Failure): Promise<Ending> {
+  const { reason } = failure;
+  const message = cutBytes(failure.message);
+  const conditions: ConditionChange[] = [
+    ...(failure.invalid ? [{ type: ConditionType.accepted, status: "False", reason, message } as const] : []),
+    { type: ConditionType.running, status: "False", reason, message },
+    { type: ConditionType.failed, status: "True", reason, message },
+  ];
+  const written = await writeStatus(context, attempt, (latest) => ({
+    phase: "Failed",
+    conditions,
+    ...withoutIntent(latest),
+  }));
+  return await over(context, written);
+}
+
+/**
+ * How an attempt that is over ended, once nothing dangerous is left of it: a Backup that Velero refused may have the name
+ * of an older one in the object store. At the end of its ttl Velero would collect the refused one by name, and delete the
+ * older one's files: so it goes now, by a plain delete. docs/velero-facts.md, section 0.
+ */
+export async function over(context: RunnerContext, operation: VeleroOperation): Promise<Ending> {
+  const { status, spec } = operation;
+  if (status?.phase === "Succeeded") return { exitCode: EXIT.done, message: summary(operation), operation };
+  const ref = status?.engineRef;
+  if (spec.type === "Backup" && ref?.uid !== undefined && ref.name !== undefined) {
+    const object = await getVelero(context, spec.type, ref.name);
+    const refused = object !== undefined && (isCollided(object) || object.status?.phase === "FailedValidation");
+    // Of a refused Backup cancel removes the object alone.
+    if (refused && object.metadata.uid === ref.uid) await cancel(context, spec.type, object);
+  }
+  return { exitCode: EXIT.final, message: summary(operation), operation };
+}
+
+/** An intent that nothing came of must not point at somebody else's object for ever. */
+function withoutIntent({ status }: VeleroOperation): { engineRef?: undefined } {
+  return status?.engineRef !== undefined && status.engineRef.uid === undefined ? { engineRef: undefined } : {};
+}
+
+function summary(operation: Operation): string {
+  const decided = endingCondition(operation);
+  return decided?.message ?? `attempt ${attemptOf(operation)} is over`;
+}
+
+/** The condition that says how the attempt ended. */
+export function endingCondition({ status }: Operation) {
+  const types = [ConditionType.succeeded, ConditionType.cancelled, ConditionType.failed];
+  return types.map((type) => conditionOf(status, type)).find((condition) => condition?.status === "True");
+}

@@ -1,0 +1,90 @@
+import { writeFile } from "node:fs/promises";
+import type { Logger } from "pino";
+import { attemptOf } from "../api/operation.ts";
+import { connect } from "../kube/client.ts";
+import { systemClock } from "../kube/clock.ts";
+import { EventRecorder } from "../kube/events.ts";
+import { createLogger } from "../log.ts";
+import { VERSION } from "../version.ts";
+import type { RunnerContext, RunnerSettings } from "./context.ts";
+import { type Ending, EXIT } from "./endings.ts";
+import { endingCondition } from "./finish.ts";
+import { cutBytes } from "./message.ts";
+import { run } from "./run.ts";
+import { readSettings, SettingsError } from "./settings.ts";
+
+/** The process was asked to end before it was done. */
+class Stopped extends Error {
+  override readonly name = "Stopped";
+}
+
+/**
+ * Runs one Operation as its Job's pod. docs/contract.md, Runner.
+ *
+ * @param env what the Job template sets (settings.ts), LOG_LEVEL, and where the API server is (KUBECONFIG or in-cluster)
+ * @returns the exit code: 0 done, 1 to be tried again, 2 final
+ */
+export async function main(env: NodeJS.ProcessEnv): Promise<number> {
+  const logger = createLogger("runner", env.LOG_LEVEL);
+  const stop = new AbortController();
+  const onSignal = (signal: NodeJS.Signals) => stop.abort(new Stopped(`${signal} before the end`));
+  process.once("SIGTERM", onSignal);
+  process.once("SIGINT", onSignal);
+  try {
+    const settings = readSettings(env);
+    const { namespace, name, uid } = settings.operation;
+    const log = logger.child({ operation: `${namespace}/${name}`, uid, job: settings.job.name });
+    const ending = await conclude(contextOf(env, settings, log, stop.signal));
+    await leaveMessage(settings, ending, log);
+    log[ending.exitCode === EXIT.done ? "info" : "error"]({ exitCode: ending.exitCode }, ending.message);
+    return ending.exitCode;
+  } catch (error) {
+    logger.fatal({ err: error }, "cannot start");
+    // Nobody will set what is missing between two tries of one Job.
+    return error instanceof SettingsError ? EXIT.final : EXIT.again;
+  } finally {
+    process.off("SIGTERM", onSignal);
+    process.off("SIGINT", onSignal);
+  }
+}
+
+function contextOf(
+  env: NodeJS.ProcessEnv,
+  settings: RunnerSettings,
+  logger: Logger,
+  signal: AbortSignal,
+): RunnerContext {
+  const client = connect(env, { component: "runner", version: VERSION });
+  const instance = env.POD_NAME ?? settings.job.name ?? "operation-runner";
+  const events = new EventRecorder(client, logger, { component: "operation-runner", instance });
+  return { client, clock: systemClock, logger, signal, settings, events };
+}
+
+/** Whatever stops a run before its end is for the Job to try again. */
+async function conclude(context: RunnerContext): Promise<Ending> {
+  try {
+    return await run(context);
+  } catch (error) {
+    if (!(error instanceof Stopped)) context.logger.error({ err: error }, "the run broke off");
+    return { exitCode: EXIT.again, message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The pod's termination message: one line of JSON, for `kubectl describe pod` and for the dispatcher. */
+async function leaveMessage(settings: RunnerSettings, ending: Ending, logger: Logger): Promise<void> {
+  const { operation } = ending;
+  const { namespace, name } = settings.operation;
+  const ref = operation?.status?.engineRef;
+  const text = JSON.stringify({
+    operation: `${namespace}/${name}`,
+    ...(operation && { attempt: attemptOf(operation), phase: operation.status?.phase }),
+    reason: operation && endingCondition(operation)?.reason,
+    message: cutBytes(ending.message),
+    ...(ref && { veleroObject: `${ref.kind} ${ref.namespace}/${ref.name}` }),
+  });
+  try {
+    await writeFile(settings.terminationMessagePath, text);
+  } catch (error) {
+    logger.debug({ err: error }, "no termination message: this is no pod");
+  }
+}

@@ -1,0 +1,114 @@
+import { isTerminal, type VeleroOperation } from "../api/operation.ts";
+import { ConditionType, Reason } from "../api/reasons.ts";
+import { conditionOf } from "../api/status.ts";
+import type { VeleroObject } from "../api/velero.ts";
+import { joinAttempt } from "./attempt.ts";
+import { cancel, removeCollided } from "./cancel.ts";
+import { isCollided } from "./cancelStep.ts";
+import { cleanUp } from "./cleanUp.ts";
+import type { RunnerContext } from "./context.ts";
+import { createOnce, takeOtherName } from "./create.ts";
+import { AttemptOver, type Ending, EXIT, Failure, OperationGone, Refused } from "./endings.ts";
+import { type End, fail, finish, over } from "./finish.ts";
+import { follow } from "./follow.ts";
+import { cutBytes } from "./message.ts";
+import { knownOutputs } from "./outputs.ts";
+import { findOwn, getVelero } from "./own.ts";
+import { prepare } from "./prepare.ts";
+import { progress } from "./progress.ts";
+import { type Attempt, attemptIn, cancelRequested, readAttempt } from "./request.ts";
+import { writeStatus } from "./statusWriter.ts";
+import { verdict } from "./verdict.ts";
+
+/**
+ * Carries out one Operation, from wherever an earlier run may have left it. Every step can be repeated: a crash between
+ * any two calls, or a second run at the same time, changes nothing in the outcome. docs/contract.md, Runner.
+ *
+ * @returns how it ended, when there is nothing left to do
+ * @throws the signal's reason once that aborts; what the API server refused, or could not answer for too long
+ */
+export async function run(context: RunnerContext): Promise<Ending> {
+  try {
+    const operation = await joinAttempt(context);
+    return await carryOut(context, attemptIn(operation));
+  } catch (error) {
+    if (error instanceof Refused) return { exitCode: EXIT.final, message: error.message };
+    if (error instanceof AttemptOver) return await over(context, error.operation);
+    if (error instanceof OperationGone) return await cleanUp(context, error);
+    throw error;
+  }
+}
+
+async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Ending> {
+  try {
+    for (;;) {
+      const operation = await readAttempt(context, attempt);
+      const object = await ownObject(context, operation);
+      const end = object === undefined ? { object } : await toTheEnd(context, operation, object);
+      // The store has a backup of this name, so this one was refused: once more, under the attempt's other name.
+      const refused = end.object !== undefined && isCollided(end.object) ? end.object : undefined;
+      if (refused !== undefined && (await takeOtherName(context, operation, refused))) continue;
+      return await finish(context, attempt, end);
+    }
+  } catch (error) {
+    if (error instanceof Failure) return await fail(context, attempt, error);
+    throw error;
+  }
+}
+
+/**
+ * The attempt's Velero object: found, or created now.
+ *
+ * @returns undefined when it has vanished, or a cancel came before it was made
+ */
+async function ownObject(context: RunnerContext, operation: VeleroOperation): Promise<VeleroObject | undefined> {
+  const own = await findOwn(context, operation);
+  if (own.kind === "found") return own.object;
+  if (own.kind === "vanished") return undefined;
+  for (const refused of own.refused) await removeCollided(context, refused);
+  if (cancelRequested(operation)) return undefined;
+  return await createOnce(context, operation, await prepare(context, operation));
+}
+
+/** Follows the object and reports, until it has reached its end or is removed by a cancel. */
+async function toTheEnd(context: RunnerContext, operation: VeleroOperation, object: VeleroObject): Promise<End> {
+  const { type } = operation.spec;
+  const attempt = attemptIn(operation);
+  for await (const view of follow(context, operation, object)) {
+    const { operation: request } = view;
+    if (request === undefined) throw new OperationGone("the Operation was deleted", attempt.uid);
+    const latest = await confirmed(context, operation, view.object);
+    if (latest !== undefined && cancelRequested(request)) return await cancelled(context, operation, latest);
+
+    const change = verdict({ type, object: latest, cancelRequested: cancelRequested(request) });
+    if (latest === undefined || isTerminal(change.phase)) return { object: latest };
+    const done = await progress(context, latest);
+    const outputs = knownOutputs(type, latest);
+    await writeStatus(context, attempt, () => ({ ...change, outputs, ...(done && { progress: done }) }));
+  }
+  throw new Error("following an object never ends by itself");
+}
+
+/** A Backup that Velero called Failed when it restarted was seen to be Completed later: no end on hearsay. */
+async function confirmed(
+  context: RunnerContext,
+  { spec }: VeleroOperation,
+  object: VeleroObject | undefined,
+): Promise<VeleroObject | undefined> {
+  if (object?.status?.phase !== "Failed") return object;
+  const now = await getVelero(context, spec.type, object.metadata.name);
+  return now?.metadata.uid === object.metadata.uid ? now : undefined;
+}
+
+async function cancelled(context: RunnerContext, operation: VeleroOperation, object: VeleroObject): Promise<End> {
+  const tell = async (message: string): Promise<void> => {
+    await writeStatus(context, attemptIn(operation), ({ status }) => {
+      const running = conditionOf(status, ConditionType.running);
+      const { status: is = "False", reason = Reason.pending } = running ?? {};
+      return { conditions: [{ type: ConditionType.running, status: is, reason, message: cutBytes(message) }] };
+    });
+  };
+  const result = await cancel(context, operation.spec.type, object, tell);
+  if (result.kind === "kept") return { object: result.object };
+  return { object: undefined, cancelled: true, remains: result.remains };
+}
