@@ -37,7 +37,7 @@ describe("parseGoDuration", () => {
     "٣h",
     "1h-5m",
     "2562048h",
-    "9".repeat(30) + "h",
+    `${"9".repeat(30)}h`,
   ])("refuses %j", (text) => {
     expect(parseGoDuration(text)).toBeUndefined();
   });

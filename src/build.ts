@@ -1,7 +1,7 @@
 import path from "node:path";
 import { build as esbuild } from "esbuild";
 
-const root = import.meta.dirname;
+const root = path.join(import.meta.dirname, "..");
 
 /**
  * Bundles `src/main.ts` with everything it needs into `folder`: the entry is

@@ -1,0 +1,93 @@
+import { readFile } from "node:fs/promises";
+import { parse, stringify } from "yaml";
+import { z } from "zod";
+import { Label } from "../../src/api/labels.ts";
+import { type Job, jobs } from "../../src/kube/resources.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import type { Identity } from "../faults/program.ts";
+import { listObjects } from "./operations.ts";
+import { SYSTEM_NAMESPACE, waitFor } from "./platform.ts";
+
+/** For tests that run the runner's program themselves, where a kubelet would. */
+
+const kubeconfig = z.object({
+  clusters: z.tuple([
+    z.object({ cluster: z.object({ server: z.string(), "certificate-authority-data": z.string() }) }),
+  ]),
+});
+
+/** A fresh token of a ServiceAccount of ours, and the API server it is for. */
+export async function identityOf(cluster: Cluster, serviceAccount: string): Promise<Identity> {
+  const token = await cluster.kubectl(["create", "token", serviceAccount, "-n", SYSTEM_NAMESPACE, "--duration=2h"]);
+  if (token.code !== 0) throw new Error(token.stderr);
+  const [{ cluster: api }] = kubeconfig.parse(parse(await readFile(cluster.kubeconfig, "utf8"))).clusters;
+  const ca = Buffer.from(api["certificate-authority-data"], "base64").toString();
+  return { server: { url: api.server, ca }, token: token.stdout.trim() };
+}
+
+/** The Job that the dispatcher makes for an Operation, once it is there. */
+export async function jobOf(cluster: Cluster, namespace: string, name: string): Promise<Job> {
+  await waitFor(cluster, [`operation/${name}`, "-n", namespace], "jsonpath={.status.runner.jobName}");
+  const selector = `${Label.operationNamespace}=${namespace},${Label.operationName}=${name}`;
+  await waitFor(cluster, ["jobs", "-n", SYSTEM_NAMESPACE, "-l", selector], "create");
+  const [job] = await listObjects(cluster, ["jobs", "-n", SYSTEM_NAMESPACE, "-l", selector]);
+  return jobs.schema.parse(job);
+}
+
+/** The environment that a kubelet would give to a pod of this Job. */
+export function runnerEnv(job: Job, namespace: string, name: string): NodeJS.ProcessEnv {
+  return {
+    OPERATION_NAMESPACE: namespace,
+    OPERATION_NAME: name,
+    OPERATION_UID: job.metadata.labels?.[Label.operation],
+    JOB_NAME: job.metadata.name,
+    JOB_UID: job.metadata.uid,
+    POD_NAME: `${job.metadata.name}-by-hand`,
+    POD_NAMESPACE: SYSTEM_NAMESPACE,
+    VELERO_NAMESPACE: "velero",
+    TERMINATION_MESSAGE_PATH: "/dev/null",
+  };
+}
+
+const templates = z.object({ data: z.record(z.string(), z.string()) });
+const NOWHERE = { "operation-runner.test/held": "true" };
+
+/** From now on the Jobs' pods stay Pending, so that a test can run the program in their stead. */
+export async function holdJobs(cluster: Cluster): Promise<void> {
+  await changeTemplates(cluster, NOWHERE);
+}
+
+/** Jobs run by themselves again. */
+export async function releaseJobs(cluster: Cluster): Promise<void> {
+  await changeTemplates(cluster, undefined);
+}
+
+/** Restarts the dispatcher as well, so that what it makes afterwards is of the new templates for certain. */
+async function changeTemplates(cluster: Cluster, nodeSelector: Record<string, string> | undefined): Promise<void> {
+  const where = ["-n", SYSTEM_NAMESPACE];
+  const { stdout } = await cluster.kubectl(["get", "configmap/operation-jobs", ...where, "-o", "json"]);
+  const { data } = templates.parse(JSON.parse(stdout));
+  for (const [file, text] of Object.entries(data)) {
+    const job = parse(text);
+    if (nodeSelector === undefined) delete job.spec.template.spec.nodeSelector;
+    else job.spec.template.spec.nodeSelector = nodeSelector;
+    data[file] = stringify(job);
+  }
+  await cluster.kubectl([
+    "patch",
+    "configmap/operation-jobs",
+    ...where,
+    "--type=merge",
+    "-p",
+    JSON.stringify({ data }),
+  ]);
+  await cluster.kubectl(["rollout", "restart", "deployment/operation-dispatcher", ...where]);
+  const rolled = await cluster.kubectl([
+    "rollout",
+    "status",
+    "deployment/operation-dispatcher",
+    ...where,
+    "--timeout=180s",
+  ]);
+  if (rolled.code !== 0) throw new Error(rolled.stderr);
+}

@@ -1,0 +1,46 @@
+import type { Cluster } from "../cluster/cluster.ts";
+import type { Progress } from "../cluster/progress.ts";
+
+/** Where the shipped manifests install things. */
+export const SYSTEM_NAMESPACE = "vworkspace-system";
+export const VELERO_NAMESPACE = "velero";
+
+/** Generous: a slow machine has all the time it needs. */
+const PATIENCE = "180s";
+
+/**
+ * Installs what a platform team would, from the shipped manifests as they are: Velero with its storage location, the
+ * ApplicationInstance CRD, the dispatcher. Resolves when all of it is ready.
+ */
+export async function installPlatform(cluster: Cluster, progress: Progress): Promise<void> {
+  await cluster.apply("manifests/velero");
+  await waitFor(cluster, ["crd/backupstoragelocations.velero.io"], "condition=Established");
+  await cluster.objectStore.connectVelero(VELERO_NAMESPACE);
+  await waitFor(cluster, ["deployment/velero", "-n", VELERO_NAMESPACE], "condition=Available");
+  progress("Velero is running");
+  await waitFor(
+    cluster,
+    ["backupstoragelocation/default", "-n", VELERO_NAMESPACE],
+    "jsonpath={.status.phase}=Available",
+  );
+  progress("Velero's storage location is Available");
+  await cluster.apply("manifests/components/application-instance-crd");
+  await cluster.apply("manifests");
+  await waitFor(
+    cluster,
+    ["crd/applicationinstances.apps.vworkspace.io", "crd/operations.ops.vworkspace.io"],
+    "condition=Established",
+  );
+  await waitFor(cluster, ["deployment/operation-dispatcher", "-n", SYSTEM_NAMESPACE], "condition=Available");
+  progress("the dispatcher is running");
+}
+
+/**
+ * `kubectl wait`, as a user would: `what` names the objects, `condition` what to wait for.
+ *
+ * @throws Error with kubectl's words when it does not come true
+ */
+export async function waitFor(cluster: Cluster, what: readonly string[], condition: string): Promise<void> {
+  const answer = await cluster.kubectl(["wait", `--for=${condition}`, ...what, `--timeout=${PATIENCE}`]);
+  if (answer.code !== 0) throw new Error(`kubectl wait --for=${condition} ${what.join(" ")}: ${answer.stderr.trim()}`);
+}
