@@ -27,8 +27,17 @@ export class LeaseLostError extends Error {
 
 /** A lease that is ours, and when we asked for it: others count from a later moment. */
 interface Held {
-  lease: Lease;
-  renewedAt: number;
+  readonly lease: Lease;
+  readonly renewedAt: number;
+}
+
+/** The time for which we hold the lease. */
+interface Term {
+  held: Held;
+  /** Aborts when the lease is needed no more. */
+  readonly ended: AbortSignal;
+  readonly lost: AbortSignal;
+  readonly lose: (error: LeaseLostError) => void;
 }
 
 /**
@@ -49,26 +58,32 @@ export async function withLease(
   const held = await acquire(client, options);
   logger.info({ lease: name, identity }, "lease acquired");
 
-  const term = new AbortController();
-  const stop = () => term.abort(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
+  const stop = new AbortController();
+  const askedToStop = () => stop.abort(signal.reason);
+  signal.addEventListener("abort", askedToStop, { once: true });
+  if (signal.aborted) askedToStop();
   const lost = new AbortController();
   // Renewed until the work has really ended, which may be a while after it was asked to.
   const ended = new AbortController();
-  const lose = (error: LeaseLostError) => {
-    logger.error({ err: error, lease: name, identity }, "lease lost");
-    lost.abort(error);
-    term.abort(error);
-    ended.abort();
+  const term: Term = {
+    held,
+    ended: ended.signal,
+    lost: lost.signal,
+    lose: (error) => {
+      logger.error({ err: error, lease: name, identity }, "lease lost");
+      lost.abort(error);
+      stop.abort(error);
+      ended.abort();
+    },
   };
-  const keeping = [renew(client, options, held, ended.signal, lose), expire(options, held, ended.signal, lose)];
+  const keeping = Promise.all([renew(client, options, term), expire(options, term)]);
   try {
-    await work(term.signal);
+    await work(stop.signal);
   } finally {
-    signal.removeEventListener("abort", stop);
+    signal.removeEventListener("abort", askedToStop);
     ended.abort();
-    await Promise.all(keeping);
-    if (!lost.signal.aborted) await release(client, options, held.lease);
+    await keeping;
+    if (!lost.signal.aborted) await release(client, options, term.held.lease);
   }
   lost.signal.throwIfAborted();
 }
@@ -106,28 +121,23 @@ function isFree(lease: Lease, identity: string, untouchedMs: number, defaultDura
 }
 
 /** Renews until the work has ended or the lease turns out to be another's. */
-async function renew(
-  client: KubeClient,
-  options: LeaseOptions,
-  held: Held,
-  ended: AbortSignal,
-  lose: (error: LeaseLostError) => void,
-): Promise<void> {
+async function renew(client: KubeClient, options: LeaseOptions, term: Term): Promise<void> {
   const { clock, logger, name, identity, retryMs } = options;
-  let current: Lease | undefined = held.lease;
-  while (!ended.aborted) {
-    await clock.sleep(retryMs, ended).catch(() => undefined);
-    if (ended.aborted) return;
+  let current: Lease | undefined = term.held.lease;
+  for (;;) {
+    await clock.sleep(retryMs, term.ended).catch(() => undefined);
+    if (term.ended.aborted) return;
     const sentAt = clock.monotonic();
     try {
-      current ??= await read(client, options);
+      current ??= await read(client, options, term.lost);
       const holder = current?.spec?.holderIdentity ?? "";
-      if (current !== undefined && holder !== identity)
-        return lose(new LeaseLostError(`lease ${name} is now held by ${holder}`));
-      current = await write(client, options, current);
-      Object.assign(held, { lease: current, renewedAt: sentAt });
+      if (current !== undefined && holder !== identity) {
+        return term.lose(new LeaseLostError(`lease ${name} is now held by ${holder === "" ? "nobody" : holder}`));
+      }
+      current = await write(client, options, current, term.lost);
+      term.held = { lease: current, renewedAt: sentAt };
     } catch (error) {
-      if (ended.aborted) return;
+      if (term.ended.aborted) return;
       // Unknown whether it was written: look before the next try.
       current = undefined;
       logger.warn({ err: error, lease: name }, "lease not renewed, will try again");
@@ -136,17 +146,13 @@ async function renew(
 }
 
 /** Ends the term when the last renewal is too old, however long a request may hang. */
-async function expire(
-  options: LeaseOptions,
-  held: Held,
-  ended: AbortSignal,
-  lose: (error: LeaseLostError) => void,
-): Promise<void> {
+async function expire(options: LeaseOptions, term: Term): Promise<void> {
   const { clock, name, renewDeadlineMs } = options;
-  while (!ended.aborted) {
-    const leftMs = held.renewedAt + renewDeadlineMs - clock.monotonic();
-    if (leftMs <= 0) return lose(new LeaseLostError(`lease ${name} was not renewed for ${renewDeadlineMs / 1000} s`));
-    await clock.sleep(leftMs, ended).catch(() => undefined);
+  while (!term.ended.aborted) {
+    const leftMs = term.held.renewedAt + renewDeadlineMs - clock.monotonic();
+    if (leftMs <= 0)
+      return term.lose(new LeaseLostError(`lease ${name} was not renewed for ${renewDeadlineMs / 1000} s`));
+    await clock.sleep(leftMs, term.ended).catch(() => undefined);
   }
 }
 
@@ -161,10 +167,10 @@ async function release(client: KubeClient, options: LeaseOptions, lease: Lease):
   }
 }
 
-async function read(client: KubeClient, options: LeaseOptions): Promise<Lease | undefined> {
+async function read(client: KubeClient, options: LeaseOptions, signal?: AbortSignal): Promise<Lease | undefined> {
   const { namespace, name, renewDeadlineMs } = options;
   try {
-    return await client.get(leases, { namespace, name }, { timeoutMs: renewDeadlineMs / 2 });
+    return await client.get(leases, { namespace, name }, { signal, timeoutMs: renewDeadlineMs / 2 });
   } catch (error) {
     if (isNotFound(error)) return undefined;
     throw error;
@@ -172,7 +178,12 @@ async function read(client: KubeClient, options: LeaseOptions): Promise<Lease | 
 }
 
 /** Writes us down as the holder, now; into a new lease when there is none. */
-async function write(client: KubeClient, options: LeaseOptions, lease: Lease | undefined): Promise<Lease> {
+async function write(
+  client: KubeClient,
+  options: LeaseOptions,
+  lease: Lease | undefined,
+  signal?: AbortSignal,
+): Promise<Lease> {
   const { namespace, name, identity, durationMs, renewDeadlineMs, clock } = options;
   const now = microTime(clock.now());
   const ours = lease?.spec?.holderIdentity === identity;
@@ -184,8 +195,7 @@ async function write(client: KubeClient, options: LeaseOptions, lease: Lease | u
     renewTime: now,
     leaseTransitions: (lease?.spec?.leaseTransitions ?? 0) + (ours || lease === undefined ? 0 : 1),
   };
-  // Given no signal: a write that was cut short leaves open who holds the lease.
-  const call = { timeoutMs: renewDeadlineMs / 2 };
+  const call = { signal, timeoutMs: renewDeadlineMs / 2 };
   if (lease === undefined) return await client.create(leases, { metadata: { namespace, name }, spec }, call);
   return await client.replace(leases, { ...lease, spec }, call);
 }

@@ -25,10 +25,10 @@ export interface Loopback {
 }
 
 /** A tiny HTTP server in the API server's place, for what a real one cannot be made to do, and a client for it. */
-export async function serve(handler: (exchange: Exchange) => void): Promise<Loopback> {
+export async function serve(handler: (exchange: Exchange) => void | Promise<void>): Promise<Loopback> {
   let connections = 0;
   const server = createServer((request, response) => {
-    handler({
+    void handler({
       url: new URL(request.url ?? "/", "http://localhost"),
       request,
       response,
