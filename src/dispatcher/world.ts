@@ -25,13 +25,23 @@ export interface World {
   namespace(name: string): KubeObject | undefined;
   snapshotClass(name: string): VolumeSnapshotClass | undefined;
   storageLocation(name: string): StorageLocation | undefined;
+  /** The location that Velero takes where a Backup names none (`spec.default`). */
+  defaultStorageLocation(): StorageLocation | undefined;
   /** The Job of that name in the dispatcher's own namespace. */
   job(name: string): Job | undefined;
   /** Every Job, made by the dispatcher or by hand, that names this Operation. */
   jobsOf(operation: VeleroOperation): readonly Job[];
   podsOf(job: Job): readonly Pod[];
-  /** The Backup or Restore that the Operation's engineRef names, by uid. */
+  /**
+   * The Backup or Restore of the Operation's attempt: the one with the uid of engineRef; before that uid is recorded, the
+   * one whose labels name this Operation's UID and attempt.
+   */
   veleroObject(operation: Operation): VeleroObject | undefined;
+  /**
+   * What was worked out of each waiting Operation: whether it could run if there were room. With hundreds of them each
+   * decision asks for all the others. A new, empty one after every change of anything but Operations, or for every World.
+   */
+  readonly ableToRun: WeakMap<Operation, boolean>;
 }
 
 /** At most one write; what comes next is decided on what the API server then says. */

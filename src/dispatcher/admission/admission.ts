@@ -1,0 +1,105 @@
+import { jobName } from "../../api/names.ts";
+import { attemptOf, type VeleroOperation } from "../../api/operation.ts";
+import { ConditionType, Reason } from "../../api/reasons.ts";
+import type { ConditionChange, StatusChange } from "../../api/status.ts";
+import { placeInLine, positionText } from "../order.ts";
+import { unblocked, write } from "../statusWrite.ts";
+import type { Decision, World } from "../world.ts";
+import { approvalEnds } from "./approved.ts";
+import type { Hindrance } from "./check.ts";
+import { firstHindrance } from "./checks.ts";
+
+/**
+ * Whether an Operation may run now, and what its status says if not. What holds it back shows as Accepted=False or
+ * Blocked=True or Running=False/Queued; Accepted is Unknown while the last word is not spoken, and True only when the Job
+ * may be made, because that is what a runner goes by. docs/contract.md, Admission.
+ */
+export function admission(operation: VeleroOperation, world: World): Decision {
+  const hindrance = firstHindrance(operation, world);
+  if (hindrance !== undefined) return write(operation, world, hindered(operation, hindrance));
+  const place = placeInLine(operation, world);
+  switch (place.kind) {
+    case "free":
+      return write(operation, world, admittedChange(operation, world));
+    case "conflict": {
+      const { spec, metadata } = place.other;
+      const message = `waits for the ${spec.type} ${metadata.name} in this namespace, which is ${place.otherIs}`;
+      const blocked = { verdict: "blocked", reason: Reason.conflictingOperation, message } as const;
+      return untilApprovalEnds(operation, world, hindered(operation, blocked));
+    }
+    case "queued": {
+      const message = `waits for a free slot, ${positionText(place)}`;
+      const conditions = [undecided, ...unblocked(operation.status), notRunning(Reason.queued, message)];
+      return untilApprovalEnds(operation, world, { phase: "Pending", conditions });
+    }
+  }
+}
+
+/** The status of an Operation whose Job may be made; written before the Job is. */
+export function admittedChange(operation: VeleroOperation, { settings }: World): StatusChange {
+  const { name, uid } = operation.metadata;
+  const attempt = attemptOf(operation);
+  const job = { name: jobName({ name, uid }, attempt), namespace: settings.jobNamespace };
+  return {
+    phase: "Pending",
+    conditions: [
+      accepted("True", Reason.templateValidated, "the Operation is valid and admitted"),
+      ...unblocked(operation.status),
+      notRunning(Reason.pending, `Job ${job.name} is to carry it out`),
+    ],
+    runner: { ...operation.status?.runner, attempt, jobName: job.name, jobNamespace: job.namespace },
+    logsRef: { apiVersion: "batch/v1", kind: "Job", ...job },
+  };
+}
+
+/** The status of an Operation that something else than others holds back, or that can never run. */
+export function hindered({ status }: VeleroOperation, { verdict, reason, message }: Hindrance): StatusChange {
+  switch (verdict) {
+    case "invalid":
+      return {
+        phase: "Failed",
+        conditions: [
+          accepted("False", reason, message),
+          ...unblocked(status),
+          { type: ConditionType.failed, status: "True", reason, message },
+          notRunning(reason, message),
+        ],
+      };
+    case "refused":
+      return {
+        phase: "Pending",
+        conditions: [
+          accepted("False", reason, message),
+          ...unblocked(status),
+          notRunning(Reason.pending, NOT_ADMITTED),
+        ],
+      };
+    case "blocked":
+      return {
+        phase: "Pending",
+        conditions: [
+          undecided,
+          { type: ConditionType.blocked, status: "True", reason, message },
+          notRunning(Reason.pending, NOT_ADMITTED),
+        ],
+      };
+  }
+}
+
+const NOT_ADMITTED = "not admitted yet";
+
+const undecided = accepted("Unknown", Reason.pending, NOT_ADMITTED);
+
+function accepted(status: ConditionChange["status"], reason: string, message: string): ConditionChange {
+  return { type: ConditionType.accepted, status, reason, message };
+}
+
+function notRunning(reason: string, message: string): ConditionChange {
+  return { type: ConditionType.running, status: "False", reason, message };
+}
+
+/** An approved Operation that waits may lose its approval by the clock: the one timer there is. */
+function untilApprovalEnds(operation: VeleroOperation, world: World, change: StatusChange): Decision {
+  const lookAgainAt = approvalEnds(operation, world);
+  return { ...write(operation, world, change), ...(lookAgainAt && { lookAgainAt }) };
+}

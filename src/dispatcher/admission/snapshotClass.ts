@@ -1,0 +1,15 @@
+import { Reason } from "../../api/reasons.ts";
+import { quoted } from "../message.ts";
+import { type Check, textParameter } from "./check.ts";
+
+/** Velero falls through silently to another class where the named one is missing. docs/contract.md, Admission 6. */
+export const snapshotClassExists: Check = (operation, world) => {
+  if (operation.spec.type !== "Backup") return undefined;
+  const name = textParameter(operation, "csiSnapshotClassName");
+  if (name === undefined || world.snapshotClass(name) !== undefined) return undefined;
+  return {
+    verdict: "blocked",
+    reason: Reason.missingVolumeSnapshotClass,
+    message: `no VolumeSnapshotClass ${quoted(name)} in this cluster`,
+  };
+};

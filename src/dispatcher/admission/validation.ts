@@ -1,0 +1,92 @@
+import { applicationInstances } from "../../api/applicationInstance.ts";
+import { MAX_SNAPSHOT_DRIVER_LENGTH } from "../../api/labels.ts";
+import { MAX_NAME_LENGTH } from "../../api/names.ts";
+import type { VeleroOperation } from "../../api/operation.ts";
+import {
+  type BackupParameters,
+  backupParametersSchema,
+  parseParameters,
+  type RestoreParameters,
+  restoreParametersSchema,
+} from "../../api/parameters.ts";
+import { Reason } from "../../api/reasons.ts";
+import { quoted } from "../message.ts";
+import type { World } from "../world.ts";
+import type { Check } from "./check.ts";
+
+const OBJECT_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
+/** What Kubernetes takes in an annotation's key after the slash. */
+const ANNOTATION_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
+/** The location that Velero falls back to where none is marked as the default. */
+const VELERO_DEFAULT_LOCATION = "default";
+
+/** All that can be said of the Operation's own text: wrong once, wrong for ever. docs/contract.md, Admission 2. */
+export const valid: Check = (operation, world) => {
+  const message = wrongName(operation) ?? wrongTarget(operation) ?? wrongParameters(operation, world);
+  return message === undefined ? undefined : { verdict: "invalid", reason: Reason.validationFailed, message };
+};
+
+function wrongName({ metadata: { name } }: VeleroOperation): string | undefined {
+  if (name.length <= MAX_NAME_LENGTH) return undefined;
+  return `metadata.name: ${quoted(name)} must have ${MAX_NAME_LENGTH} characters at most, has ${name.length}`;
+}
+
+function wrongTarget({ spec: { targetRef } }: VeleroOperation): string | undefined {
+  const { group, kind } = applicationInstances;
+  if (!targetRef.apiVersion.startsWith(`${group}/`)) {
+    return `spec.targetRef.apiVersion: ${quoted(targetRef.apiVersion)} must be of the group ${group}`;
+  }
+  if (targetRef.kind !== kind) return `spec.targetRef.kind: ${quoted(targetRef.kind)} must be ${kind}`;
+  if (!OBJECT_NAME.test(targetRef.name)) {
+    return `spec.targetRef.name: ${quoted(targetRef.name)} must be the name of an ${kind}: lower case letters, digits, "-" and "."`;
+  }
+  return undefined;
+}
+
+function wrongParameters(operation: VeleroOperation, world: World): string | undefined {
+  const { type, parameters } = operation.spec;
+  if (type === "Backup") {
+    const parsed = parseParameters<BackupParameters>(backupParametersSchema, parameters);
+    if (!parsed.ok) return parsed.message;
+    return foreignLocation(operation, parsed.value, world) ?? wrongDriver(parsed.value, world);
+  }
+  const parsed = parseParameters<RestoreParameters>(restoreParametersSchema, parameters);
+  return parsed.ok ? foreignMapping(operation, parsed.value) : parsed.message;
+}
+
+/** A location may be open to some namespaces only; leaving its name out is no way around that. */
+function foreignLocation(
+  { metadata: { namespace } }: VeleroOperation,
+  { storageLocation }: BackupParameters,
+  world: World,
+): string | undefined {
+  const location = storageLocation ?? world.defaultStorageLocation()?.metadata.name ?? VELERO_DEFAULT_LOCATION;
+  const { storageLocations } = world.settings;
+  const open = Object.hasOwn(storageLocations, location) ? storageLocations[location] : undefined;
+  if (open === undefined || open.includes(namespace)) return undefined;
+  const what = storageLocation === undefined ? `missing, and the default ${quoted(location)}` : quoted(location);
+  return `spec.parameters.storageLocation: ${what} is not open to namespace ${namespace}; name one that is`;
+}
+
+/** Velero reads the choice of class from an annotation whose key ends in the driver. */
+function wrongDriver({ csiSnapshotClassName }: BackupParameters, world: World): string | undefined {
+  const driver = csiSnapshotClassName === undefined ? undefined : world.snapshotClass(csiSnapshotClassName)?.driver;
+  if (driver === undefined) return undefined;
+  const field = `spec.parameters.csiSnapshotClassName: ${quoted(csiSnapshotClassName ?? "")}`;
+  if (driver.length > MAX_SNAPSHOT_DRIVER_LENGTH) {
+    return `${field} is of driver ${quoted(driver)}, which has more than the ${MAX_SNAPSHOT_DRIVER_LENGTH} characters that Velero can be told`;
+  }
+  if (!ANNOTATION_NAME.test(driver)) return `${field} is of driver ${quoted(driver)}, which Velero cannot be told`;
+  return undefined;
+}
+
+/** Whatever the source namespaces are called, everything must end up in the Operation's own. */
+function foreignMapping(
+  { metadata: { namespace } }: VeleroOperation,
+  { namespaceMapping = {} }: RestoreParameters,
+): string | undefined {
+  const foreign = Object.entries(namespaceMapping).find(([, to]) => to !== namespace);
+  if (foreign === undefined) return undefined;
+  const [from, to] = foreign;
+  return `spec.parameters.namespaceMapping.${from}: ${quoted(to)} must be the Operation's own namespace ${quoted(namespace)}`;
+}

@@ -1,0 +1,152 @@
+import { jobName } from "../api/names.ts";
+import { attemptOf, isTerminal, isVeleroOperation, type Operation, type VeleroOperation } from "../api/operation.ts";
+import { ConditionType, Reason } from "../api/reasons.ts";
+import { conditionOf, isAdmitted } from "../api/status.ts";
+import type { Job } from "../kube/resources.ts";
+import { admission, hindered } from "./admission/admission.ts";
+import { original } from "./admission/restoredCopy.ts";
+import { templateUsable } from "./admission/template.ts";
+import { cancelRequested } from "./cancel.ts";
+import { buildJob } from "./job.ts";
+import { activeJobs, jobState, neverStarted } from "./jobState.ts";
+import { endOf, podState } from "./podState.ts";
+import { ended } from "./rerun.ts";
+import { NOTHING, unblocked, write } from "./statusWrite.ts";
+import type { Action, Decision, World } from "./world.ts";
+
+type Guard = (operation: VeleroOperation, world: World) => Decision | undefined;
+
+/** The first that has something to say wins. */
+const guards: readonly Guard[] = [restoredCopy, deleted, ended, cancelled, admitted, admission];
+
+/**
+ * What the dispatcher does about an Operation now: at most one write, decided on nothing but what the API server last said.
+ * Whatever came before, the same world gives the same decision; a write that has happened gives the next one.
+ * docs/contract.md, Admission, Job, "Two writers, one rule".
+ */
+export function decide(operation: Operation, world: World): Decision {
+  if (!isVeleroOperation(operation)) return NOTHING;
+  for (const guard of guards) {
+    const decision = guard(operation, world);
+    if (decision !== undefined) return decision;
+  }
+  return NOTHING;
+}
+
+/**
+ * A copy is not judged by the status that may have come with it. What has a Job, whatever label it was given since, is
+ * none. docs/contract.md, Admission 0.
+ */
+function restoredCopy(operation: VeleroOperation, world: World): Decision | undefined {
+  const hindrance = original(operation, world);
+  if (hindrance === undefined) return undefined;
+  if (isTerminal(operation.status?.phase)) return NOTHING;
+  if (isAdmitted(operation.status) && activeJobs(operation, world).length > 0) return undefined;
+  return write(operation, world, hindered(operation, hindrance));
+}
+
+/** Whoever works on it sees that it goes; nothing new is begun. */
+function deleted({ metadata }: VeleroOperation): Decision | undefined {
+  return metadata.deletionTimestamp === undefined ? undefined : NOTHING;
+}
+
+/**
+ * Ends a cancelled Operation of which nothing has begun. Where a runner may have begun, it alone knows what is to be
+ * undone, and the guards that follow make sure that there is one. docs/contract.md, Cancel, delete, re-run.
+ */
+function cancelled(operation: VeleroOperation, world: World): Decision | undefined {
+  if (!cancelRequested(operation) || hasBegun(operation)) return undefined;
+  const jobs = isAdmitted(operation.status) ? activeJobs(operation, world) : [];
+  if (jobs.some((job) => !neverStarted(job, world.podsOf(job)))) return undefined;
+  const job = jobs.find(({ metadata }) => metadata.deletionTimestamp === undefined);
+  if (job !== undefined) {
+    const { name, uid } = job.metadata;
+    return { action: { kind: "deleteJob", name, uid, why: "its Operation is cancelled and it never started" } };
+  }
+  if (jobs.length > 0) return NOTHING;
+  const because = { reason: Reason.cancelledByUser, message: "cancelled before anything was begun" };
+  return write(operation, world, {
+    phase: "Failed",
+    conditions: [
+      ...unblocked(operation.status),
+      { type: ConditionType.cancelled, status: "True", ...because },
+      { type: ConditionType.running, status: "False", ...because },
+    ],
+  });
+}
+
+/** An admitted Operation has a Job until it ends; what the Job cannot tell any more is told for it. */
+function admitted(operation: VeleroOperation, world: World): Decision | undefined {
+  if (!isAdmitted(operation.status)) return undefined;
+  const state = jobState(operation, world);
+  switch (state.kind) {
+    case "missing":
+      return createJob(operation, world);
+    case "stale": {
+      const { name, uid } = state.job.metadata;
+      return {
+        action: { kind: "deleteJob", name, uid, why: "a later Job of the attempt was deleted, to be made again" },
+      };
+    }
+    case "active":
+      return tellOfPods(operation, world, podState(state.jobs, world.podsOf));
+    case "ended": {
+      const because = { reason: Reason.runnerFailed, message: endOf(state.job, world.podsOf(state.job)) };
+      return write(operation, world, {
+        phase: "Failed",
+        conditions: [
+          { type: ConditionType.failed, status: "True", ...because },
+          { type: ConditionType.running, status: "False", ...because },
+        ],
+      });
+    }
+  }
+}
+
+function createJob(operation: VeleroOperation, world: World): Decision {
+  const { name, uid } = operation.metadata;
+  const attempt = attemptOf(operation);
+  const template = world.templates[operation.spec.type];
+  if (template.ok) {
+    const manifest = buildJob(operation, template.template, world.settings, attempt);
+    return { action: { kind: "createJob", name: jobName({ name, uid }, attempt), manifest } };
+  }
+  const hindrance = templateUsable(operation, world);
+  if (hindrance !== undefined && !hasBegun(operation)) return write(operation, world, hindered(operation, hindrance));
+  // Velero goes on meanwhile, so it stays accepted: it keeps its place, and a mended template gets it a Job again.
+  const { problem: message } = template;
+  const trouble = { type: ConditionType.running, status: "False", reason: Reason.templateInvalid, message } as const;
+  return write(operation, world, { conditions: [trouble] });
+}
+
+/** Trouble is told while it lasts; when a runner is at work again, it has the word. */
+function tellOfPods(operation: VeleroOperation, world: World, state: ReturnType<typeof podState>): Decision {
+  const { kind } = state;
+  if (kind === "starting") return NOTHING;
+  const change = { type: ConditionType.running, status: "False" } as const;
+  if (kind === "trouble") {
+    const { reason, message } = state;
+    return write(operation, world, { conditions: [{ ...change, reason, message }] });
+  }
+  const running = conditionOf(operation.status, ConditionType.running);
+  if (running === undefined || running.status !== "False" || running.reason === Reason.pending) return NOTHING;
+  const message = "its runner is at work";
+  return write(operation, world, { conditions: [{ ...change, reason: Reason.pending, message }] });
+}
+
+/** A runner has joined this attempt, so there may be an object of Velero's. */
+function hasBegun({ status }: VeleroOperation): boolean {
+  return status?.engineRef !== undefined || (status?.runner?.jobUIDs ?? []).length > 0;
+}
+
+/**
+ * What to do with a Job whose Operation (the very one, by its uid) is gone. One of whose containers ever started is
+ * cleaning up, or has done so; its own ttl removes it. docs/contract.md, Job.
+ *
+ * @returns the deletion of the Job, or undefined when it is to be left alone
+ */
+export function decideOrphan(job: Job, world: World): Extract<Action, { kind: "deleteJob" }> | undefined {
+  if (job.metadata.deletionTimestamp !== undefined || !neverStarted(job, world.podsOf(job))) return undefined;
+  const { name, uid } = job.metadata;
+  return { kind: "deleteJob", name, uid, why: "its Operation is gone and it never started" };
+}

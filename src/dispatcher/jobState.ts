@@ -1,0 +1,90 @@
+import { Label } from "../api/labels.ts";
+import { jobName } from "../api/names.ts";
+import { attemptOf, type VeleroOperation } from "../api/operation.ts";
+import type { Job, Pod } from "../kube/resources.ts";
+import type { World } from "./world.ts";
+
+/**
+ * Which of the Jobs that name an Operation decides about its attempt. There may be several: the dispatcher's own, and any
+ * that a person made by hand from the template. docs/contract.md, Job and "Two writers, one rule".
+ */
+export type JobState =
+  /** There is none: to be made. */
+  | { readonly kind: "missing" }
+  /** The one that worked last was deleted, and the dispatcher's own, which ended before it, has the name: in the way. */
+  | { readonly kind: "stale"; readonly job: Job }
+  /** At least one may still bring the attempt to its end. */
+  | { readonly kind: "active"; readonly jobs: readonly Job[] }
+  /** All have ended, this one last, and the attempt has not. */
+  | { readonly kind: "ended"; readonly job: Job };
+
+/** The Jobs as the attempt under way has them. */
+export function jobState(operation: VeleroOperation, world: World): JobState {
+  const active = activeJobs(operation, world);
+  if (active.length > 0) return { kind: "active", jobs: active };
+  const own = ownJob(operation, world);
+  const last = lastJob(operation, world);
+  if (last !== undefined) return { kind: "ended", job: last };
+  if (own === undefined) return { kind: "missing" };
+  const worked = operation.status?.runner?.jobUIDs?.includes(own.metadata.uid) ?? false;
+  return worked ? { kind: "stale", job: own } : { kind: "ended", job: own };
+}
+
+/** The Jobs that may still work on the attempt, those included that have not begun. */
+export function activeJobs(operation: VeleroOperation, world: World): Job[] {
+  const own = ownJob(operation, world);
+  const attempt = String(attemptOf(operation));
+  const others = world
+    .jobsOf(operation)
+    .filter(
+      ({ metadata: { uid, labels } }) => uid !== own?.metadata.uid && (labels?.[Label.attempt] ?? attempt) === attempt,
+    );
+  return [...(own === undefined ? [] : [own]), ...others].filter((job) => !hasEnded(job));
+}
+
+/** Ended Jobs that would be read as the failure of the attempt if it were under way. */
+export function endedJobs(operation: VeleroOperation, world: World): Job[] {
+  const jobs = [ownJob(operation, world), lastJob(operation, world)].filter((job) => job !== undefined);
+  return jobs.filter((job) => hasEnded(job));
+}
+
+/** The condition Failed, never FailureTarget: until then pods of it may live. */
+export function failureOf(job: Job): { reason?: string | undefined; message?: string | undefined } | undefined {
+  return job.status?.conditions?.find(({ type, status }) => type === "Failed" && status === "True");
+}
+
+/**
+ * Whether no container of a Job ever ran, as far as the Job and its pods can say; where they differ, one may have.
+ *
+ * @param pods all that are known of this Job
+ */
+export function neverStarted({ status = {} }: Job, pods: readonly Pod[]): boolean {
+  const { active = 0, terminating = 0, succeeded = 0, failed = 0 } = status;
+  return succeeded + failed === 0 && active + terminating <= pods.length && !pods.some(hasStarted);
+}
+
+function hasStarted({ status = {} }: Pod): boolean {
+  const { containerStatuses = [], initContainerStatuses = [] } = status;
+  return [...containerStatuses, ...initContainerStatuses].some(
+    ({ state, lastState }) => (state?.running ?? state?.terminated ?? lastState?.terminated) !== undefined,
+  );
+}
+
+/** The Job that the dispatcher makes for the attempt; one of that name that is somebody else's does not count. */
+function ownJob(operation: VeleroOperation, world: World): Job | undefined {
+  const { name, uid } = operation.metadata;
+  const job = world.job(jobName({ name, uid }, attemptOf(operation)));
+  return job?.metadata.labels?.[Label.operation] === uid ? job : undefined;
+}
+
+/** The Job whose runner was the last to join the attempt, if it still exists. */
+function lastJob(operation: VeleroOperation, world: World): Job | undefined {
+  const last = operation.status?.runner?.jobUIDs?.at(-1);
+  return last === undefined ? undefined : world.jobsOf(operation).find(({ metadata }) => metadata.uid === last);
+}
+
+function hasEnded(job: Job): boolean {
+  return (job.status?.conditions ?? []).some(
+    ({ type, status }) => (type === "Failed" || type === "Complete") && status === "True",
+  );
+}

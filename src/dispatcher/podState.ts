@@ -1,0 +1,152 @@
+import { z } from "zod";
+import type { ContainerStatus, Job, Pod } from "../kube/resources.ts";
+import { RUNNER_CONTAINER } from "./job.ts";
+import { failureOf } from "./jobState.ts";
+import { oneLine } from "./message.ts";
+
+/** What the pods of unfinished Jobs are up to. */
+export type PodState =
+  /** A runner is at work. */
+  | { readonly kind: "running" }
+  /** Nothing to tell: no pod yet, or one that is being brought up. */
+  | { readonly kind: "starting" }
+  /** Kubernetes still tries, but not without trouble. */
+  | { readonly kind: "trouble"; readonly reason: string; readonly message: string };
+
+/** Every pod passes through these. */
+const STARTING: ReadonlySet<string> = new Set(["ContainerCreating", "PodInitializing"]);
+
+/** What a condition takes as its reason; what a pod says is free text. */
+const REASON = /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/;
+const MAX_REASON = 128;
+
+/**
+ * Why the runner is not at work, while Kubernetes still tries: the newest pod tells, unless an older one runs well.
+ *
+ * @param jobs unfinished ones of one attempt
+ */
+export function podState(jobs: readonly Job[], podsOf: (job: Job) => readonly Pod[]): PodState {
+  const pods = jobs.flatMap(podsOf);
+  if (pods.some((pod) => isRunning(pod) && interruption(pod) === undefined)) return { kind: "running" };
+  const newest = pods.toSorted(byAge).at(-1);
+  const trouble = newest === undefined ? suspension(jobs) : (interruption(newest) ?? obstacle(newest) ?? end(newest));
+  if (trouble === undefined) return { kind: "starting" };
+  return { kind: "trouble", reason: reasonOf(trouble.reason), message: oneLine(trouble.message) };
+}
+
+/**
+ * Why a Job ended without a result, in one line of 1 KiB at most: what it says itself, then what the pod that ended last
+ * left as its termination message, or how it ended.
+ */
+export function endOf(job: Job, pods: readonly Pod[]): string {
+  const failure = failureOf(job);
+  const verdict =
+    failure === undefined
+      ? "ended without a result"
+      : `gave up (${failure.reason ?? "Failed"}${failure.message ? `: ${failure.message}` : ""})`;
+  const last = pods.toSorted(byAge).findLast((pod) => end(pod) !== undefined || interruption(pod) !== undefined);
+  const why = last && (end(last) ?? interruption(last) ?? obstacle(last));
+  // What the pod says comes first: it is the cause, and what a cut would lose is said in the Job as well.
+  const cause = why && `${why.reason}: ${why.message}; `;
+  return oneLine(`${cause ?? ""}Job ${job.metadata.name} ${verdict}`);
+}
+
+interface Trouble {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The pod is to go, or its node has fallen silent: what it says of its containers is no longer to be relied on. */
+function interruption(pod: Pod): Trouble | undefined {
+  const { name } = pod.metadata;
+  const disruption = condition(pod, "DisruptionTarget");
+  if (disruption?.status === "True") {
+    return { reason: disruption.reason ?? "Disrupted", message: disruption.message ?? `pod ${name} is being evicted` };
+  }
+  // The kubelet sets both at once; the control plane takes Ready alone away, when it no longer hears from the node.
+  const silent = condition(pod, "Ready")?.status === "False" && condition(pod, "ContainersReady")?.status === "True";
+  if (silent) return { reason: "NodeNotReady", message: `the node of pod ${name} does not answer` };
+  return undefined;
+}
+
+/** What keeps a pod from running its containers. */
+function obstacle(pod: Pod): Trouble | undefined {
+  for (const { state } of containers(pod)) {
+    const { reason = "", message = "" } = state?.waiting ?? {};
+    if (reason !== "" && !STARTING.has(reason)) return { reason, message: message || `pod ${pod.metadata.name} waits` };
+  }
+  const scheduled = condition(pod, "PodScheduled");
+  if (scheduled?.status !== "False") return undefined;
+  const message = scheduled.message ?? `pod ${pod.metadata.name} has no node`;
+  return { reason: scheduled.reason ?? "Unschedulable", message };
+}
+
+/** How a pod ended that did not end well. */
+function end(pod: Pod): Trouble | undefined {
+  const { phase, reason, message = "" } = pod.status ?? {};
+  const failed = containers(pod)
+    .map((container) => container.state?.terminated)
+    .find((terminated) => terminated !== undefined && terminated.exitCode !== 0);
+  if (failed !== undefined) {
+    const said = summary(failed.message ?? "");
+    const code = `exit code ${failed.exitCode}`;
+    return { reason: failed.reason ?? reason ?? "Error", message: said === "" ? code : `${said} (${code})` };
+  }
+  if (phase !== "Failed") return undefined;
+  return { reason: reason ?? "PodFailed", message: message || `pod ${pod.metadata.name} failed` };
+}
+
+/** A queue such as Kueue holds a Job back by suspending it. */
+function suspension(jobs: readonly Job[]): Trouble | undefined {
+  const suspended = jobs
+    .flatMap(({ status }) => status?.conditions ?? [])
+    .find(({ type, status }) => type === "Suspended" && status === "True");
+  return suspended && { reason: suspended.reason ?? "Suspended", message: suspended.message ?? "the Job is suspended" };
+}
+
+const summarySchema = z.looseObject({
+  error: z.string().optional(),
+  message: z.string().optional(),
+  msg: z.string().optional(),
+});
+
+/** The runner's own words: its termination message or, if it died without one, its last log line; both are JSON. */
+function summary(text: string): string {
+  const line = text.trim().split("\n").at(-1) ?? "";
+  const { error, message, msg } = summarySchema.safeParse(json(line)).data ?? {};
+  return error ?? message ?? msg ?? line;
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isRunning(pod: Pod): boolean {
+  const runner = pod.status?.containerStatuses?.find(({ name }) => name === RUNNER_CONTAINER);
+  return runner?.state?.running !== undefined;
+}
+
+/** The runner's container first: the others are an admin's additions. */
+function containers({ status = {} }: Pod): readonly ContainerStatus[] {
+  const { containerStatuses = [], initContainerStatuses = [] } = status;
+  const runner = containerStatuses.filter(({ name }) => name === RUNNER_CONTAINER);
+  return [...runner, ...initContainerStatuses, ...containerStatuses.filter(({ name }) => name !== RUNNER_CONTAINER)];
+}
+
+function condition(pod: Pod, type: string) {
+  return pod.status?.conditions?.find((one) => one.type === type);
+}
+
+function reasonOf(text: string): string {
+  return text.length <= MAX_REASON && REASON.test(text) ? text : "PodFailed";
+}
+
+function byAge({ metadata: a }: Pod, { metadata: b }: Pod): number {
+  if (a.creationTimestamp !== b.creationTimestamp) return a.creationTimestamp < b.creationTimestamp ? -1 : 1;
+  if (a.name === b.name) return 0;
+  return a.name < b.name ? -1 : 1;
+}

@@ -1,0 +1,67 @@
+import { createHash } from "node:crypto";
+import { Annotation } from "../api/labels.ts";
+import { isTerminal, type VeleroOperation } from "../api/operation.ts";
+import { ConditionType, Reason } from "../api/reasons.ts";
+import { conditionOf, openAttempt, resumeAttempt } from "../api/status.ts";
+import { admittedChange } from "./admission/admission.ts";
+import { cancelRequested } from "./cancel.ts";
+import { endedJobs } from "./jobState.ts";
+import { quoted } from "./message.ts";
+import { livesOn } from "./order.ts";
+import { NOTHING, unblocked, write } from "./statusWrite.ts";
+import type { Decision, World } from "./world.ts";
+
+const MAX_TOKEN = 128;
+
+/**
+ * An ended Operation: nothing more happens to it, unless it failed and its annotation asks for another run by a token that
+ * was not acted on yet. docs/contract.md, Cancel, delete, re-run.
+ *
+ * @returns undefined for an Operation that has not ended
+ */
+export function ended(operation: VeleroOperation, world: World): Decision | undefined {
+  const { status } = operation;
+  if (status === undefined || !isTerminal(status.phase)) return undefined;
+  const token = rerunToken(operation);
+  if (status.phase !== "Failed" || token === undefined || token === status.observedRerun) {
+    return withdrawn(operation, world);
+  }
+  if (cancelRequested(operation)) {
+    const message = `re-run ${quoted(token)} is refused: remove ${Annotation.cancel} first`;
+    return write(operation, world, {
+      conditions: [{ type: ConditionType.blocked, status: "True", reason: Reason.rerunRefused, message }],
+    });
+  }
+  if (livesOn(operation, world)) return resume(operation, world, token);
+  return write(operation, world, { observedRerun: token }, openAttempt(status));
+}
+
+/**
+ * Back to following Velero's object, which holds its namespace and its slot all along. The Job that gave up goes first:
+ * whoever found it beside an attempt under way would end that once more.
+ */
+function resume(operation: VeleroOperation, world: World, token: string): Decision {
+  const [old] = endedJobs(operation, world);
+  if (old?.metadata.deletionTimestamp !== undefined) return NOTHING;
+  if (old !== undefined) {
+    const { name, uid } = old.metadata;
+    return { action: { kind: "deleteJob", name, uid, why: "it gave up, and the same attempt is to be resumed" } };
+  }
+  const resumed = resumeAttempt(operation.status ?? {});
+  return write(operation, world, { ...admittedChange(operation, world), observedRerun: token }, resumed);
+}
+
+/** A refusal of a re-run that nobody asks for any more. */
+function withdrawn(operation: VeleroOperation, world: World): Decision {
+  const blocked = conditionOf(operation.status, ConditionType.blocked);
+  if (blocked?.status !== "True" || blocked.reason !== Reason.rerunRefused) return NOTHING;
+  return write(operation, world, { conditions: unblocked(operation.status) });
+}
+
+/** The token as it is recorded: as it stands, or a digest of one that is too long or unprintable for a status. */
+function rerunToken({ metadata: { annotations } }: VeleroOperation): string | undefined {
+  const token = annotations?.[Annotation.rerun] ?? "";
+  if (token === "") return undefined;
+  if (token.length <= MAX_TOKEN && /^[\x20-\x7e]+$/.test(token)) return token;
+  return `sha256:${createHash("sha256").update(token).digest("hex")}`;
+}
