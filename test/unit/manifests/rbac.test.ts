@@ -110,6 +110,7 @@ describe("the shipped rights", () => {
     );
     expect([...new Set(resources)].sort()).toEqual([
       "/events",
+      "/namespaces",
       "apiextensions.k8s.io/customresourcedefinitions [volumesnapshotclasses.snapshot.storage.k8s.io, applicationinstances.apps.vworkspace.io]",
       "apps.vworkspace.io/applicationinstances",
       "ops.vworkspace.io/operations",
