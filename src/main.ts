@@ -20,7 +20,7 @@ const commands: Record<string, Command> = {
   },
   run: {
     summary: "carry out one Operation, named by the environment of its Job",
-    run: async (args) => (await import("./runner/main.ts")).main(process.env, args),
+    run: async () => (await import("./runner/main.ts")).main(process.env),
   },
   version: { summary: "print the version (-o json)", run: version },
   help: { summary: "print this help", run: help },

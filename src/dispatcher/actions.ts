@@ -1,0 +1,141 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
+import { operations, type Status, type VeleroOperation } from "../api/operation.ts";
+import { ConditionType, Reason } from "../api/reasons.ts";
+import { nextStatus, timestamp } from "../api/status.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { Clock } from "../kube/clock.ts";
+import { ApiError, isAlreadyExists, isConflict, isInvalid, isNotFound, UnreachableError } from "../kube/errors.ts";
+import type { EventRecorder } from "../kube/events.ts";
+import { jobs } from "../kube/resources.ts";
+import { announcements } from "./announcements.ts";
+import type { Claims } from "./claims.ts";
+import { operationUidOf } from "./owners.ts";
+import type { TemplateStore } from "./templateStore.ts";
+import type { Action } from "./world.ts";
+
+const FIELD_MANAGER = "operation-dispatcher";
+
+export interface Hands {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly claims: Claims;
+  readonly templates: TemplateStore;
+  readonly recorder: EventRecorder;
+  /** Where the Jobs are. */
+  readonly jobNamespace: string;
+  /** How long one call may take, in milliseconds. */
+  readonly callTimeoutMs: number;
+  /** Told when an Operation is not, after all, what others were told that it would be. */
+  readonly onClaimDropped: (operation: VeleroOperation) => void;
+}
+
+/**
+ * Carries out what was decided. Every action may be repeated: a status write carries the resourceVersion it was decided
+ * on, a Job has the name of its attempt, and a deletion names the uid. What does not fit any more is left undone: the watch
+ * shows why, and it is decided again.
+ *
+ * @throws ApiError, UnreachableError: to be tried again later
+ */
+export async function carryOut(
+  hands: Hands,
+  operation: VeleroOperation,
+  action: Action,
+  logger: Logger,
+): Promise<void> {
+  switch (action.kind) {
+    case "writeStatus":
+      return await writeStatus(hands, operation, action.status, logger);
+    case "createJob":
+      return await createJob(hands, operation, action, logger);
+    case "deleteJob":
+      return await deleteJob(hands, action, logger);
+  }
+}
+
+async function writeStatus(hands: Hands, operation: VeleroOperation, status: Status, logger: Logger): Promise<void> {
+  const { client, claims, recorder, callTimeoutMs: timeoutMs } = hands;
+  claims.begin(operation, status);
+  try {
+    const next = { ...operation, status };
+    claims.confirm(operation, await client.replaceStatus(operations, next, { fieldManager: FIELD_MANAGER, timeoutMs }));
+  } catch (error) {
+    // No answer: it may have been written, so it still counts until the watch or the next try tells.
+    if (!(error instanceof UnreachableError)) {
+      claims.drop(operation);
+      hands.onClaimDropped(operation);
+    }
+    if (!isConflict(error) && !isNotFound(error)) throw error;
+    logger.debug({ err: error }, "Operation changed meanwhile, will be decided again");
+    return;
+  }
+  for (const announcement of announcements(operation.status, status)) {
+    logger.info({ reason: announcement.reason, phase: status.phase }, announcement.message);
+    await recorder.announce(operation, announcement);
+  }
+}
+
+async function createJob(
+  hands: Hands,
+  operation: VeleroOperation,
+  { name, manifest }: Extract<Action, { kind: "createJob" }>,
+  logger: Logger,
+): Promise<void> {
+  const { client, recorder, clock, jobNamespace, callTimeoutMs: timeoutMs } = hands;
+  try {
+    await client.create(jobs, manifest, { fieldManager: FIELD_MANAGER, timeoutMs });
+  } catch (error) {
+    if (isAlreadyExists(error)) return await adoptJob(hands, operation, name, logger);
+    if (error instanceof ApiError) {
+      // Everything that is not the template's is known to fit, so it is the template that does not.
+      if (isInvalid(error)) return hands.templates.reject(operation.spec.type, error.message);
+      await sayWhyNot(hands, operation, `Job ${name} not created: ${error.message}`, logger);
+    }
+    throw error;
+  }
+  logger.info({ job: name }, "Job created");
+  const message = `Created Job ${jobNamespace}/${name}`;
+  await recorder.announce(operation, { type: "Normal", reason: "JobCreated", message, at: timestamp(clock.now()) });
+}
+
+/** The name is taken: by ourselves, when a create got lost on its way back; or else by somebody to be told of. */
+async function adoptJob(hands: Hands, operation: VeleroOperation, name: string, logger: Logger): Promise<void> {
+  const { client, jobNamespace: namespace, callTimeoutMs: timeoutMs } = hands;
+  const job = await client.get(jobs, { namespace, name }, { timeoutMs });
+  if (operationUidOf(job) === operation.metadata.uid) return logger.info({ job: name }, "Job exists already, adopted");
+  const problem = `Job ${namespace}/${name} was not made for this Operation but has the name of its Job; delete it`;
+  await sayWhyNot(hands, operation, problem, logger);
+  throw new Error(problem);
+}
+
+/** The Operation says what its Job waits for; that it is tried again is the queue's business. */
+async function sayWhyNot(hands: Hands, operation: VeleroOperation, message: string, logger: Logger): Promise<void> {
+  const { status, metadata } = operation;
+  const condition = { type: ConditionType.running, status: "False", reason: Reason.pending, message } as const;
+  const context = { now: hands.clock.now(), generation: metadata.generation };
+  const next = nextStatus(status, { conditions: [condition] }, context);
+  if (!isDeepStrictEqual(next, status)) await writeStatus(hands, operation, next, logger);
+}
+
+/** Deletes the Job that was looked at, with its pods, and none that has its name by now. */
+export async function deleteJob(
+  {
+    client,
+    jobNamespace: namespace,
+    callTimeoutMs: timeoutMs,
+  }: Pick<Hands, "client" | "jobNamespace" | "callTimeoutMs">,
+  { name, uid, why }: Extract<Action, { kind: "deleteJob" }>,
+  logger: Logger,
+): Promise<void> {
+  try {
+    await client.delete(
+      jobs,
+      { namespace, name },
+      { preconditions: { uid }, propagationPolicy: "Background", timeoutMs },
+    );
+    logger.info({ job: name, why }, "Job deleted");
+  } catch (error) {
+    if (!isConflict(error) && !isNotFound(error)) throw error;
+    logger.debug({ err: error, job: name }, "Job is gone already");
+  }
+}

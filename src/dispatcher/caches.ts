@@ -1,0 +1,84 @@
+import type { Logger } from "pino";
+import { type ApplicationInstance, applicationInstances } from "../api/applicationInstance.ts";
+import { Label, MANAGED_BY } from "../api/labels.ts";
+import { type Operation, operations } from "../api/operation.ts";
+import { backups, restores, type StorageLocation, storageLocations, type VeleroObject } from "../api/velero.ts";
+import { ResourceCache } from "../kube/cache.ts";
+import type { KubeClient, Selection } from "../kube/client.ts";
+import type { Clock } from "../kube/clock.ts";
+import type { KubeObject } from "../kube/metadata.ts";
+import { qualifiedName, type Resource } from "../kube/resource.ts";
+import {
+  type ConfigMap,
+  configMaps,
+  type Job,
+  jobs,
+  namespaces,
+  type Pod,
+  pods,
+  type VolumeSnapshotClass,
+  volumeSnapshotClasses,
+} from "../kube/resources.ts";
+import { MAX_SILENCE_MS } from "../kube/watch.ts";
+import type { Settings } from "./settings.ts";
+import { JoinedStore, type Store } from "./store.ts";
+import { TEMPLATES_CONFIG_MAP } from "./templates.ts";
+
+/** Everything the dispatcher follows: the only way in which it reads. */
+export interface Caches {
+  readonly operations: Store<Operation>;
+  readonly targets: Store<ApplicationInstance>;
+  readonly jobs: Store<Job>;
+  readonly pods: Store<Pod>;
+  readonly templates: Store<ConfigMap>;
+  readonly locations: Store<StorageLocation>;
+  /** Backups and Restores that carry our managed-by label. */
+  readonly veleroObjects: readonly Store<VeleroObject>[];
+  readonly snapshotClasses: Store<VolumeSnapshotClass>;
+  /** Empty unless a gate label is set. */
+  readonly namespaces: Store<KubeObject>;
+  /** Resolves once all of them show what existed. */
+  readonly synced: Promise<unknown>;
+  /** Keeps them up to date until the signal aborts; rejects with its reason, and nothing else. */
+  run(signal: AbortSignal): Promise<unknown>;
+  /** The kinds on which the API server was not heard for so long that what is known of them may be old. */
+  stale(): string[];
+}
+
+/** Opens all watches (none yet runs). Of what lives in tenants' namespaces only the watched namespaces are read. */
+export function openCaches(
+  client: KubeClient,
+  settings: Settings,
+  { clock, logger }: { clock: Clock; logger: Logger },
+): Caches {
+  const opened: { name: string; cache: Pick<ResourceCache<KubeObject>, "synced" | "lastContact" | "run"> }[] = [];
+  const open = <T extends KubeObject>(resource: Resource<T>, selection: Selection, absentIsEmpty = false) => {
+    const cache = new ResourceCache(client, resource, { ...selection, clock, logger, absentIsEmpty });
+    opened.push({ name: qualifiedName(resource), cache });
+    return cache;
+  };
+  const scopes = settings.namespaces.length === 0 ? [{}] : settings.namespaces.map((namespace) => ({ namespace }));
+  const ofTenants = <T extends KubeObject>(resource: Resource<T>, absentIsEmpty = false) =>
+    new JoinedStore(scopes.map((scope) => open(resource, scope, absentIsEmpty)));
+  const here = { namespace: settings.jobNamespace };
+  const ofVelero = { namespace: settings.veleroNamespace };
+  const made = { ...ofVelero, labelSelector: `${Label.managedBy}=${MANAGED_BY}` };
+
+  return {
+    operations: ofTenants(operations),
+    targets: ofTenants(applicationInstances, true),
+    jobs: open(jobs, here),
+    pods: open(pods, { ...here, labelSelector: Label.jobUid }),
+    templates: open(configMaps, { ...here, fieldSelector: `metadata.name=${TEMPLATES_CONFIG_MAP}` }),
+    locations: open(storageLocations, ofVelero),
+    veleroObjects: [open<VeleroObject>(backups, made), open<VeleroObject>(restores, made)],
+    snapshotClasses: open(volumeSnapshotClasses, {}, true),
+    namespaces: settings.namespaceGateLabel === "" ? new JoinedStore<KubeObject>([]) : open(namespaces, {}),
+    synced: Promise.all(opened.map(({ cache }) => cache.synced)),
+    run: (signal) => Promise.all(opened.map(({ cache }) => cache.run(signal))),
+    stale: () => {
+      const oldest = clock.monotonic() - MAX_SILENCE_MS;
+      return opened.flatMap(({ name, cache }) => ((cache.lastContact ?? oldest - 1) < oldest ? [name] : []));
+    },
+  };
+}

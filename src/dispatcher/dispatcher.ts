@@ -1,0 +1,148 @@
+import { once } from "node:events";
+import type { Logger } from "pino";
+import { Label } from "../api/labels.ts";
+import { attemptOf, isVeleroOperation } from "../api/operation.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { Clock } from "../kube/clock.ts";
+import { EventRecorder } from "../kube/events.ts";
+import { withLease } from "../kube/lease.ts";
+import { WorkQueue } from "../kube/queue.ts";
+import { carryOut, deleteJob, type Hands } from "./actions.ts";
+import { openCaches } from "./caches.ts";
+import { Claims } from "./claims.ts";
+import { decide, decideOrphan } from "./decide.ts";
+import { indexCaches } from "./indexes.ts";
+import { liveWorld } from "./liveWorld.ts";
+import { createMetrics } from "./metrics.ts";
+import { operationUidOf } from "./owners.ts";
+import { serve } from "./server.ts";
+import type { Settings } from "./settings.ts";
+import { TemplateStore } from "./templateStore.ts";
+import { connectWakeups } from "./wakeups.ts";
+
+export interface DispatcherOptions {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings: Settings;
+  readonly approvalKey: string | undefined;
+  /** Names this process, and no other that may live at the same time. */
+  readonly identity: string;
+  /** Ends the dispatcher: what is being written is finished, the Lease is given back. */
+  readonly signal: AbortSignal;
+}
+
+const NAME = "operation-dispatcher";
+/** As Kubernetes' own controllers have it. */
+const LEASE = { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 };
+/** A call that was begun under a Lease must be over before anybody else can hold it. */
+const CALL_TIMEOUT_MS = LEASE.durationMs - LEASE.renewDeadlineMs;
+const BACKOFF = { minMs: 250, maxMs: 60_000 };
+const CONCURRENCY = 8;
+/** The longest that a timer can wait; who is looked at too early just waits again. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** No namespace or name contains a colon, so no key of an Operation looks like this. */
+const ORPHAN = "job:";
+
+/**
+ * Admits Operations and makes one Job for each, for as long as the signal does not abort. Two may run: only the one that
+ * holds the Lease acts, the other is ready to take over.
+ *
+ * @throws LeaseLostError: another one acts now, or the API server was silent for too long; to be started again
+ */
+export async function runDispatcher(options: DispatcherOptions): Promise<void> {
+  const { client, clock, identity, logger, settings, signal } = options;
+  const caches = openCaches(client, settings, { clock, logger });
+  const indexes = indexCaches(caches);
+  const claims = new Claims(caches.operations);
+  const templates = new TemplateStore(caches.templates, settings, logger);
+  const world = liveWorld({ ...options, caches, indexes, claims, templates });
+  const queue = new WorkQueue({ work, concurrency: CONCURRENCY, backoff: BACKOFF, clock, logger });
+  const wakePeers = connectWakeups({
+    caches,
+    indexes,
+    templates,
+    maxConcurrentPerNamespace: settings.limits.maxConcurrentPerNamespace,
+    wake: (key, when) => queue.add(key, when),
+    wakeOrphan: (name) => queue.add(ORPHAN + name),
+  });
+  const hands: Hands = {
+    client,
+    clock,
+    claims,
+    templates,
+    recorder: new EventRecorder(client, logger, { component: NAME, instance: identity }),
+    jobNamespace: settings.jobNamespace,
+    callTimeoutMs: CALL_TIMEOUT_MS,
+    onClaimDropped: ({ metadata }) => wakePeers(metadata.namespace),
+  };
+
+  async function work(key: string): Promise<void> {
+    if (key.startsWith(ORPHAN)) return await workOrphan(key.slice(ORPHAN.length));
+    const operation = caches.operations.get(key);
+    if (operation === undefined || !isVeleroOperation(operation) || claims.awaitsEcho(operation)) return;
+    const { action, lookAgainAt } = decide(operation, world);
+    if (lookAgainAt !== undefined) {
+      queue.add(key, { afterMs: Math.min(MAX_TIMER_MS, Math.max(0, lookAgainAt.getTime() - clock.now().getTime())) });
+    }
+    if (action === undefined) return;
+    const { uid } = operation.metadata;
+    await carryOut(hands, operation, action, logger.child({ operation: key, uid, attempt: attemptOf(operation) }));
+  }
+
+  async function workOrphan(name: string): Promise<void> {
+    const job = world.job(name);
+    const uid = job && operationUidOf(job);
+    // Not a Job of ours, or its Operation is there; or it lives where nobody looks, which says nothing about it.
+    if (job === undefined || uid === undefined || indexes.operationsByUid.get(uid).length > 0) return;
+    if (!isWatched(job.metadata.labels?.[Label.operationNamespace], settings)) return;
+    const action = decideOrphan(job, world);
+    if (action !== undefined) await deleteJob(hands, action, logger);
+  }
+
+  let role: "starting" | "standby" | "leading" = "starting";
+  const server = await serve({
+    listen: settings.listen,
+    metrics: createMetrics({ operations: caches.operations, templates, isLeading: () => role === "leading" }),
+    problems: () => [
+      ...(role === "starting" ? ["starting: not everything that exists has been read"] : []),
+      ...caches.stale().map((kind) => `stale: the API server was not heard on the watch of ${kind}`),
+    ],
+  });
+  logger.info({ url: server.url }, "serving metrics and health");
+
+  async function lead(): Promise<void> {
+    await Promise.race([caches.synced, aborted(signal)]);
+    signal.throwIfAborted();
+    role = "standby";
+    templates.report();
+    await withLease(
+      client,
+      { ...LEASE, namespace: settings.jobNamespace, name: NAME, identity, signal, clock, logger },
+      async (term) => {
+        role = "leading";
+        await queue.run(term);
+      },
+    );
+  }
+
+  const watching = new AbortController();
+  try {
+    // The watches end with the process, not with the signal: what is being finished may still need them.
+    await Promise.race([caches.run(watching.signal), lead()]);
+  } catch (error) {
+    if (!(signal.aborted && error === signal.reason)) throw error;
+  } finally {
+    watching.abort();
+    await server.close();
+  }
+}
+
+/** Whether the Operations of a namespace are followed at all; without its label nobody can tell. */
+function isWatched(namespace: string | undefined, { namespaces }: Settings): boolean {
+  return namespaces.length === 0 || (namespace !== undefined && namespaces.includes(namespace));
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}

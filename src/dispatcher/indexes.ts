@@ -1,0 +1,45 @@
+import { Label } from "../api/labels.ts";
+import type { Operation } from "../api/operation.ts";
+import type { VeleroObject } from "../api/velero.ts";
+import type { Job, Pod } from "../kube/resources.ts";
+import type { Caches } from "./caches.ts";
+import { operationUidOf, ownersOf } from "./owners.ts";
+import { Index, type Store } from "./store.ts";
+
+/** The ways in which one object leads to another. */
+export interface Indexes {
+  readonly operationsByUid: Index<Operation>;
+  /** By what {@link ownersOf} says. */
+  readonly jobsByOwner: Index<Job>;
+  readonly podsByJobUid: Index<Pod>;
+  readonly veleroByUid: Index<VeleroObject>;
+  /** By {@link attemptTerm}. */
+  readonly veleroByAttempt: Index<VeleroObject>;
+}
+
+/** One attempt of one Operation, as its Velero object's labels name it. */
+export function attemptTerm(operationUid: string | undefined, attempt: string | number | undefined): string {
+  return `${operationUid}/${attempt}`;
+}
+
+/** Must be made before anything runs that reads them: they follow the caches from the first object on. */
+export function indexCaches(caches: Caches): Indexes {
+  // Backups and Restores as one; where two share a name, their terms still differ.
+  const veleroObjects: Pick<Store<VeleroObject>, "onChange"> = {
+    onChange: (listener) => {
+      for (const store of caches.veleroObjects) store.onChange(listener);
+    },
+  };
+  return {
+    operationsByUid: new Index(caches.operations, ({ metadata }) => [metadata.uid]),
+    jobsByOwner: new Index(caches.jobs, ownersOf),
+    podsByJobUid: new Index(caches.pods, ({ metadata }) => {
+      const uid = metadata.labels?.[Label.jobUid];
+      return uid === undefined ? [] : [uid];
+    }),
+    veleroByUid: new Index(veleroObjects, ({ metadata }) => [metadata.uid]),
+    veleroByAttempt: new Index(veleroObjects, (object) => [
+      attemptTerm(operationUidOf(object), object.metadata.labels?.[Label.attempt]),
+    ]),
+  };
+}

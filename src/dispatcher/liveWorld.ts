@@ -1,0 +1,67 @@
+import { attemptOf, type Operation } from "../api/operation.ts";
+import type { Clock } from "../kube/clock.ts";
+import { keyOf } from "../kube/metadata.ts";
+import type { Caches } from "./caches.ts";
+import type { Claims } from "./claims.ts";
+import { attemptTerm, type Indexes } from "./indexes.ts";
+import type { Settings } from "./settings.ts";
+import type { TemplateStore } from "./templateStore.ts";
+import type { World } from "./world.ts";
+
+export interface LiveWorldParts {
+  readonly caches: Caches;
+  readonly indexes: Indexes;
+  readonly claims: Claims;
+  readonly templates: TemplateStore;
+  readonly settings: Settings;
+  readonly approvalKey: string | undefined;
+  readonly clock: Clock;
+}
+
+/** The world as the caches show it now, with what is being written already in it. */
+export function liveWorld({ caches, indexes, claims, templates, settings, approvalKey, clock }: LiveWorldParts): World {
+  let ableToRun = new WeakMap<Operation, boolean>();
+  const forget = () => {
+    ableToRun = new WeakMap();
+  };
+  // All that an Operation's own checks look at. Their listeners are told before anybody decides anew.
+  for (const store of [caches.targets, caches.snapshotClasses, caches.locations, caches.namespaces])
+    store.onChange(forget);
+  templates.onChange(forget);
+  const here = (name: string) => `${settings.jobNamespace}/${name}`;
+  return {
+    settings,
+    approvalKey,
+    get now() {
+      return clock.now();
+    },
+    get templates() {
+      return templates.current;
+    },
+    *operations() {
+      for (const operation of caches.operations.values()) yield claims.current(operation);
+    },
+    target: (namespace, name) => caches.targets.get(`${namespace}/${name}`),
+    namespace: (name) => caches.namespaces.get(name),
+    snapshotClass: (name) => caches.snapshotClasses.get(name),
+    storageLocation: (name) => caches.locations.get(`${settings.veleroNamespace}/${name}`),
+    job: (name) => caches.jobs.get(here(name)),
+    jobsOf: (operation) => [
+      ...indexes.jobsByOwner.get(operation.metadata.uid),
+      ...indexes.jobsByOwner.get(keyOf(operation)),
+    ],
+    podsOf: (job) => indexes.podsByJobUid.get(job.metadata.uid),
+    defaultStorageLocation: () => {
+      for (const location of caches.locations.values()) if (location.spec?.default === true) return location;
+      return undefined;
+    },
+    veleroObject: (operation) => {
+      const uid = operation.status?.engineRef?.uid;
+      if (uid !== undefined) return indexes.veleroByUid.get(uid)[0];
+      return indexes.veleroByAttempt.get(attemptTerm(operation.metadata.uid, attemptOf(operation)))[0];
+    },
+    get ableToRun() {
+      return ableToRun;
+    },
+  };
+}

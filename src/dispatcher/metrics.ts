@@ -1,0 +1,123 @@
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { isTerminal, isVeleroOperation, type Operation, type VeleroOperation } from "../api/operation.ts";
+import { ConditionType } from "../api/reasons.ts";
+import { conditionOf, isAdmitted } from "../api/status.ts";
+import type { Store } from "./store.ts";
+import type { TemplateStore } from "./templateStore.ts";
+import { isQueued } from "./wakeups.ts";
+
+export interface MetricsParts {
+  readonly operations: Store<Operation>;
+  readonly templates: TemplateStore;
+  /** A standby tells nothing of Operations: two that count would count twice. */
+  readonly isLeading: () => boolean;
+}
+
+/** From a second to a day. */
+const DURATION_BUCKETS = [1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 43_200, 86_400];
+
+/**
+ * The dispatcher's metrics. Counts and durations are of what ended while this process was leading; gauges are computed from
+ * what is there when they are asked for. No label carries an object's name. docs/contract.md, Observability.
+ */
+export function createMetrics({ operations, templates, isLeading }: MetricsParts): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  const ended = new Counter({
+    name: "operation_runner_operations_total",
+    help: "Operations that ended while this dispatcher was leading, by result: succeeded, degraded, failed, cancelled",
+    labelNames: ["type", "result"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "operation_runner_operation_duration_seconds",
+    help: "From an Operation's acceptance to its end",
+    labelNames: ["type", "result"],
+    buckets: DURATION_BUCKETS,
+    registers,
+  });
+  operations.onChange((_, current, previous) => {
+    if (current === undefined || previous === undefined || !isVeleroOperation(current) || !isLeading()) return;
+    if (current.metadata.uid !== previous.metadata.uid) return;
+    const { phase, startedAt, finishedAt } = current.status ?? {};
+    if (!isTerminal(phase) || isTerminal(previous.status?.phase)) return;
+    const labels = { type: current.spec.type, result: resultOf(current) };
+    ended.inc(labels);
+    if (startedAt === undefined || finishedAt === undefined) return;
+    duration.observe(labels, (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000);
+  });
+
+  const gauge = (name: string, help: string, labelNames: string[], measure: (set: Measure) => void) => {
+    new Gauge({
+      name: `operation_runner_${name}`,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        measure((labels, value) => this.set(labels, value));
+      },
+    });
+  };
+  const count = (
+    name: string,
+    help: string,
+    label: string,
+    labelOf: (operation: VeleroOperation) => string | undefined,
+  ) =>
+    gauge(name, help, [label], (set) => {
+      const counts = new Map<string, number>();
+      for (const operation of isLeading() ? operations.values() : []) {
+        const value = isVeleroOperation(operation) ? labelOf(operation) : undefined;
+        if (value !== undefined) counts.set(value, (counts.get(value) ?? 0) + 1);
+      }
+      for (const [value, number] of counts) set({ [label]: value }, number);
+    });
+
+  count("operations_active", "Operations that are admitted and have not ended", "type", (operation) =>
+    isAdmitted(operation.status) && !isTerminal(operation.status?.phase) && !isQueued(operation)
+      ? operation.spec.type
+      : undefined,
+  );
+  count("operations_queued", "Operations that wait for a free slot and nothing else", "type", (operation) =>
+    isQueued(operation) ? operation.spec.type : undefined,
+  );
+  count("operations_blocked", "Operations that are held back, by reason", "reason", blockedReason);
+  gauge("last_success_timestamp_seconds", "When an Operation last succeeded", ["namespace", "type"], (set) => {
+    for (const [labels, seconds] of lastSuccesses(isLeading() ? operations.values() : [])) set(labels, seconds);
+  });
+  gauge("template_valid", "Whether Jobs can be made from the template: 1 or 0", ["type"], (set) => {
+    for (const [type, { ok }] of Object.entries(templates.current)) set({ type }, ok ? 1 : 0);
+  });
+  gauge("leader", "Whether this dispatcher is the one that acts: 1 or 0", [], (set) => set({}, isLeading() ? 1 : 0));
+  return registry;
+}
+
+type Measure = (labels: Record<string, string>, value: number) => void;
+
+function resultOf({ status }: Operation): string {
+  if (conditionOf(status, ConditionType.cancelled)?.status === "True") return "cancelled";
+  if (status?.phase !== "Succeeded") return "failed";
+  return conditionOf(status, ConditionType.degraded)?.status === "True" ? "degraded" : "succeeded";
+}
+
+/** Why an Operation that has not ended is held back; a refusal that may pass counts too. */
+function blockedReason({ status }: Operation): string | undefined {
+  if (isTerminal(status?.phase)) return undefined;
+  const accepted = conditionOf(status, ConditionType.accepted);
+  if (accepted?.status === "False") return accepted.reason;
+  const blocked = conditionOf(status, ConditionType.blocked);
+  return blocked?.status === "True" ? blocked.reason : undefined;
+}
+
+function lastSuccesses(operations: Iterable<Operation>): Iterable<[Record<string, string>, number]> {
+  const latest = new Map<string, [Record<string, string>, number]>();
+  for (const operation of operations) {
+    if (!isVeleroOperation(operation) || operation.status?.phase !== "Succeeded") continue;
+    const seconds = Date.parse(operation.status.finishedAt ?? "") / 1000;
+    const labels = { namespace: operation.metadata.namespace, type: operation.spec.type };
+    const key = `${labels.namespace}/${labels.type}`;
+    if (seconds > (latest.get(key)?.[1] ?? 0)) latest.set(key, [labels, seconds]);
+  }
+  return latest.values();
+}

@@ -1,0 +1,162 @@
+import { isDeepStrictEqual } from "node:util";
+import { Label } from "../api/labels.ts";
+import { isTerminal, isVeleroOperation, type Operation, type VeleroOperation } from "../api/operation.ts";
+import { ConditionType, Reason } from "../api/reasons.ts";
+import { conditionOf, isAdmitted } from "../api/status.ts";
+import { isVeleroTerminal, type StorageLocation } from "../api/velero.ts";
+import { keyOf } from "../kube/metadata.ts";
+import type { Job } from "../kube/resources.ts";
+import type { Caches } from "./caches.ts";
+import type { Indexes } from "./indexes.ts";
+import { operationUidOf, ownersOf } from "./owners.ts";
+import type { TemplateStore } from "./templateStore.ts";
+
+export interface WakeupParts {
+  readonly caches: Caches;
+  readonly indexes: Indexes;
+  readonly templates: TemplateStore;
+  /** How many of a namespace's queued Operations can be next. */
+  readonly maxConcurrentPerNamespace: number;
+  /** Asks for a decision on an Operation, `namespace/name`. */
+  readonly wake: (key: string, options?: { afterMs?: number }) => void;
+  /** Asks for a look at a Job, by name, whose Operation is not there. */
+  readonly wakeOrphan: (jobName: string) => void;
+}
+
+/** Who cannot be next only has its position told anew, and that not more often than this. */
+const POSITION_REFRESH_MS = 2_000;
+
+/**
+ * Connects what happens with the Operations for which it may change something. This is all that ever moves an Operation
+ * on: nothing is looked at just because time has passed. docs/contract.md, Admission.
+ *
+ * @returns to be called when an Operation of that namespace is, after all, not what others were decided upon
+ */
+export function connectWakeups(parts: WakeupParts): (namespace: string) => void {
+  const { caches, indexes, templates, wake, wakeOrphan } = parts;
+
+  const wakeWaiting = (matches: (operation: VeleroOperation) => boolean) => {
+    for (const operation of caches.operations.values()) {
+      if (isVeleroOperation(operation) && isWaiting(operation) && matches(operation)) wake(keyOf(operation));
+    }
+  };
+
+  /** Room was made or taken: it matters to the others in the namespace, and to all who wait for a slot. */
+  const wakePeers = (namespace: string) => {
+    wakeWaiting((operation) => operation.metadata.namespace === namespace && !isQueued(operation));
+    const ahead = new Map<string, number>();
+    for (const operation of queued().sort(byAge)) {
+      const before = ahead.get(operation.metadata.namespace) ?? 0;
+      ahead.set(operation.metadata.namespace, before + 1);
+      wake(keyOf(operation), { afterMs: before < parts.maxConcurrentPerNamespace ? 0 : POSITION_REFRESH_MS });
+    }
+  };
+
+  const queued = () => [...caches.operations.values()].filter(isVeleroOperation).filter(isQueued);
+
+  const wakeOwners = (job: Job) => {
+    const owners = ownersOf(job).flatMap((owner) => [
+      ...indexes.operationsByUid.get(owner),
+      ...[caches.operations.get(owner)].filter((operation) => operation !== undefined),
+    ]);
+    for (const owner of owners) wake(keyOf(owner));
+    if (owners.length === 0 && operationUidOf(job) !== undefined) wakeOrphan(job.metadata.name);
+  };
+
+  caches.operations.onChange((key, current, previous) => {
+    if (current !== undefined) wake(key);
+    if (previous !== undefined && previous.metadata.uid !== current?.metadata.uid) {
+      for (const job of indexes.jobsByOwner.get(previous.metadata.uid)) wakeOrphan(job.metadata.name);
+    }
+    const namespace = (current ?? previous)?.metadata.namespace;
+    if (namespace === undefined || standing(current) === standing(previous)) return;
+    if (previous !== undefined || isAdmitted(current?.status)) return wakePeers(namespace);
+    // A new one makes no room; it only makes the line longer.
+    for (const operation of queued()) wake(keyOf(operation), { afterMs: POSITION_REFRESH_MS });
+  });
+
+  caches.jobs.onChange((_, current, previous) => {
+    const job = current ?? previous;
+    if (job !== undefined) wakeOwners(job);
+  });
+  caches.pods.onChange((_, current, previous) => {
+    const { namespace = "", labels } = (current ?? previous)?.metadata ?? {};
+    const job = caches.jobs.get(`${namespace}/${labels?.[Label.jobName]}`);
+    if (job !== undefined) wakeOwners(job);
+  });
+
+  for (const store of caches.veleroObjects) {
+    store.onChange((_, current, previous) => {
+      const object = current ?? previous;
+      if (object === undefined) return;
+      for (const operation of indexes.operationsByUid.get(operationUidOf(object) ?? "")) {
+        wake(keyOf(operation));
+        const ended = current === undefined || isVeleroTerminal(current.status?.phase);
+        if (ended && operation.metadata.namespace !== undefined) wakePeers(operation.metadata.namespace);
+      }
+    });
+  }
+
+  caches.targets.onChange((key) =>
+    wakeWaiting(({ metadata, spec }) => key === `${metadata.namespace}/${spec.targetRef.name}`),
+  );
+  caches.snapshotClasses.onChange((name) => wakeWaiting(({ spec }) => spec.parameters?.csiSnapshotClassName === name));
+  caches.locations.onChange((_, current, previous) => {
+    // Velero touches each location every minute.
+    if (isDeepStrictEqual(availability(current), availability(previous))) return;
+    const name = (current ?? previous)?.metadata.name;
+    wakeWaiting(({ spec }) => [name, undefined].includes(textOf(spec.parameters?.storageLocation)));
+  });
+  caches.namespaces.onChange((name) => wakeWaiting(({ metadata }) => metadata.namespace === name));
+  // Also those that are admitted and whose Job is still to be made.
+  templates.onChange(() => {
+    for (const operation of caches.operations.values())
+      if (!isTerminal(operation.status?.phase)) wake(keyOf(operation));
+  });
+
+  return wakePeers;
+}
+
+/** Not ended, and held back by something or somebody. */
+function isWaiting(operation: VeleroOperation): boolean {
+  return !isTerminal(operation.status?.phase) && (!isAdmitted(operation.status) || isQueued(operation));
+}
+
+/** Held back by nothing but the limits. */
+export function isQueued({ status }: Operation): boolean {
+  const running = conditionOf(status, ConditionType.running);
+  return !isTerminal(status?.phase) && running?.status === "False" && running.reason === Reason.queued;
+}
+
+/** What others can see of an Operation: as long as it stays the same, nothing changes for them. */
+function standing(operation: Operation | undefined): string {
+  if (operation === undefined || !isVeleroOperation(operation)) return "";
+  const { status, metadata } = operation;
+  const begun = status?.engineRef?.uid ?? status?.engineRef?.name;
+  if (isTerminal(status?.phase)) {
+    // A runner that gave up may have left a Velero object that lives: that one still counts.
+    const gaveUp = conditionOf(status, ConditionType.failed)?.reason === Reason.runnerFailed;
+    return gaveUp ? `${metadata.uid} left ${begun}` : "";
+  }
+  const says = [ConditionType.accepted, ConditionType.blocked].map((type) => {
+    const condition = conditionOf(status, type);
+    return `${condition?.status}/${condition?.reason}`;
+  });
+  return [metadata.uid, begun, isQueued(operation), ...says].join();
+}
+
+function availability(location: StorageLocation | undefined) {
+  return (
+    location && [location.spec?.accessMode, location.spec?.default, location.status?.phase, location.status?.message]
+  );
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+/** The oldest first, as order.ts has it. */
+function byAge({ metadata: a }: Operation, { metadata: b }: Operation): number {
+  if (a.creationTimestamp !== b.creationTimestamp) return a.creationTimestamp < b.creationTimestamp ? -1 : 1;
+  return a.uid < b.uid ? -1 : 1;
+}
