@@ -95,6 +95,22 @@ test("a builder killed in the middle takes its compiler with it, and the next on
   expect(await cached()).toEqual(["bin/KEY/etcd"]);
 });
 
+test("a command on a leash ends, its children too, when its owner is killed", async () => {
+  const leash = path.join(import.meta.dirname, "../../cluster/toolchain/leash.ts");
+  const command = ["sh", "-c", "sleep 1000 & sleep 1000"];
+  const program = `import { leashed } from ${JSON.stringify(leash)};
+    leashed(${JSON.stringify(command[0])}, ${JSON.stringify(command.slice(1))}, { cwd: "/", env: process.env });`;
+  const owner = spawn(process.execPath, ["--input-type=module-typescript", "--eval", program], {
+    env: environment({ [clusterVariable]: folder() }),
+  });
+  // The owner, the leash and its watcher, and at least two of the shell and the sleeps.
+  await vi.waitFor(async () => expect((await clusterProcesses(folder())).length).toBeGreaterThanOrEqual(5), {
+    timeout: 30_000,
+  });
+  owner.kill("SIGKILL");
+  await vi.waitFor(async () => expect(await clusterProcesses(folder())).toEqual([]), { timeout: 30_000 });
+});
+
 describe("what stands in the way is told in one message", () => {
   const attempt = (env: NodeJS.ProcessEnv) =>
     ensurePrograms(["etcd"], { env: environment(env), progress: () => undefined });
