@@ -11,6 +11,7 @@ import {
   type V1Node,
 } from "@kubernetes/client-node";
 import type { Logger } from "pino";
+import { explain } from "./explain.ts";
 
 const LEASE_SECONDS = 40;
 const RENEW_MS = 10_000;
@@ -40,7 +41,7 @@ export async function registerNode(
   try {
     await core.createNode({ body: node });
   } catch (error) {
-    if (!isConflict(error)) throw error;
+    if (!isAnswer(error, 409)) throw error;
     await core.patchNodeStatus(
       { name, body: { status: node.status } },
       setHeaderOptions("Content-Type", PatchStrategy.StrategicMergePatch),
@@ -59,15 +60,13 @@ async function keepLease(
   while (!signal.aborted) {
     const spec = { holderIdentity: name, leaseDurationSeconds: LEASE_SECONDS, renewTime: new V1MicroTime() };
     try {
-      await coordination.createNamespacedLease({ namespace, body: { metadata: { name }, spec } }).catch((error) => {
-        if (!isConflict(error)) throw error;
-        return coordination.patchNamespacedLease(
-          { name, namespace, body: { spec } },
-          setHeaderOptions("Content-Type", PatchStrategy.MergePatch),
-        );
+      const merge = setHeaderOptions("Content-Type", PatchStrategy.MergePatch);
+      await coordination.patchNamespacedLease({ name, namespace, body: { spec } }, merge).catch((error) => {
+        if (!isAnswer(error, 404)) throw error;
+        return coordination.createNamespacedLease({ namespace, body: { metadata: { name }, spec } });
       });
     } catch (error) {
-      log.warn({ err: error }, "node lease not renewed, trying again");
+      log.warn({ reason: explain(error) }, "node lease not renewed, trying again");
     }
     await delay(RENEW_MS, undefined, { signal }).catch(() => undefined);
   }
@@ -117,4 +116,4 @@ function nodeObject(name: string, kubeletPort: number, now: Date): V1Node {
   };
 }
 
-const isConflict = (error: unknown): boolean => error instanceof ApiException && error.code === 409;
+const isAnswer = (error: unknown, code: number): boolean => error instanceof ApiException && error.code === code;

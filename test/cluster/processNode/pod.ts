@@ -4,10 +4,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ApiException, type CoreV1Api, type V1Pod, type V1PodStatus } from "@kubernetes/client-node";
 import type { Logger } from "pino";
 import { logFile, type PodSetting, runContainer } from "./container.ts";
+import { explain } from "./explain.ts";
 import type { Images } from "./images.ts";
 import { namespaceObjects } from "./objects.ts";
-import { freePort } from "./ports.ts";
-import { probePort } from "./probe.ts";
+import { containerPorts } from "./ports.ts";
 import type { RunningProcess } from "./process.ts";
 import { type ContainerRecord, firstRecord, podStatus, type Verdict } from "./status.ts";
 import { createStatusWriter, type StatusWriter } from "./statusWriter.ts";
@@ -27,6 +27,8 @@ export interface PodDependencies {
   images: Images;
   /** PATH of every process. */
   searchPath: string;
+  /** Hands out free loopback ports. */
+  freePort: () => Promise<number>;
   log: Logger;
 }
 
@@ -92,7 +94,7 @@ export class NodePod {
   async removed(last: V1Pod): Promise<void> {
     this.#silent.abort();
     this.#end(graceOf(last));
-    await this.#done;
+    await this.#quiet();
     await this.#clean();
   }
 
@@ -127,7 +129,12 @@ export class NodePod {
   async stop(): Promise<void> {
     this.#silent.abort();
     this.#end(0);
+    await this.#quiet();
+  }
+
+  async #quiet(): Promise<void> {
     await this.#done;
+    await Promise.all(this.#endings);
   }
 
   #judge(verdict: Verdict): void {
@@ -193,7 +200,7 @@ export class NodePod {
         await mkdir(this.#folder, { recursive: true });
         return await makeVolumes(this.#pod, join(this.#folder, "volumes"), sources);
       } catch (error) {
-        this.#log.warn({ err: error }, "FailedMount: volumes not ready, trying again");
+        this.#log.warn({ reason: explain(error) }, "FailedMount: volumes not ready, trying again");
         await delay(500, undefined, { signal: this.#ending.signal }).catch(() => undefined);
       }
     }
@@ -201,16 +208,9 @@ export class NodePod {
   }
 
   async #setting({ folders }: Volumes): Promise<PodSetting> {
-    const { core, server, images, searchPath } = this.#dependencies;
+    const { core, server, images, searchPath, freePort } = this.#dependencies;
     const ports = new Map<number, number>();
-    for (const { ports: declared = [], readinessProbe } of this.#pod.spec?.containers ?? []) {
-      const probed = probePort(readinessProbe);
-      for (const port of [
-        ...declared.map(({ containerPort }) => containerPort),
-        ...(typeof probed === "number" ? [probed] : []),
-      ])
-        if (!ports.has(port)) ports.set(port, await freePort());
-    }
+    for (const port of containerPorts(this.#pod)) ports.set(port, await freePort());
     return {
       pod: this.#pod,
       folder: this.#folder,
@@ -265,7 +265,7 @@ export class NodePod {
         return;
       } catch (error) {
         if (error instanceof ApiException && (error.code === 404 || error.code === 409)) return;
-        this.#log.warn({ err: error }, "pod not deleted, trying again");
+        this.#log.warn({ reason: explain(error) }, "pod not deleted, trying again");
         await delay(300, undefined, { signal: this.#silent.signal }).catch(() => undefined);
       }
     }

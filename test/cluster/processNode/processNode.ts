@@ -8,6 +8,7 @@ import type { Images } from "./images.ts";
 import { startKubeletEndpoint } from "./kubeletEndpoint.ts";
 import { nodeLabels, registerNode } from "./node.ts";
 import { NodePod } from "./pod.ts";
+import { createPorts } from "./ports.ts";
 import { awaitsNode, schedule } from "./scheduler.ts";
 import { watchPods } from "./watch.ts";
 
@@ -59,6 +60,7 @@ export async function startProcessNode(options: ProcessNodeOptions): Promise<Pro
     root,
     images,
     searchPath: process.env.PATH ?? "",
+    freePort: createPorts(),
     log,
   };
   const labels = nodeLabels(name);

@@ -14,7 +14,9 @@ export async function terminationMessage(
   messageFile: string,
   logFile: string,
 ): Promise<string | undefined> {
-  const written = (await readFile(messageFile)).subarray(0, MESSAGE_BYTES).toString("utf8");
+  // A container may have removed the file: that is no message.
+  const file = await readFile(messageFile).catch(() => Buffer.alloc(0));
+  const written = file.subarray(0, MESSAGE_BYTES).toString("utf8");
   if (written !== "") return written;
   if (policy !== "FallbackToLogsOnError" || exitCode === 0) return undefined;
   const end = await lastBytes(logFile, LOG_BYTES);

@@ -2,6 +2,7 @@ import { rename, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { CoreV1Api, V1Pod, V1ServiceAccountTokenProjection } from "@kubernetes/client-node";
 import type { Logger } from "pino";
+import { explain } from "./explain.ts";
 
 /** A token as the API server issued it. */
 export interface IssuedToken {
@@ -55,7 +56,7 @@ export async function keepToken(
       await rename(`${file}.new`, file);
       due = renewAt(new Date(), expires);
     } catch (error) {
-      log.warn({ err: error }, "token not renewed, trying again");
+      log.warn({ reason: explain(error) }, "token not renewed, trying again");
       due = new Date(Date.now() + 1000);
     }
   }

@@ -5,6 +5,7 @@ import type { V1Pod } from "@kubernetes/client-node";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { findImage } from "../../cluster/processNode/images.ts";
 import { lastLines } from "../../cluster/processNode/kubeletEndpoint.ts";
+import { containerPorts, createPorts } from "../../cluster/processNode/ports.ts";
 import { terminationMessage } from "../../cluster/processNode/termination.ts";
 import { makeVolumes, type VolumeSources } from "../../cluster/processNode/volumes.ts";
 
@@ -99,4 +100,19 @@ test.each([
   ["", 3, ""],
 ])("the last lines of %j, %s of them", (text, count, expected) => {
   expect(lastLines(Buffer.from(text), count).toString()).toBe(expected);
+});
+
+test("ports handed out are declared once, free, and never given twice", async () => {
+  const pod: V1Pod = {
+    spec: {
+      containers: [
+        { name: "a", ports: [{ containerPort: 80 }], readinessProbe: { httpGet: { port: 81 } } },
+        { name: "b", ports: [{ containerPort: 80 }], readinessProbe: { tcpSocket: { port: "http" } } },
+      ],
+    },
+  };
+  expect(containerPorts(pod)).toEqual([80, 81]);
+  const freePort = createPorts();
+  const ports = await Promise.all(Array.from({ length: 200 }, freePort));
+  expect(new Set(ports).size).toBe(200);
 });
