@@ -1,0 +1,179 @@
+import { describe, expect, test } from "vitest";
+import { CLUSTER_ID, conditionsOf, stages } from "./stage.ts";
+import { ARCHIVE_BYTES } from "./veleroDouble.ts";
+
+const openStage = stages();
+
+const backup = { type: "Backup", parameters: { ttl: "72h", snapshotVolumes: false } };
+
+describe("a backup", () => {
+  test("is created once, followed, and ends as Velero says, with its outputs", async () => {
+    const stage = await openStage();
+    const operation = await stage.admitted("b1", backup);
+    const { ended } = stage.start(operation, { job: { name: "b1-job", uid: "u1" } });
+
+    const object = await stage.velero.created("Backup", "b1");
+    expect(object).toMatchObject({
+      metadata: {
+        labels: {
+          "app.vworkspace.io/managed-by": "vworkspace-operator",
+          "app.vworkspace.io/cluster-id": CLUSTER_ID,
+          "app.vworkspace.io/application-instance": "shop",
+          "ops.vworkspace.io/operation": operation.metadata.uid,
+          "ops.vworkspace.io/attempt": "1",
+          "ops.vworkspace.io/target": "shop",
+        },
+        managedFields: [{ manager: "vworkspace-operator", operation: "Update" }],
+      },
+      spec: {
+        includedNamespaces: [stage.namespace],
+        ttl: "72h",
+        snapshotVolumes: false,
+        defaultVolumesToFsBackup: false,
+      },
+    });
+    const pending = await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+    expect(pending.status).toMatchObject({
+      phase: "Pending",
+      engineRef: {
+        apiVersion: "velero.io/v1",
+        kind: "Backup",
+        namespace: stage.velero.namespace,
+        name: "b1",
+        uid: object.metadata.uid,
+      },
+      runner: { jobName: "b1-job", jobNamespace: "vworkspace-system", attempt: 1, jobUIDs: ["u1"] },
+    });
+
+    await stage.velero.says("Backup", "b1", { phase: "InProgress", progress: { totalItems: 40, itemsBackedUp: 10 } });
+    const running = await stage.until("b1", ({ phase }) => phase === "Running");
+    expect(conditionsOf(running)).toEqual({
+      Accepted: "True/TemplateValidated",
+      Running: "True/VeleroBackupInProgress",
+    });
+    expect(running.status).toMatchObject({
+      outputs: { backupName: "b1" },
+      progress: { itemsCompleted: 10, itemsTotal: 40, percent: 25 },
+    });
+
+    await stage.velero.says("Backup", "b1", { phase: "Finalizing" });
+    await stage.velero.says("Backup", "b1", {
+      phase: "Completed",
+      progress: { totalItems: 40, itemsBackedUp: 40 },
+    });
+    expect(await ended).toMatchObject({ exitCode: 0 });
+    const done = await stage.read("b1");
+    expect(conditionsOf(done)).toEqual({
+      Accepted: "True/TemplateValidated",
+      Running: "False/VeleroBackupSucceeded",
+      Succeeded: "True/VeleroBackupCompleted",
+    });
+    expect(done.status).toMatchObject({
+      phase: "Succeeded",
+      progress: { percent: 100 },
+      outputs: { backupName: "b1", backupItemCount: "40", backupSizeBytes: String(ARCHIVE_BYTES) },
+    });
+    expect(done.status?.conditions?.at(-1)?.message).toBe("velero.io/Backup completed; 40 items, 4.0 KiB");
+  });
+
+  test("ends when Velero is quick: from nothing to Completed in one step", async () => {
+    const stage = await openStage();
+    const { ended } = stage.start(await stage.admitted("b1", backup));
+    await stage.velero.created("Backup", "b1");
+    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    expect(await ended).toMatchObject({ exitCode: 0 });
+    expect((await stage.read("b1")).status?.phase).toBe("Succeeded");
+  });
+
+  test("that failed ends with exit code 2 and Velero's words", async () => {
+    const stage = await openStage();
+    const { ended } = stage.start(await stage.admitted("b1", backup));
+    await stage.velero.created("Backup", "b1");
+    await stage.velero.says("Backup", "b1", { phase: "Failed", failureReason: "disk on fire" });
+    expect(await ended).toMatchObject({ exitCode: 2, message: "disk on fire" });
+    const done = await stage.read("b1");
+    expect(done.status?.phase).toBe("Failed");
+    expect(conditionsOf(done)).toMatchObject({
+      Failed: "True/VeleroBackupFailed",
+      Running: "False/VeleroBackupFailed",
+    });
+  });
+
+  test("that vanished from under us was deleted by somebody else, and is not made again", async () => {
+    const stage = await openStage();
+    const { ended } = stage.start(await stage.admitted("b1", backup));
+    await stage.velero.created("Backup", "b1");
+    await stage.velero.says("Backup", "b1", { phase: "InProgress" });
+    await stage.until("b1", ({ phase }) => phase === "Running");
+    await stage.velero.delete("Backup", "b1");
+    expect(await ended).toMatchObject({ exitCode: 2 });
+    expect(conditionsOf(await stage.read("b1"))).toMatchObject({ Failed: "True/ExternalDeletion" });
+    expect(await stage.velero.all("Backup")).toEqual([]);
+  });
+
+  test("that was replaced while no runner looked counts as vanished", async () => {
+    const stage = await openStage();
+    const operation = await stage.admitted("b1", backup);
+    const first = stage.start(operation, { job: { uid: "u1" } });
+    const { metadata } = await stage.velero.created("Backup", "b1");
+    await stage.until("b1", ({ engineRef }) => engineRef?.uid === metadata.uid);
+    first.stop();
+    await expect(first.ended).rejects.toThrow("killed");
+    await stage.velero.delete("Backup", "b1");
+    await stage.velero.make("Backup", "b1", { ...(metadata.labels && { labels: metadata.labels }), spec: {} });
+    expect(await stage.start(operation, { job: { uid: "u1" } }).ended).toMatchObject({ exitCode: 2 });
+    expect(conditionsOf(await stage.read("b1"))).toMatchObject({ Failed: "True/ExternalDeletion" });
+  });
+});
+
+describe("the name", () => {
+  test("of a person's Backup is left to it: the other name is taken", async () => {
+    const stage = await openStage();
+    const theirs = await stage.velero.make("Backup", "b1", { spec: { ttl: "1h" } });
+    const operation = await stage.admitted("b1", backup);
+    const { ended } = stage.start(operation);
+    const ready = await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+    const name = ready.status?.engineRef?.name ?? "";
+    expect(name).toMatch(/^b1-[0-9a-f]{8}$/);
+    await stage.velero.says("Backup", name, { phase: "Completed" });
+    expect(await ended).toMatchObject({ exitCode: 0 });
+    const objects = await stage.velero.all("Backup");
+    expect(objects.map(({ metadata }) => metadata.name)).toEqual(["b1", name]);
+    expect(objects[0]).toEqual(theirs);
+  });
+
+  test("that is taken in the object store is given up, by a plain delete, once", async () => {
+    const stage = await openStage();
+    const { ended } = stage.start(await stage.admitted("b1", backup));
+    const first = await stage.velero.created("Backup", "b1");
+    const collision = { phase: "Failed", failureReason: "backup already exists in object storage" };
+    await stage.velero.says("Backup", "b1", collision);
+    const again = await stage.until(
+      "b1",
+      ({ engineRef: ref }) => ref?.uid !== undefined && ref.uid !== first.metadata.uid,
+    );
+    const name = again.status?.engineRef?.name ?? "";
+    expect((await stage.velero.all("Backup")).map(({ metadata }) => metadata.name)).toEqual([name]);
+
+    await stage.velero.says("Backup", name, collision);
+    expect(await ended).toMatchObject({ exitCode: 2, message: "backup already exists in object storage" });
+    expect((await stage.read("b1")).status?.phase).toBe("Failed");
+    // Velero would one day collect it by name, and the older backup's files with it.
+    expect(await stage.velero.all("Backup")).toEqual([]);
+  });
+});
+
+describe("two runners at once", () => {
+  test("make one object and one end", async () => {
+    const stage = await openStage();
+    const operation = await stage.admitted("b1", backup);
+    const runs = ["u1", "u2", "u3"].map((uid) => stage.start(operation, { job: { uid } }));
+    await stage.velero.created("Backup", "b1");
+    await stage.until("b1", ({ engineRef, runner }) => engineRef?.uid !== undefined && runner?.jobUIDs?.length === 3);
+    expect(await stage.velero.all("Backup")).toHaveLength(1);
+    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    const endings = await Promise.all(runs.map(({ ended }) => ended));
+    expect(endings.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
+    expect((await stage.read("b1")).status?.runner?.jobUIDs?.toSorted()).toEqual(["u1", "u2", "u3"]);
+  });
+});

@@ -1,0 +1,218 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll } from "vitest";
+import { type Operation, operations, type Status } from "../../../src/api/operation.ts";
+import { Reason } from "../../../src/api/reasons.ts";
+import { type ConditionChange, nextStatus, type StatusChange } from "../../../src/api/status.ts";
+import { storageLocations } from "../../../src/api/velero.ts";
+import { connect, KubeClient } from "../../../src/kube/client.ts";
+import { systemClock } from "../../../src/kube/clock.ts";
+import { loadConfig } from "../../../src/kube/config.ts";
+import { EventRecorder } from "../../../src/kube/events.ts";
+import { namespaces } from "../../../src/kube/resources.ts";
+import { type ApiRequest, Transport } from "../../../src/kube/transport.ts";
+import { awaitCondition } from "../../../src/kube/wait.ts";
+import { createLogger } from "../../../src/log.ts";
+import type { RunnerContext } from "../../../src/runner/context.ts";
+import type { Ending } from "../../../src/runner/endings.ts";
+import { run } from "../../../src/runner/run.ts";
+import { testCluster } from "../../cluster/testCluster.ts";
+import { VeleroDouble } from "./veleroDouble.ts";
+
+export const CLUSTER_ID = "stage-1";
+
+const cluster = testCluster();
+const env = { KUBECONFIG: cluster.kubeconfig };
+const version = { component: "test", version: "0" };
+const logger = createLogger("runner-test", process.env.LOG_LEVEL ?? "silent");
+
+/** The API server as an administrator sees it. */
+export const client = connect(env, version);
+
+/** A run in this process, which can be stopped as a killed process is: no call of it leaves after that. */
+export interface Run {
+  readonly ended: Promise<Ending>;
+  stop(): void;
+}
+
+export interface RunOptions {
+  /** Default: a Job of its own. */
+  readonly job?: { name?: string; uid?: string };
+  /** Default: the Operation's; null for a Job made by hand. */
+  readonly uid?: string | null;
+  /** Where the process dies: at its nth call, before the API server hears of it or after it did what was asked. */
+  readonly dies?: { readonly call: number; readonly when: "before" | "after" };
+}
+
+export class Died extends Error {
+  override readonly name = "Died";
+}
+
+/** A namespace of a tenant, one of Velero's, and what happens in them. */
+export class Stage {
+  readonly namespace: string;
+  readonly velero: VeleroDouble;
+  readonly #runs: { run: Run; abort: () => void }[] = [];
+  #count = 0;
+
+  constructor(suffix: string) {
+    this.namespace = `org-${suffix}`;
+    this.velero = new VeleroDouble(client, `velero-${suffix}`);
+  }
+
+  static async open(): Promise<Stage> {
+    const suffix = randomBytes(4).toString("hex");
+    for (const name of [`org-${suffix}`, `velero-${suffix}`]) await client.create(namespaces, { metadata: { name } });
+    const stage = new Stage(suffix);
+    await client.create(storageLocations, {
+      metadata: { name: "default", namespace: stage.velero.namespace },
+      spec: { provider: "aws", default: true, objectStorage: { bucket: "velero" } },
+    });
+    return stage;
+  }
+
+  async close(): Promise<void> {
+    for (const { abort } of this.#runs) abort();
+    await Promise.allSettled(this.#runs.map(({ run: { ended } }) => ended));
+    await this.velero.stop();
+  }
+
+  /** An Operation as a tenant writes it; nobody has looked at it yet. */
+  async request(name: string, spec: object, metadata: object = {}): Promise<Operation> {
+    const target = { apiVersion: "apps.vworkspace.io/v1alpha1", kind: "ApplicationInstance", name: "shop" };
+    return await client.create(operations, {
+      metadata: { name, namespace: this.namespace, ...metadata },
+      spec: { targetRef: target, engine: "velero", ...spec },
+    });
+  }
+
+  /** An Operation that the dispatcher has admitted. */
+  async admitted(name: string, spec: object, metadata: object = {}): Promise<Operation> {
+    return await this.write(await this.request(name, spec, metadata), {
+      phase: "Pending",
+      conditions: [accepted("True", Reason.templateValidated)],
+    });
+  }
+
+  /** Writes the status as the dispatcher does. */
+  async write(operation: Operation, change: StatusChange): Promise<Operation> {
+    const { generation } = operation.metadata;
+    const status = nextStatus(operation.status, change, { now: systemClock.now(), generation });
+    return await client.replaceStatus(operations, { ...operation, status }, { fieldManager: "operation-dispatcher" });
+  }
+
+  async read(name: string): Promise<Operation> {
+    return await client.get(operations, { namespace: this.namespace, name });
+  }
+
+  async annotate(name: string, annotations: Record<string, string | null>): Promise<void> {
+    await client.mergePatch(operations, { namespace: this.namespace, name }, { metadata: { annotations } });
+  }
+
+  async remove(name: string): Promise<void> {
+    await client.delete(operations, { namespace: this.namespace, name });
+  }
+
+  /** Waits until the Operation's status meets the condition. */
+  async until(name: string, condition: (status: Status) => boolean): Promise<Operation> {
+    const options = { signal: new AbortController().signal, logger, clock: systemClock };
+    const met = (operation: Operation | undefined) => operation?.status !== undefined && condition(operation.status);
+    const operation = await awaitCondition(client, operations, { namespace: this.namespace, name }, met, options);
+    if (operation === undefined) throw new Error(`${name} is gone`);
+    return operation;
+  }
+
+  /** Starts a run for an Operation, as a pod of a Job would. */
+  start(operation: Pick<Operation, "metadata">, options: RunOptions = {}): Run {
+    const { name, uid } = operation.metadata;
+    this.#count += 1;
+    const job = { name: `job-${this.#count}`, uid: `job-uid-${this.#count}`, ...options.job };
+    const stop = new AbortController();
+    const runClient = new KubeClient(new MortalTransport(stop, options.dies));
+    const context: RunnerContext = {
+      client: runClient,
+      clock: systemClock,
+      logger: logger.child({ operation: `${this.namespace}/${name}`, job: job.name }),
+      signal: stop.signal,
+      settings: {
+        operation: { namespace: this.namespace, name, uid: options.uid === null ? undefined : (options.uid ?? uid) },
+        job: { ...job, namespace: "vworkspace-system" },
+        veleroNamespace: this.velero.namespace,
+        clusterId: CLUSTER_ID,
+        terminationMessagePath: "/dev/null",
+      },
+      events: new EventRecorder(runClient, logger, { component: "operation-runner", instance: job.name }),
+    };
+    const ended = run(context);
+    ended.catch(() => undefined);
+    const abort = () => stop.abort(new Died("killed"));
+    const started = { ended, stop: abort };
+    this.#runs.push({ run: started, abort });
+    return started;
+  }
+}
+
+/** Stages for the tests of one file; each test opens its own. */
+export function stages(): () => Promise<Stage> {
+  const open: Stage[] = [];
+  beforeAll(async () => {
+    await cluster.apply("manifests/crds");
+    await cluster.apply("manifests/velero/crds.yaml");
+    const crds = ["crd/operations.ops.vworkspace.io", "crd/backups.velero.io", "crd/downloadrequests.velero.io"];
+    await cluster.kubectl(["wait", "--for=condition=Established", ...crds, "--timeout=60s"]);
+  });
+  afterAll(async () => {
+    for (const stage of open) await stage.close();
+  });
+  return async () => {
+    const stage = await Stage.open();
+    open.push(stage);
+    return stage;
+  };
+}
+
+export function accepted(status: "True" | "False", reason: string): ConditionChange {
+  return { type: "Accepted", status, reason, message: "as the dispatcher says" };
+}
+
+/** Conditions without what differs from run to run. */
+export function conditionsOf(operation: Operation): Record<string, string> {
+  const all = operation.status?.conditions ?? [];
+  return Object.fromEntries(all.map(({ type, status, reason }) => [type, `${status}/${reason}`]));
+}
+
+/** The connection of a process that dies at a given call, or when it is stopped. */
+class MortalTransport extends Transport {
+  readonly #stop: AbortController;
+  readonly #dies: RunOptions["dies"];
+  #calls = 0;
+
+  constructor(stop: AbortController, dies: RunOptions["dies"]) {
+    super(loadConfig(env), "operation-runner/0 (runner)");
+    this.#stop = stop;
+    this.#dies = dies;
+  }
+
+  override async text(request: ApiRequest): Promise<string> {
+    const strike = this.#isStruck();
+    if (strike === "before") this.#die();
+    const answer = await super.text(request);
+    if (strike === "after") this.#die();
+    return answer;
+  }
+
+  override async *lines(request: ApiRequest, onContact: () => void): AsyncGenerator<unknown> {
+    if (this.#isStruck() !== undefined) this.#die();
+    yield* super.lines(request, onContact);
+  }
+
+  #isStruck(): "before" | "after" | undefined {
+    this.#stop.signal.throwIfAborted();
+    this.#calls += 1;
+    return this.#dies?.call === this.#calls ? this.#dies.when : undefined;
+  }
+
+  #die(): never {
+    this.#stop.abort(new Died("killed"));
+    throw this.#stop.signal.reason;
+  }
+}
