@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { operations, type Status, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
-import { nextStatus, timestamp } from "../api/status.ts";
+import { conditionOf, nextStatus, timestamp } from "../api/status.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
 import { ApiError, isAlreadyExists, isConflict, isInvalid, isNotFound, UnreachableError } from "../kube/errors.ts";
@@ -14,6 +14,7 @@ import { operationUidOf } from "./owners.ts";
 import type { TemplateStore } from "./templateStore.ts";
 import type { Action } from "./world.ts";
 
+const NOT_CREATED = "its Job cannot be created";
 const FIELD_MANAGER = "operation-dispatcher";
 
 export interface Hands {
@@ -89,11 +90,13 @@ async function createJob(
     if (error instanceof ApiError) {
       // Everything that is not the template's is known to fit, so it is the template that does not.
       if (isInvalid(error)) return hands.templates.reject(operation.spec.type, error.message);
-      await sayWhyNot(hands, operation, `Job ${name} not created: ${error.message}`, logger);
+      await say(hands, operation, `${NOT_CREATED}: ${error.message}`, logger);
     }
     throw error;
   }
   logger.info({ job: name }, "Job created");
+  const said = conditionOf(operation.status, ConditionType.running)?.message;
+  if (said?.startsWith(NOT_CREATED)) await say(hands, operation, "its Job is created", logger);
   const message = `Created Job ${jobNamespace}/${name}`;
   await recorder.announce(operation, { type: "Normal", reason: "JobCreated", message, at: timestamp(clock.now()) });
 }
@@ -104,12 +107,12 @@ async function adoptJob(hands: Hands, operation: VeleroOperation, name: string, 
   const job = await client.get(jobs, { namespace, name }, { timeoutMs });
   if (operationUidOf(job) === operation.metadata.uid) return logger.info({ job: name }, "Job exists already, adopted");
   const problem = `Job ${namespace}/${name} was not made for this Operation but has the name of its Job; delete it`;
-  await sayWhyNot(hands, operation, problem, logger);
+  await say(hands, operation, `${NOT_CREATED}: ${problem}`, logger);
   throw new Error(problem);
 }
 
-/** The Operation says what its Job waits for; that it is tried again is the queue's business. */
-async function sayWhyNot(hands: Hands, operation: VeleroOperation, message: string, logger: Logger): Promise<void> {
+/** Writes how it is with the Operation's Job; that a failed create is tried again is the queue's business. */
+async function say(hands: Hands, operation: VeleroOperation, message: string, logger: Logger): Promise<void> {
   const { status, metadata } = operation;
   const condition = { type: ConditionType.running, status: "False", reason: Reason.pending, message } as const;
   const context = { now: hands.clock.now(), generation: metadata.generation };
