@@ -16,8 +16,6 @@ import { getVelero, veleroResource } from "./own.ts";
 import { ownershipLabels } from "./ownership.ts";
 import { whoseFiles } from "./store.ts";
 
-export { type CancelResult, isCollided } from "./cancelStep.ts";
-
 /** Between two requests that Velero refused, such as while the storage location is unavailable. */
 const REFUSED: Backoff = { minMs: 5_000, maxMs: 60_000 };
 /** While a run goes on, new volume data is looked for no more often than this, in milliseconds. */
