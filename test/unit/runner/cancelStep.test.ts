@@ -233,7 +233,7 @@ const USUAL: readonly EventName[] = ["advance", "takeUpRequest", "finishRequest"
 const TROUBLES = (Object.keys(EVENTS) as EventName[]).filter((event) => !USUAL.includes(event));
 
 /** Every history has a few kinds of trouble, not all: else what one of them brings about hides behind the others. */
-const histories = fc.subarray(TROUBLES, { maxLength: 3 }).chain((troubles) =>
+const histories = fc.subarray(TROUBLES, { minLength: 1, maxLength: 4 }).chain((troubles) =>
   fc.record({
     olderFiles: fc.boolean(),
     before: fc.nat(6),
@@ -283,7 +283,7 @@ describe("whatever happens meanwhile", () => {
           expect(world.files?.owner).not.toBe("own");
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: 30_000 },
     );
   });
 });
