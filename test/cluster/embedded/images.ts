@@ -53,5 +53,5 @@ export function images({ programs, operationRunner, sockets, env }: ImageOptions
 /** The address to listen on, for a container that declares a port. */
 function listen({ pod, container, port }: ContainerContext): Record<string, string> {
   const declared = pod.spec?.containers.find(({ name }) => name === container.name)?.ports?.[0]?.containerPort;
-  return declared === undefined ? {} : { LISTEN: `127.0.0.1:${port(declared)}` };
+  return declared === undefined ? {} : { OPERATION_RUNNER_LISTEN: `127.0.0.1:${port(declared)}` };
 }

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
  * children included; its value is the cluster's folder. By it the cluster's
  * processes are found even when nobody is left who knows their pids.
  */
-export const clusterVariable = "OPERATION_RUNNER_TEST_CLUSTER";
+export const clusterVariable = "EMBEDDED_TEST_CLUSTER";
 
 const pollMs = 20;
 
