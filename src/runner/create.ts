@@ -103,14 +103,20 @@ function isRefusal(error: unknown): error is ApiError {
   return error instanceof ApiError && [400, 403, 404, 422].includes(error.code) && !isTransient(error);
 }
 
-/** Writes down which object it is. Of two that two runners made under two names, the first one recorded stays. */
-async function record(
+/**
+ * Writes down which object it is, unless that is known. Of two that two runners made under two names, the first one
+ * recorded stays and the other is removed again.
+ *
+ * @returns the object that is recorded now; undefined when that one is gone again
+ */
+export async function record(
   context: RunnerContext,
   operation: VeleroOperation,
   object: VeleroObject,
 ): Promise<VeleroObject | undefined> {
   const { type } = operation.spec;
   const { name, uid } = object.metadata;
+  if (operation.status?.engineRef?.uid === uid) return object;
   const written = await writeStatus(context, attemptIn(operation), (latest) =>
     latest.status?.engineRef?.uid === undefined ? { engineRef: engineRef(context, type, name, uid) } : {},
   );

@@ -7,7 +7,7 @@ import { cancel, removeCollided } from "./cancel.ts";
 import { isCollided } from "./cancelStep.ts";
 import { cleanUp } from "./cleanUp.ts";
 import type { RunnerContext } from "./context.ts";
-import { createOnce, takeOtherName } from "./create.ts";
+import { createOnce, record, takeOtherName } from "./create.ts";
 import { AttemptOver, type Ending, EXIT, Failure, OperationGone, Refused } from "./endings.ts";
 import { type End, fail, finish, over } from "./finish.ts";
 import { follow } from "./follow.ts";
@@ -63,7 +63,7 @@ async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Endin
  */
 async function ownObject(context: RunnerContext, operation: VeleroOperation): Promise<VeleroObject | undefined> {
   const own = await findOwn(context, operation);
-  if (own.kind === "found") return own.object;
+  if (own.kind === "found") return await record(context, operation, own.object);
   if (own.kind === "vanished") return undefined;
   for (const refused of own.refused) await removeCollided(context, refused);
   if (cancelRequested(operation)) return undefined;
@@ -82,7 +82,7 @@ async function toTheEnd(context: RunnerContext, operation: VeleroOperation, obje
 
     const change = verdict({ type, object: latest, cancelRequested: cancelRequested(request) });
     if (latest === undefined || isTerminal(change.phase)) return { object: latest };
-    const done = await progress(context, latest);
+    const done = change.phase === "Running" ? await progress(context, latest) : undefined;
     const outputs = knownOutputs(type, latest);
     await writeStatus(context, attempt, () => ({ ...change, outputs, ...(done && { progress: done }) }));
   }

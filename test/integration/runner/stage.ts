@@ -1,5 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll } from "vitest";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect } from "vitest";
+import { parseAllDocuments } from "yaml";
 import { type Operation, operations, type Status } from "../../../src/api/operation.ts";
 import { Reason } from "../../../src/api/reasons.ts";
 import { type ConditionChange, nextStatus, type StatusChange } from "../../../src/api/status.ts";
@@ -51,18 +54,22 @@ export class Died extends Error {
 export class Stage {
   readonly namespace: string;
   readonly velero: VeleroDouble;
+  readonly #accounts: Accounts;
   readonly #runs: { run: Run; abort: () => void }[] = [];
   #count = 0;
 
-  constructor(suffix: string) {
+  constructor(suffix: string, accounts: Accounts) {
+    this.#accounts = accounts;
     this.namespace = `org-${suffix}`;
     this.velero = new VeleroDouble(client, `velero-${suffix}`);
   }
 
-  static async open(): Promise<Stage> {
+  /** @param accounts kubeconfigs of the runners' service accounts, which get the rights that are shipped */
+  static async open(accounts: Accounts): Promise<Stage> {
     const suffix = randomBytes(4).toString("hex");
     for (const name of [`org-${suffix}`, `velero-${suffix}`]) await client.create(namespaces, { metadata: { name } });
-    const stage = new Stage(suffix);
+    const stage = new Stage(suffix, accounts);
+    await cluster.apply(await shippedRights(stage.velero.namespace));
     await client.create(storageLocations, {
       metadata: { name: "default", namespace: stage.velero.namespace },
       spec: { provider: "aws", default: true, objectStorage: { bucket: "velero" } },
@@ -121,13 +128,24 @@ export class Stage {
     return operation;
   }
 
+  /** Takes from the backup runner the right to create Backups here. */
+  async forbidBackups(): Promise<void> {
+    const { namespace } = this.velero;
+    const rules = [{ apiGroups: ["velero.io"], resources: ["backups"], verbs: ["get", "list", "watch", "delete"] }];
+    const patch = JSON.stringify({ rules });
+    await cluster.kubectl(["patch", "role", RUNNERS.Backup, "-n", namespace, "--type=merge", "-p", patch]);
+    const question = ["auth", "can-i", "create", "backups.velero.io", "-n", namespace];
+    await expect.poll(() => cluster.kubectl(question, { as: this.#accounts.Backup })).toMatchObject({ code: 1 });
+  }
+
   /** Starts a run for an Operation, as a pod of a Job would. */
-  start(operation: Pick<Operation, "metadata">, options: RunOptions = {}): Run {
+  start(operation: Pick<Operation, "metadata" | "spec">, options: RunOptions = {}): Run {
     const { name, uid } = operation.metadata;
     this.#count += 1;
     const job = { name: `job-${this.#count}`, uid: `job-uid-${this.#count}`, ...options.job };
     const stop = new AbortController();
-    const runClient = new KubeClient(new MortalTransport(stop, options.dies));
+    const kubeconfig = this.#accounts[operation.spec?.type === "Restore" ? "Restore" : "Backup"];
+    const runClient = new KubeClient(new MortalTransport(kubeconfig, stop, options.dies));
     const context: RunnerContext = {
       client: runClient,
       clock: systemClock,
@@ -151,9 +169,30 @@ export class Stage {
   }
 }
 
+const RUNNERS = { Backup: "operation-backup-runner", Restore: "operation-restore-runner" } as const;
+/** Paths of kubeconfigs. */
+type Accounts = Readonly<Record<keyof typeof RUNNERS, string>>;
+
+async function accountsOf(): Promise<Accounts> {
+  const account = (name: string) => cluster.user(`system:serviceaccount:vworkspace-system:${name}`);
+  return { Backup: await account(RUNNERS.Backup), Restore: await account(RUNNERS.Restore) };
+}
+
+/** The runners' rights as they are installed, with this namespace for Velero's. */
+async function shippedRights(veleroNamespace: string): Promise<object[]> {
+  const file = join(import.meta.dirname, "../../../manifests/base/rbac-runner.yaml");
+  return parseAllDocuments(await readFile(file, "utf8")).map((document) => {
+    if (document.getIn(["metadata", "namespace"]) === "velero") {
+      document.setIn(["metadata", "namespace"], veleroNamespace);
+    }
+    return document.toJS();
+  });
+}
+
 /** Stages for the tests of one file; each test opens its own. */
 export function stages(): () => Promise<Stage> {
   const open: Stage[] = [];
+  let accounts: Accounts | undefined;
   beforeAll(async () => {
     await cluster.apply("manifests/crds");
     await cluster.apply("manifests/velero/crds.yaml");
@@ -164,7 +203,8 @@ export function stages(): () => Promise<Stage> {
     for (const stage of open) await stage.close();
   });
   return async () => {
-    const stage = await Stage.open();
+    accounts ??= await accountsOf();
+    const stage = await Stage.open(accounts);
     open.push(stage);
     return stage;
   };
@@ -186,8 +226,8 @@ class MortalTransport extends Transport {
   readonly #dies: RunOptions["dies"];
   #calls = 0;
 
-  constructor(stop: AbortController, dies: RunOptions["dies"]) {
-    super(loadConfig(env), "operation-runner/0 (runner)");
+  constructor(kubeconfig: string, stop: AbortController, dies: RunOptions["dies"]) {
+    super(loadConfig({ KUBECONFIG: kubeconfig }), "operation-runner/0 (runner)");
     this.#stop = stop;
     this.#dies = dies;
   }

@@ -1,0 +1,191 @@
+import { describe, expect, test } from "vitest";
+import { accepted, conditionsOf, type Stage, stages } from "./stage.ts";
+
+const openStage = stages();
+const backup = { type: "Backup" };
+
+/** An Operation whose Backup failed in its first attempt, worked on by the Job with uid `u1`. */
+async function failed(stage: Stage) {
+  const operation = await stage.admitted("b1", backup);
+  const { ended } = stage.start(operation, { job: { name: "first", uid: "u1" } });
+  await stage.velero.created("Backup", "b1");
+  await stage.velero.says("Backup", "b1", { phase: "Failed", failureReason: "no space" });
+  expect(await ended).toMatchObject({ exitCode: 2 });
+  return operation;
+}
+
+describe("a run that may not act says why, and writes nothing", () => {
+  test("no such Operation", async () => {
+    const stage = await openStage();
+    const operation = await stage.request("b1", backup);
+    const typo = { ...operation, metadata: { ...operation.metadata, name: "typo" } };
+    const { ended } = stage.start(typo, { uid: null });
+    expect(await ended).toEqual({ exitCode: 2, message: `no Operation ${stage.namespace}/typo` });
+  });
+
+  test.each([
+    ["nobody has admitted it", undefined, "not admitted: the dispatcher has not accepted it yet"],
+    ["it was refused", [accepted("False", "TargetNotFound")], "not admitted: TargetNotFound: as the dispatcher says"],
+    [
+      "it is blocked",
+      [
+        accepted("True", "TemplateValidated"),
+        { type: "Blocked", status: "True", reason: "AwaitingApproval", message: "no claim" } as const,
+      ],
+      "not admitted: AwaitingApproval: no claim",
+    ],
+  ])("%s", async (_, conditions, message) => {
+    const stage = await openStage();
+    const requested = await stage.request("b1", backup);
+    const operation =
+      conditions === undefined ? requested : await stage.write(requested, { phase: "Pending", conditions });
+    expect(await stage.start(operation, { uid: null }).ended).toEqual({ exitCode: 2, message });
+    expect(await stage.read("b1")).toEqual(operation);
+    expect(await stage.velero.all("Backup")).toEqual([]);
+  });
+
+  test("it came out of a backup", async () => {
+    const stage = await openStage();
+    const labels = { "velero.io/restore-name": "r1" };
+    const operation = await stage.admitted("b1", backup, { labels });
+    expect(await stage.start(operation, { uid: null }).ended).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining("RestoredCopy"),
+    });
+    expect(await stage.velero.all("Backup")).toEqual([]);
+  });
+
+  test("it is another program's", async () => {
+    const stage = await openStage();
+    const operation = await stage.request("b1", { type: "Upgrade", engine: "helm" });
+    expect(await stage.start(operation).ended).toMatchObject({ exitCode: 2 });
+    expect(await stage.read("b1")).toEqual(operation);
+  });
+});
+
+describe("an attempt that is over", () => {
+  test("that succeeded is never run again, whoever asks", async () => {
+    const stage = await openStage();
+    const operation = await stage.admitted("b1", backup);
+    const { ended } = stage.start(operation);
+    await stage.velero.created("Backup", "b1");
+    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    await ended;
+    const done = await stage.read("b1");
+    expect(await stage.start(operation, { uid: null }).ended).toMatchObject({ exitCode: 0 });
+    expect(await stage.read("b1")).toEqual(done);
+    expect(await stage.velero.all("Backup")).toHaveLength(1);
+  });
+
+  test("that failed ends a restarted pod of the same Job as it ended", async () => {
+    const stage = await openStage();
+    const operation = await failed(stage);
+    const done = await stage.read("b1");
+    expect(await stage.start(operation, { job: { name: "first", uid: "u1" } }).ended).toMatchObject({
+      exitCode: 2,
+      message: "no space",
+    });
+    expect(await stage.read("b1")).toEqual(done);
+  });
+
+  test("that failed is run again by a Job made by hand: a new attempt with a new object", async () => {
+    const stage = await openStage();
+    const operation = await failed(stage);
+    const again = stage.start(operation, { job: { name: "by-hand", uid: "u2" }, uid: null });
+    const ready = await stage.until(
+      "b1",
+      ({ engineRef, runner }) => runner?.attempt === 2 && engineRef?.uid !== undefined,
+    );
+    const name = ready.status?.engineRef?.name ?? "";
+    expect(name).toMatch(/^b1-[0-9a-f]{8}$/);
+    expect(ready.status).toMatchObject({
+      phase: "Pending",
+      runner: { attempt: 2, jobName: "by-hand", jobUIDs: ["u2"] },
+      history: [
+        {
+          attempt: 1,
+          phase: "Failed",
+          reason: "VeleroBackupFailed",
+          message: "no space",
+          jobName: "first",
+          engineRef: { name: "b1" },
+        },
+      ],
+    });
+    expect(conditionsOf(ready)).toEqual({ Accepted: "True/TemplateValidated", Running: "False/Pending" });
+    await stage.velero.says("Backup", name, { phase: "Completed" });
+    expect(await again.ended).toMatchObject({ exitCode: 0 });
+
+    // A pod of the first Job that comes late must not open a third attempt, nor count as success.
+    const done = await stage.read("b1");
+    expect(await stage.start(operation, { job: { name: "first", uid: "u1" } }).ended).toMatchObject({ exitCode: 2 });
+    expect(await stage.read("b1")).toEqual(done);
+  });
+
+  test("that failed is opened once by two Jobs made by hand at the same time", async () => {
+    const stage = await openStage();
+    const operation = await failed(stage);
+    const runs = ["u2", "u3"].map((uid) => stage.start(operation, { job: { name: uid, uid }, uid: null }));
+    const ready = await stage.until(
+      "b1",
+      ({ engineRef, runner }) => engineRef?.uid !== undefined && runner?.jobUIDs?.length === 2,
+    );
+    expect(ready.status?.runner).toMatchObject({ attempt: 2 });
+    await stage.velero.says("Backup", ready.status?.engineRef?.name ?? "", { phase: "Completed" });
+    for (const { ended } of runs) expect(await ended).toMatchObject({ exitCode: 0 });
+    expect(await stage.velero.all("Backup")).toHaveLength(2);
+  });
+
+  test("is not run again while cancel is set", async () => {
+    const stage = await openStage();
+    const operation = await failed(stage);
+    await stage.annotate("b1", { "ops.vworkspace.io/cancel": "true" });
+    const before = await stage.read("b1");
+    expect(await stage.start(operation, { job: { uid: "u2" }, uid: null }).ended).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining("remove ops.vworkspace.io/cancel first"),
+    });
+    expect(await stage.read("b1")).toEqual(before);
+  });
+
+  test("is not run again while a Restore is under way in its namespace", async () => {
+    const stage = await openStage();
+    const operation = await failed(stage);
+    await stage.admitted("r1", { type: "Restore", parameters: { backupName: "other" } });
+    expect(await stage.start(operation, { job: { uid: "u2" }, uid: null }).ended).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining("ConflictingOperation"),
+    });
+  });
+
+  test("without a result, because its runner gave up, goes on with the object that still lives", async () => {
+    const stage = await openStage();
+    const operation = await stage.admitted("b1", backup);
+    const first = stage.start(operation, { job: { name: "first", uid: "u1" } });
+    await stage.velero.created("Backup", "b1");
+    const ready = await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+    first.stop();
+    await expect(first.ended).rejects.toThrow("killed");
+    await stage.write(ready, {
+      phase: "Failed",
+      conditions: [{ type: "Failed", status: "True", reason: "RunnerFailed", message: "OOMKilled" }],
+    });
+    const again = stage.start(operation, { job: { name: "by-hand", uid: "u2" }, uid: null });
+    const resumed = await stage.until("b1", ({ runner }) => runner?.jobUIDs?.includes("u2") === true);
+    expect(resumed.status).toMatchObject({
+      phase: "Pending",
+      engineRef: ready.status?.engineRef,
+      runner: { attempt: 1, jobName: "by-hand", jobUIDs: ["u1", "u2"] },
+    });
+    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    expect(await again.ended).toMatchObject({ exitCode: 0 });
+    const done = await stage.read("b1");
+    expect(done.status?.history).toBeUndefined();
+    expect(conditionsOf(done)).toEqual({
+      Accepted: "True/TemplateValidated",
+      Running: "False/VeleroBackupSucceeded",
+      Succeeded: "True/VeleroBackupCompleted",
+    });
+    expect(await stage.velero.all("Backup")).toHaveLength(1);
+  });
+});

@@ -1,0 +1,126 @@
+import { describe, expect, test } from "vitest";
+import { namespaces } from "../../../src/kube/resources.ts";
+import { client, conditionsOf, type Stage, stages } from "./stage.ts";
+
+const openStage = stages();
+const backup = { type: "Backup" };
+const cancel = { "ops.vworkspace.io/cancel": "true" };
+
+/** An Operation whose Backup Velero works on, and the run that follows it. */
+async function running(stage: Stage) {
+  const operation = await stage.admitted("b1", backup);
+  const run = stage.start(operation);
+  await stage.velero.created("Backup", "b1");
+  await stage.velero.says("Backup", "b1", { phase: "InProgress" });
+  await stage.until("b1", ({ phase }) => phase === "Running");
+  return { operation, run };
+}
+
+describe("cancel", () => {
+  test("before there is anything: nothing is made", async () => {
+    const stage = await openStage();
+    const operation = await stage.admitted("b1", backup, { annotations: cancel });
+    expect(await stage.start(operation).ended).toMatchObject({ exitCode: 2 });
+    const done = await stage.read("b1");
+    expect(conditionsOf(done)).toMatchObject({ Cancelled: "True/CancelledByUser", Running: "False/CancelledByUser" });
+    expect(done.status).toMatchObject({ phase: "Failed" });
+    expect(done.status?.engineRef).toBeUndefined();
+    expect(await stage.velero.all("Backup")).toEqual([]);
+  });
+
+  test("while Velero has not begun: the Backup goes at once", async () => {
+    const stage = await openStage();
+    const { ended } = stage.start(await stage.admitted("b1", backup));
+    await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+    await stage.annotate("b1", cancel);
+    expect(await ended).toMatchObject({ exitCode: 2 });
+    expect(conditionsOf(await stage.read("b1"))).toMatchObject({ Cancelled: "True/CancelledByUser" });
+    expect(await stage.velero.all("Backup")).toEqual([]);
+  });
+
+  test("of a Restore: it is deleted, and what it restored stays", async () => {
+    const stage = await openStage();
+    await stage.velero.make("Backup", "source", {
+      spec: { includedNamespaces: [stage.namespace] },
+      status: { phase: "Completed" },
+    });
+    const restore = { type: "Restore", parameters: { backupName: "source" } };
+    const { ended } = stage.start(await stage.admitted("r1", restore));
+    await stage.velero.created("Restore", "r1");
+    await stage.velero.says("Restore", "r1", { phase: "InProgress" });
+    await stage.until("r1", ({ phase }) => phase === "Running");
+    await stage.annotate("r1", cancel);
+    expect(await ended).toMatchObject({ exitCode: 2 });
+    expect(conditionsOf(await stage.read("r1"))).toMatchObject({ Cancelled: "True/CancelledByUser" });
+    expect(await stage.velero.all("Restore")).toEqual([]);
+    expect(await stage.velero.all("Backup")).toHaveLength(1);
+  });
+
+  test("after the backup was Completed: it stays, and the Operation ends as it ended", async () => {
+    const stage = await openStage();
+    const operation = await stage.admitted("b1", backup);
+    const first = stage.start(operation);
+    await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+    first.stop();
+    await expect(first.ended).rejects.toThrow("killed");
+    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    await stage.annotate("b1", cancel);
+    expect(await stage.start(operation).ended).toMatchObject({ exitCode: 0 });
+    expect((await stage.read("b1")).status?.phase).toBe("Succeeded");
+    expect(await stage.velero.all("Backup")).toHaveLength(1);
+  });
+});
+
+describe("deleting the Operation", () => {
+  test("while its run follows: the Backup goes too", async () => {
+    const stage = await openStage();
+    const { ended } = stage.start(await stage.admitted("b1", backup));
+    await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+    await stage.remove("b1");
+    expect(await ended).toMatchObject({ exitCode: 0 });
+    expect(await stage.velero.all("Backup")).toEqual([]);
+  });
+
+  test("while no run was there: the next one cleans up what is unfinished and leaves what is done", async () => {
+    const stage = await openStage();
+    const operation = await stage.admitted("b1", backup);
+    const first = stage.start(operation);
+    const { metadata } = await stage.velero.created("Backup", "b1");
+    first.stop();
+    await expect(first.ended).rejects.toThrow("killed");
+    const { labels = {} } = metadata;
+    await stage.velero.make("Backup", "earlier", {
+      labels: { ...labels, "ops.vworkspace.io/attempt": "0" },
+      status: { phase: "Completed" },
+    });
+    const foreign = await stage.velero.make("Backup", "foreign", { spec: {} });
+    await stage.remove("b1");
+    expect(await stage.start(operation).ended).toMatchObject({ exitCode: 0 });
+    const left = await stage.velero.all("Backup");
+    expect(left.map(({ metadata: { name } }) => name)).toEqual(["earlier", "foreign"]);
+    expect(left[1]).toEqual(foreign);
+  });
+
+  test("and making another of the same name: the old run ends only what is its own", async () => {
+    const stage = await openStage();
+    const { operation, run } = await running(stage);
+    run.stop();
+    await expect(run.ended).rejects.toThrow("killed");
+    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    await stage.remove("b1");
+    const younger = await stage.admitted("b1", backup);
+    expect(await stage.start(operation).ended).toMatchObject({ exitCode: 0 });
+    expect(await stage.read("b1")).toEqual(younger);
+    expect(await stage.velero.all("Backup")).toHaveLength(1);
+  });
+
+  test("with its whole namespace is no cancel: Velero goes on", async () => {
+    const stage = await openStage();
+    const { run } = await running(stage);
+    await client.delete(namespaces, { name: stage.namespace });
+    // The namespace's controller empties it, where there is one.
+    await stage.remove("b1").catch(() => undefined);
+    expect(await run.ended).toMatchObject({ exitCode: 0 });
+    expect(await stage.velero.all("Backup")).toMatchObject([{ status: { phase: "InProgress" } }]);
+  });
+});
