@@ -1,8 +1,10 @@
-import { accessSync, constants } from "node:fs";
-import { delimiter } from "node:path";
+import { accessSync, constants, readFileSync } from "node:fs";
+import { delimiter, dirname, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { type DispatcherOptions, KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import type { RequestContext } from "@kubernetes/client-node/dist/gen/http/http.js";
+import { load } from "js-yaml";
+import { z } from "zod";
 
 const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
@@ -56,9 +58,9 @@ export function loadConfig(env: NodeJS.ProcessEnv): KeptAliveConfig {
   const config = new KeptAliveConfig();
   const files = (env.KUBECONFIG ?? "").split(delimiter).filter((file) => file !== "");
   for (const file of files) {
-    const part = new KubeConfig();
+    let part: KubeConfig;
     try {
-      part.loadFromFile(file);
+      part = loadFile(file);
     } catch (error) {
       throw new Error(`KUBECONFIG names ${file}, which cannot be loaded: ${String(error)}`, { cause: error });
     }
@@ -75,6 +77,27 @@ export function loadConfig(env: NodeJS.ProcessEnv): KeptAliveConfig {
   if (!config.getCurrentCluster()) {
     throw new Error(`KUBECONFIG (${files.join(delimiter)}) has no usable current-context`);
   }
+  return config;
+}
+
+const usersSchema = z.object({
+  users: z.array(z.object({ name: z.string(), user: z.looseObject({ tokenFile: z.string().optional() }).nullish() })),
+});
+
+/** Reads one kubeconfig, with the `tokenFile` of its users, which the stock loader drops. */
+function loadFile(file: string): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromFile(file);
+  const tokenFiles = new Map(
+    usersSchema.safeParse(load(readFileSync(file, "utf8"))).data?.users.map(({ name, user }) => [name, user?.tokenFile]),
+  );
+  config.users = config.users.map((user) => {
+    const tokenFile = tokenFiles.get(user.name);
+    if (tokenFile === undefined) return user;
+    // As a pod's own service account is described: the file is read again when the token in it may have been renewed.
+    const provider = { name: "tokenFile", config: { tokenFile: resolve(dirname(file), tokenFile) } };
+    return { name: user.name, authProvider: provider };
+  });
   return config;
 }
 

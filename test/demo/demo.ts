@@ -82,6 +82,7 @@ async function demonstrate(cluster: StartedCluster): Promise<void> {
   );
   await waitFor(cluster, ["operation/shop-backup", "-n", TEAM], "jsonpath={.status.phase}=Succeeded");
   await show(cluster, "get", "operations", "-n", TEAM);
+  await waitFor(cluster, ["jobs", "-n", SYSTEM_NAMESPACE, "--all"], "condition=Complete");
   await show(cluster, "get", "jobs", "-n", SYSTEM_NAMESPACE);
   await show(cluster, "get", "operation", "shop-backup", "-n", TEAM, "-o", "jsonpath-as-json={.status}");
   claim(backup.status?.phase === "Succeeded", "the backup succeeded");

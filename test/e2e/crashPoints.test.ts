@@ -153,7 +153,7 @@ async function expectOneOutcomeEach(kind: Kind, points: readonly Point[]): Promi
     expect(operation.status, name).toMatchObject({ phase: "Succeeded", runner: { attempt: 1 } });
     const own = objects.filter((object) => JSON.stringify(object).includes(`"${Label.operation}":"${uid}"`));
     expect(
-      own.map((object) => (object.metadata as { uid: string }).uid),
+      own.map((object) => object.metadata.uid),
       name,
     ).toEqual([operation.status?.engineRef?.uid]);
     const endings = audit.filter(

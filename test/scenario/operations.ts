@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Operation, operationSchema } from "../../src/api/operation.ts";
+import { type KubeObject, kubeObjectSchema } from "../../src/kube/metadata.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 
 interface Request {
@@ -40,10 +41,10 @@ export async function readOperation(cluster: Cluster, namespace: string, name: s
   return operationSchema.parse(JSON.parse(answer.stdout));
 }
 
-const objectList = z.object({ items: z.array(z.record(z.string(), z.unknown())) });
+const objectList = z.object({ items: z.array(kubeObjectSchema) });
 
 /** Reads the objects that `kubectl get` selects with these arguments. */
-export async function listObjects(cluster: Cluster, args: readonly string[]): Promise<Record<string, unknown>[]> {
+export async function listObjects(cluster: Cluster, args: readonly string[]): Promise<KubeObject[]> {
   const answer = await cluster.kubectl(["get", ...args, "-o", "json"]);
   if (answer.code !== 0) throw new Error(answer.stderr);
   return objectList.parse(JSON.parse(answer.stdout)).items;

@@ -13,6 +13,14 @@ const PATIENCE = "180s";
  * ApplicationInstance CRD, the dispatcher. Resolves when all of it is ready.
  */
 export async function installPlatform(cluster: Cluster, progress: Progress): Promise<void> {
+  // Velero looks for new kinds every five minutes: what it is to back up at once has to be known before it starts.
+  await cluster.apply("manifests/crds");
+  await cluster.apply("manifests/components/application-instance-crd");
+  await waitFor(
+    cluster,
+    ["crd/applicationinstances.apps.vworkspace.io", "crd/operations.ops.vworkspace.io"],
+    "condition=Established",
+  );
   await cluster.apply("manifests/velero");
   await waitFor(cluster, ["crd/backupstoragelocations.velero.io"], "condition=Established");
   await cluster.objectStore.connectVelero(VELERO_NAMESPACE);
@@ -24,13 +32,7 @@ export async function installPlatform(cluster: Cluster, progress: Progress): Pro
     "jsonpath={.status.phase}=Available",
   );
   progress("Velero's storage location is Available");
-  await cluster.apply("manifests/components/application-instance-crd");
   await cluster.apply("manifests");
-  await waitFor(
-    cluster,
-    ["crd/applicationinstances.apps.vworkspace.io", "crd/operations.ops.vworkspace.io"],
-    "condition=Established",
-  );
   await waitFor(cluster, ["deployment/operation-dispatcher", "-n", SYSTEM_NAMESPACE], "condition=Available");
   progress("the dispatcher is running");
 }
