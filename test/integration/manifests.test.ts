@@ -128,17 +128,19 @@ async function rightsOf(account: string, namespace: string): Promise<string[]> {
     .sort();
 }
 
-const operations = ["ops.vworkspace.io/operations: get list watch", "ops.vworkspace.io/operations/status: update"];
+const status = "ops.vworkspace.io/operations/status: update";
 const events = "/events: create";
 const dispatcher = [
-  ...operations,
+  status,
   events,
-  "apps.vworkspace.io/applicationinstances: get list watch",
-  "snapshot.storage.k8s.io/volumesnapshotclasses: get list watch",
-  "apiextensions.k8s.io/customresourcedefinitions [volumesnapshotclasses.snapshot.storage.k8s.io,applicationinstances.apps.vworkspace.io]: get list watch",
+  "ops.vworkspace.io/operations: list watch",
+  "apps.vworkspace.io/applicationinstances: list watch",
+  "snapshot.storage.k8s.io/volumesnapshotclasses: list watch",
+  "/namespaces: list watch",
+  "apiextensions.k8s.io/customresourcedefinitions [volumesnapshotclasses.snapshot.storage.k8s.io,applicationinstances.apps.vworkspace.io]: list watch",
 ];
-const backupRunner = [...operations, events, "snapshot.storage.k8s.io/volumesnapshotclasses: get"];
-const restoreRunner = [...operations, events];
+const runner = [status, events, "ops.vworkspace.io/operations: get list watch", "/namespaces: get"];
+const backupRunner = [...runner, "snapshot.storage.k8s.io/volumesnapshotclasses: get"];
 
 test.each([
   ["operation-dispatcher", "org-a", dispatcher],
@@ -148,9 +150,8 @@ test.each([
     [
       ...dispatcher,
       "batch/jobs: create get list watch delete",
-      "/pods: get list watch",
-      "/pods/log: get",
-      "/configmaps [operation-jobs]: get list watch",
+      "/pods: list watch",
+      "/configmaps [operation-jobs]: list watch",
       "coordination.k8s.io/leases: create",
       "coordination.k8s.io/leases [operation-dispatcher]: get update",
     ],
@@ -160,9 +161,9 @@ test.each([
     "velero",
     [
       ...dispatcher,
-      "velero.io/backupstoragelocations: get list watch",
-      "velero.io/backups: get list watch",
-      "velero.io/restores: get list watch",
+      "velero.io/backupstoragelocations: list watch",
+      "velero.io/backups: list watch",
+      "velero.io/restores: list watch",
     ],
   ],
   ["operation-backup-runner", "org-a", backupRunner],
@@ -173,25 +174,26 @@ test.each([
     [
       ...backupRunner,
       "velero.io/backups: create get list watch delete",
-      "velero.io/downloadrequests: create get list watch delete",
+      "velero.io/restores: get",
+      "velero.io/downloadrequests: create list watch delete",
       "velero.io/backupstoragelocations: get",
       "velero.io/podvolumebackups: list patch",
       "velero.io/datauploads: list patch",
-      "velero.io/deletebackuprequests: create get list watch",
+      "velero.io/deletebackuprequests: create list watch delete",
     ],
   ],
-  ["operation-restore-runner", "org-a", restoreRunner],
-  ["operation-restore-runner", "vworkspace-system", restoreRunner],
+  ["operation-restore-runner", "org-a", runner],
+  ["operation-restore-runner", "vworkspace-system", runner],
   [
     "operation-restore-runner",
     "velero",
     [
-      ...restoreRunner,
+      ...runner,
       "velero.io/restores: create get list watch delete",
       "velero.io/backups: get",
       "velero.io/podvolumerestores: list",
       "velero.io/datadownloads: list",
-      "velero.io/downloadrequests: create get list watch delete",
+      "velero.io/downloadrequests: create list watch delete",
       "velero.io/backupstoragelocations: get",
     ],
   ],
