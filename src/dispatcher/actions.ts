@@ -82,14 +82,14 @@ async function createJob(
   { name, manifest }: Extract<Action, { kind: "createJob" }>,
   logger: Logger,
 ): Promise<void> {
-  const { client, recorder, clock, jobNamespace, callTimeoutMs: timeoutMs } = hands;
+  const { client, recorder, clock, templates, jobNamespace, callTimeoutMs: timeoutMs } = hands;
   try {
     await client.create(jobs, manifest, { fieldManager: FIELD_MANAGER, timeoutMs });
   } catch (error) {
     if (isAlreadyExists(error)) return await adoptJob(hands, operation, name, logger);
     if (error instanceof ApiError) {
       // Everything that is not the template's is known to fit, so it is the template that does not.
-      if (isInvalid(error)) return hands.templates.reject(operation.spec.type, error.message);
+      if (error.code === 400 || isInvalid(error)) return templates.reject(operation.spec.type, error.message);
       await say(hands, operation, `${NOT_CREATED}: ${error.message}`, logger);
     }
     throw error;

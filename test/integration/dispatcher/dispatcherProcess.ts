@@ -28,10 +28,7 @@ export class DispatcherProcess {
       for (const look of this.#waiting) look();
     });
     this.#child = child;
-    this.#ended = once(child, "close").then(([code, signal]) => {
-      for (const look of this.#waiting) look();
-      return code ?? signal;
-    });
+    this.#ended = once(child, "close").then(([code, signal]) => code ?? signal);
   }
 
   get stderr(): string {
@@ -40,17 +37,17 @@ export class DispatcherProcess {
 
   /** The first line that meets the condition, now or later; fails when the process ends without one. */
   async logged(condition: (line: LogLine) => boolean): Promise<LogLine> {
-    const { promise, resolve, reject } = Promise.withResolvers<LogLine>();
+    const { promise, resolve } = Promise.withResolvers<LogLine | undefined>();
     const look = () => {
       const found = this.log.find(condition);
       if (found !== undefined) resolve(found);
     };
-    const ended = () =>
-      reject(new Error(`the dispatcher ended: ${this.stderr}\n${JSON.stringify(this.log.slice(-5))}`));
     this.#waiting.add(look);
-    this.#ended.then(look).then(ended);
     look();
-    return await promise.finally(() => this.#waiting.delete(look));
+    const found = await Promise.race([promise, this.#ended.then(() => this.log.find(condition))]);
+    this.#waiting.delete(look);
+    if (found === undefined) throw new Error(`the dispatcher ended: ${this.stderr}${JSON.stringify(this.log.at(-1))}`);
+    return found;
   }
 
   /** Where it serves health and metrics. */

@@ -1,0 +1,99 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { leases } from "../../../src/kube/resources.ts";
+import { testCluster } from "../../cluster/testCluster.ts";
+import { temporaryFolder } from "../../temporaryFolder.ts";
+import { Arena, installApis } from "./arena.ts";
+
+const cluster = testCluster();
+const folder = temporaryFolder();
+let arena: Arena;
+
+beforeAll(() => installApis(cluster, { snapshots: true }));
+beforeEach(async () => {
+  arena = await Arena.open(cluster);
+});
+afterEach(() => arena.close());
+
+const leading = ({ msg }: { msg?: string | undefined }) => msg === "lease acquired";
+
+async function ask(url: string, path: string): Promise<{ code: number; text: string }> {
+  const response = await fetch(`${url}${path}`);
+  return { code: response.status, text: await response.text() };
+}
+
+test("wrong settings are told, all of them, and end it before it does anything", async () => {
+  const path = join(folder(), "settings.yaml");
+  await writeFile(path, "clusterID: eu-1\nlimits: {maxConcurrent: none}\n");
+  const dispatcher = arena.dispatcher({ OPERATION_RUNNER_SETTINGS: path, OPERATION_RUNNER_APPROVAL_KEY_FILE: "/none" });
+  expect(await dispatcher.ended()).toBe(78);
+  expect(dispatcher.stderr).toContain("clusterID: unknown setting");
+  expect(dispatcher.stderr).toContain("limits.maxConcurrent: must be a whole number");
+  expect(dispatcher.log).toEqual([]);
+});
+
+test("it is ready when it has read everything, and alive before that", async () => {
+  const kubeconfig = join(folder(), "kubeconfig");
+  const cluster = { name: "none", cluster: { server: "http://127.0.0.1:1" } };
+  const contexts = [{ name: "none", context: { cluster: "none", user: "none" } }];
+  const users = [{ name: "none", user: {} }];
+  await writeFile(kubeconfig, JSON.stringify({ clusters: [cluster], contexts, users, "current-context": "none" }));
+  const blind = await arena.dispatcher({ KUBECONFIG: kubeconfig }).url();
+  expect(await ask(blind, "/healthz")).toMatchObject({ code: 200 });
+  const { code, text } = await ask(blind, "/readyz");
+  expect(code).toBe(503);
+  expect(text).toContain("watch of operations.ops.vworkspace.io");
+
+  const dispatcher = arena.dispatcher();
+  await dispatcher.logged(leading);
+  expect(await ask(await dispatcher.url(), "/readyz")).toEqual({ code: 200, text: "ready\n" });
+});
+
+test("the second is ready and does nothing; it takes over at once when the first is asked to end", async () => {
+  const first = arena.dispatcher();
+  await first.logged(leading);
+  const second = arena.dispatcher();
+  await second.logged(({ msg }) => msg === "lease is held by another");
+  expect(await ask(await second.url(), "/readyz")).toMatchObject({ code: 200 });
+  expect((await ask(await second.url(), "/metrics")).text).toContain("operation_runner_leader 0");
+  await arena.target();
+  await arena.job(await arena.operation({ name: "one" }));
+  expect(await first.stop("SIGTERM")).toBe(0);
+  await arena.job(await arena.operation({ name: "two" }));
+  expect(second.log.filter(leading)).toHaveLength(1);
+  expect(await second.stop("SIGINT")).toBe(0);
+});
+
+test("it ends, to be started again, when the Lease is taken from it", async () => {
+  const dispatcher = arena.dispatcher();
+  await dispatcher.logged(leading);
+  const lease = { namespace: arena.jobNamespace, name: "operation-dispatcher" };
+  await arena.client.mergePatch(leases, lease, { spec: { holderIdentity: "somebody else" } });
+  expect(await dispatcher.ended()).toBe(1);
+});
+
+test("the metrics tell what is under way, what waits and why, and what ended", async () => {
+  const dispatcher = arena.dispatcher({ OPERATION_RUNNER_LIMITS_MAX_CONCURRENT: "1" });
+  await arena.target();
+  await arena.job(await arena.operation({ name: "done" }));
+  await arena.succeed("done");
+  await arena.job(await arena.operation({ name: "active" }));
+  await arena.operation({ name: "queued" });
+  await arena.says("queued", "Running=False/Queued");
+  await arena.operation({ name: "blocked", parameters: { storageLocation: "none" } });
+  await arena.says("blocked", "Blocked=True/StorageLocationUnavailable");
+  const { text } = await ask(await dispatcher.url(), "/metrics");
+  for (const line of [
+    'operation_runner_operations_total{type="Backup",result="succeeded"} 1',
+    'operation_runner_operation_duration_seconds_count{type="Backup",result="succeeded"} 1',
+    'operation_runner_operations_active{type="Backup"} 1',
+    'operation_runner_operations_queued{type="Backup"} 1',
+    'operation_runner_operations_blocked{reason="StorageLocationUnavailable"} 1',
+    'operation_runner_template_valid{type="Restore"} 1',
+    "operation_runner_leader 1",
+  ]) {
+    expect(text).toContain(line);
+  }
+  expect(text).toMatch(new RegExp(`last_success_timestamp_seconds{namespace="${arena.tenant}",type="Backup"} \\d{10}`));
+});
