@@ -9,7 +9,7 @@ import { templateUsable } from "./admission/template.ts";
 import { cancelRequested } from "./cancel.ts";
 import { buildJob } from "./job.ts";
 import { activeJobs, jobState, neverStarted } from "./jobState.ts";
-import { endOf, podState } from "./podState.ts";
+import { endOf, type PodState, podState, type Trouble } from "./podState.ts";
 import { ended } from "./rerun.ts";
 import { NOTHING, unblocked, write } from "./statusWrite.ts";
 import type { Action, Decision, World } from "./world.ts";
@@ -91,7 +91,10 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
     case "active":
       return tellOfPods(operation, world, podState(state.jobs, world.podsOf));
     case "ended": {
-      const because = { reason: Reason.runnerFailed, message: endOf(state.job, world.podsOf(state.job)) };
+      const because = {
+        reason: Reason.runnerFailed,
+        message: endOf(state.job, world.podsOf(state.job), toldTrouble(operation)),
+      };
       return write(operation, world, {
         phase: "Failed",
         conditions: [
@@ -120,18 +123,18 @@ function createJob(operation: VeleroOperation, world: World): Decision {
 }
 
 /** Trouble is told while it lasts; when a runner is at work again, it has the word. */
-function tellOfPods(operation: VeleroOperation, world: World, state: ReturnType<typeof podState>): Decision {
-  const { kind } = state;
-  if (kind === "starting") return NOTHING;
-  const change = { type: ConditionType.running, status: "False" } as const;
-  if (kind === "trouble") {
-    const { reason, message } = state;
-    return write(operation, world, { conditions: [{ ...change, reason, message }] });
-  }
-  const running = conditionOf(operation.status, ConditionType.running);
-  if (running === undefined || running.status !== "False" || running.reason === Reason.pending) return NOTHING;
-  const message = "its runner is at work";
-  return write(operation, world, { conditions: [{ ...change, reason: Reason.pending, message }] });
+function tellOfPods(operation: VeleroOperation, world: World, state: PodState): Decision {
+  if (state.kind === "starting") return NOTHING;
+  if (state.kind === "running" && toldTrouble(operation) === undefined) return NOTHING;
+  const { reason, message } =
+    state.kind === "trouble" ? state : { reason: Reason.pending, message: "its runner is at work" };
+  return write(operation, world, { conditions: [{ type: ConditionType.running, status: "False", reason, message }] });
+}
+
+/** What the status says of trouble with the Job or its pods: all that is neither waiting nor the runner's word. */
+function toldTrouble({ status }: VeleroOperation): Trouble | undefined {
+  const running = conditionOf(status, ConditionType.running);
+  return running?.status !== "False" || running.reason === Reason.pending ? undefined : running;
 }
 
 /** A runner has joined this attempt, so there may be an object of Velero's. */

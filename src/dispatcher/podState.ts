@@ -20,6 +20,12 @@ const STARTING: ReadonlySet<string> = new Set(["ContainerCreating", "PodInitiali
 const REASON = /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/;
 const MAX_REASON = 128;
 
+/** Something is wrong, in the words of Kubernetes or of the runner. */
+export interface Trouble {
+  readonly reason: string;
+  readonly message: string;
+}
+
 /**
  * Why the runner is not at work, while Kubernetes still tries: the newest pod tells, unless an older one runs well.
  *
@@ -28,32 +34,33 @@ const MAX_REASON = 128;
 export function podState(jobs: readonly Job[], podsOf: (job: Job) => readonly Pod[]): PodState {
   const pods = jobs.flatMap(podsOf);
   if (pods.some((pod) => isRunning(pod) && interruption(pod) === undefined)) return { kind: "running" };
-  const newest = pods.toSorted(byAge).at(-1);
-  const trouble = newest === undefined ? suspension(jobs) : (interruption(newest) ?? obstacle(newest) ?? end(newest));
+  const [newest] = pods.toSorted(newestFirst);
+  const trouble = newest === undefined ? suspension(jobs) : troubleOf(newest);
   if (trouble === undefined) return { kind: "starting" };
   return { kind: "trouble", reason: reasonOf(trouble.reason), message: oneLine(trouble.message) };
 }
 
 /**
- * Why a Job ended without a result, in one line of 1 KiB at most: what it says itself, then what the pod that ended last
- * left as its termination message, or how it ended.
+ * Why a Job ended without a result, in one line of 1 KiB at most: what its newest pod that has something to say left
+ * behind, then what the Job says itself.
+ *
+ * @param told the trouble that was told last, for a Job whose pods are gone
  */
-export function endOf(job: Job, pods: readonly Pod[]): string {
+export function endOf(job: Job, pods: readonly Pod[], told: Trouble | undefined): string {
   const failure = failureOf(job);
   const verdict =
     failure === undefined
       ? "ended without a result"
       : `gave up (${failure.reason ?? "Failed"}${failure.message ? `: ${failure.message}` : ""})`;
-  const last = pods.toSorted(byAge).findLast((pod) => end(pod) !== undefined || interruption(pod) !== undefined);
-  const why = last && (end(last) ?? interruption(last) ?? obstacle(last));
-  // What the pod says comes first: it is the cause, and what a cut would lose is said in the Job as well.
-  const cause = why && `${why.reason}: ${why.message}; `;
-  return oneLine(`${cause ?? ""}Job ${job.metadata.name} ${verdict}`);
+  const [cause = told] = pods
+    .toSorted(newestFirst)
+    .map(troubleOf)
+    .filter((trouble) => trouble !== undefined);
+  return oneLine(`${cause ? `${cause.reason}: ${cause.message}; ` : ""}Job ${job.metadata.name} ${verdict}`);
 }
 
-interface Trouble {
-  readonly reason: string;
-  readonly message: string;
+function troubleOf(pod: Pod): Trouble | undefined {
+  return interruption(pod) ?? obstacle(pod) ?? end(pod);
 }
 
 /** The pod is to go, or its node has fallen silent: what it says of its containers is no longer to be relied on. */
@@ -104,18 +111,21 @@ function suspension(jobs: readonly Job[]): Trouble | undefined {
   return suspended && { reason: suspended.reason ?? "Suspended", message: suspended.message ?? "the Job is suspended" };
 }
 
-const summarySchema = z.looseObject({
-  error: z.string().optional(),
-  message: z.string().optional(),
-  msg: z.string().optional(),
-});
+const summarySchema = z.looseObject({ message: z.string() });
+const logLineSchema = z.looseObject({ msg: z.string(), err: z.looseObject({ message: z.string() }).optional() });
 
-/** The runner's own words: its termination message or, if it died without one, its last log line; both are JSON. */
+/** The runner's own words: its summary or, if it died without one, the end of its log; or a crash report. */
 function summary(text: string): string {
-  const line = text.trim().split("\n").at(-1) ?? "";
-  const { error, message, msg } = summarySchema.safeParse(json(line)).data ?? {};
-  return error ?? message ?? msg ?? line;
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const last = lines.at(-1) ?? "";
+  const parsed = json(last);
+  const { msg, err } = logLineSchema.safeParse(parsed).data ?? {};
+  if (msg !== undefined) return err === undefined ? msg : `${msg}: ${err.message}`;
+  return summarySchema.safeParse(parsed).data?.message ?? lines.findLast((line) => CRASH.test(line)) ?? last;
 }
+
+/** As Node and V8 begin to tell of their end; a stack and a version follow. */
+const CRASH = /^(\w*Error\b|FATAL ERROR)/;
 
 function json(text: string): unknown {
   try {
@@ -145,8 +155,8 @@ function reasonOf(text: string): string {
   return text.length <= MAX_REASON && REASON.test(text) ? text : "PodFailed";
 }
 
-function byAge({ metadata: a }: Pod, { metadata: b }: Pod): number {
-  if (a.creationTimestamp !== b.creationTimestamp) return a.creationTimestamp < b.creationTimestamp ? -1 : 1;
+function newestFirst({ metadata: a }: Pod, { metadata: b }: Pod): number {
+  if (a.creationTimestamp !== b.creationTimestamp) return a.creationTimestamp < b.creationTimestamp ? 1 : -1;
   if (a.name === b.name) return 0;
-  return a.name < b.name ? -1 : 1;
+  return a.name < b.name ? 1 : -1;
 }

@@ -1,0 +1,262 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import type { VeleroOperation } from "../../../src/api/operation.ts";
+import { Cluster, conditionsOf, messageOf, type OperationChange } from "./cluster.ts";
+
+const CANCEL = "ops.vworkspace.io/cancel";
+const RERUN = "ops.vworkspace.io/rerun";
+
+let cluster: Cluster;
+
+beforeEach(() => {
+  cluster = new Cluster();
+});
+
+const running = { phase: "Running", containerStatuses: [{ name: "runner", state: { running: {} } }] };
+
+describe("cancel", () => {
+  const CANCELLED = ["Running=False/CancelledByUser", "Cancelled=True/CancelledByUser"];
+  const cancel = (operation: VeleroOperation) => cluster.annotate(operation, { [CANCEL]: "true" });
+
+  test.each<[string, OperationChange]>([
+    ["nobody has looked at", {}],
+    ["waits for an approval", { approvals: { required: true } }],
+    ["is refused for now", { labels: { "app.vworkspace.io/cluster-id": "elsewhere" } }],
+  ])("ends an Operation that %s", (_, change) => {
+    const operation = cluster.add(change);
+    if (Object.keys(change).length > 0) cluster.settle(operation);
+    cancel(operation);
+    cluster.settle(operation);
+    expect(cluster.status(operation).phase).toBe("Failed");
+    expect(conditionsOf(cluster.status(operation))).toEqual(expect.arrayContaining(CANCELLED));
+    expect(conditionsOf(cluster.status(operation))).not.toContainEqual(expect.stringMatching(/^Blocked=True/));
+    expect(cluster.jobs.size).toBe(0);
+  });
+
+  test("ends one that is admitted and has no Job yet", () => {
+    const operation = cluster.add();
+    cluster.step(operation);
+    cancel(operation);
+    cluster.settle(operation);
+    expect(conditionsOf(cluster.status(operation))).toEqual(expect.arrayContaining(CANCELLED));
+    expect(cluster.jobs.size).toBe(0);
+  });
+
+  test("ends one whose Job cannot start, and takes the Job away first", () => {
+    const operation = cluster.settle(cluster.add());
+    const image = { containerStatuses: [{ name: "runner", state: { waiting: { reason: "ImagePullBackOff" } } }] };
+    cluster.pod(cluster.job(operation), image);
+    cancel(operation);
+    expect(cluster.step(operation)).toMatchObject({ kind: "deleteJob" });
+    cluster.settle(operation);
+    expect(conditionsOf(cluster.status(operation))).toEqual(expect.arrayContaining(CANCELLED));
+  });
+
+  test("is the runner's business once a container has started", () => {
+    const operation = cluster.settle(cluster.add());
+    cluster.pod(cluster.job(operation), running);
+    cancel(operation);
+    expect(cluster.decide(operation)).toEqual({});
+  });
+
+  test("makes sure of a runner where Velero may have begun", () => {
+    const operation = cluster.settle(cluster.add());
+    cluster.join(operation, cluster.job(operation));
+    cluster.veleroObject(operation, "InProgress");
+    cluster.jobs.clear();
+    cancel(operation);
+    expect(cluster.step(operation)).toMatchObject({ kind: "createJob" });
+    expect(cluster.step(operation)).toBeUndefined();
+  });
+
+  test.each(["Succeeded", "Failed", "Cancelled"] as const)("changes nothing about one that is %s", (phase) => {
+    const operation = cluster.add();
+    cluster.setStatus(operation, { phase });
+    cancel(operation);
+    expect(cluster.decide(operation)).toEqual({});
+  });
+
+  test.each(["false", "TRUE", "yes", ""])("is asked for by true alone, not by %j", (value) => {
+    const operation = cluster.add({ annotations: { [CANCEL]: value } });
+    cluster.settle(operation);
+    expect(conditionsOf(cluster.status(operation))).toContain("Accepted=True/TemplateValidated");
+  });
+});
+
+describe("re-run", () => {
+  /** An Operation whose runner ended it. */
+  const failed = (change: OperationChange = {}) => {
+    const operation = cluster.settle(cluster.add({ name: "nightly", ...change }));
+    cluster.join(operation, cluster.job(operation));
+    cluster.endJob(cluster.job(operation), "Failed");
+    return cluster.settle(operation);
+  };
+  const rerun = (operation: VeleroOperation, token: string) => cluster.annotate(operation, { [RERUN]: token });
+
+  test("opens a new attempt with a Job of its own; the old one goes to the history", () => {
+    const operation = failed();
+    const first = cluster.job(operation).metadata.name;
+    rerun(operation, "again");
+    expect(cluster.step(operation)).toMatchObject({
+      status: { phase: "Pending", observedRerun: "again", conditions: [] },
+    });
+    cluster.settle(operation);
+    const { runner, history, observedRerun } = cluster.status(operation);
+    expect(runner).toEqual({
+      attempt: 2,
+      jobName: cluster.job(operation).metadata.name,
+      jobNamespace: "vworkspace-system",
+    });
+    expect(runner?.jobName).not.toBe(first);
+    expect(history).toMatchObject([{ attempt: 1, phase: "Failed", reason: "RunnerFailed", jobName: first }]);
+    expect(observedRerun).toBe("again");
+    expect(cluster.decide(operation)).toEqual({});
+  });
+
+  test("happens once per token", () => {
+    const operation = failed();
+    rerun(operation, "again");
+    cluster.settle(operation);
+    cluster.endJob(cluster.job(operation), "Failed");
+    cluster.settle(operation);
+    expect(cluster.status(operation)).toMatchObject({ phase: "Failed", runner: { attempt: 2 } });
+    expect(cluster.decide(operation)).toEqual({});
+    rerun(operation, "once more");
+    cluster.settle(operation);
+    expect(cluster.status(operation)).toMatchObject({ phase: "Pending", runner: { attempt: 3 } });
+  });
+
+  test("passes all checks again", () => {
+    const operation = failed();
+    cluster.targets.clear();
+    rerun(operation, "again");
+    cluster.settle(operation);
+    expect(conditionsOf(cluster.status(operation))).toEqual(["Accepted=False/TargetNotFound", "Running=False/Pending"]);
+  });
+
+  test.each(["Succeeded", "Pending", "Running", "Cancelled"] as const)("does not touch one that is %s", (phase) => {
+    const operation = cluster.settle(cluster.add());
+    cluster.setStatus(operation, { ...cluster.status(operation), phase });
+    rerun(operation, "again");
+    expect(cluster.decide(operation)).toEqual({});
+  });
+
+  test.each<[string, OperationChange]>([
+    ["a restored copy", { labels: { "velero.io/restore-name": "r" } }],
+    ["one that is being deleted", { deletionTimestamp: "2026-11-22T11:00:00Z" }],
+  ])("does not touch %s", (_, change) => {
+    const operation = cluster.add(change);
+    cluster.setStatus(operation, { phase: "Failed" });
+    rerun(operation, "again");
+    expect(cluster.decide(operation)).toEqual({});
+  });
+
+  test("is refused while cancel is set, visibly and without losing the token", () => {
+    const operation = failed();
+    cluster.annotate(operation, { [CANCEL]: "true", [RERUN]: "again" });
+    cluster.settle(operation);
+    const { phase, conditions, observedRerun } = cluster.status(operation);
+    expect(phase).toBe("Failed");
+    expect(conditionsOf({ conditions })).toContain("Blocked=True/RerunRefused");
+    expect(messageOf({ conditions }, "Blocked")).toBe(
+      're-run "again" is refused: remove ops.vworkspace.io/cancel first',
+    );
+    expect(observedRerun).toBeUndefined();
+    cluster.annotate(operation, { [CANCEL]: undefined });
+    cluster.settle(operation);
+    expect(cluster.status(operation)).toMatchObject({
+      phase: "Pending",
+      observedRerun: "again",
+      runner: { attempt: 2 },
+    });
+  });
+
+  test("that is refused and then no longer asked for leaves nothing blocked", () => {
+    const operation = failed();
+    cluster.annotate(operation, { [CANCEL]: "true", [RERUN]: "again" });
+    cluster.settle(operation);
+    cluster.annotate(operation, { [RERUN]: undefined });
+    cluster.settle(operation);
+    expect(conditionsOf(cluster.status(operation))).toContain("Blocked=False/Unblocked");
+  });
+
+  test.each([
+    ["long", "x".repeat(100_000)],
+    ["not printable", "a\u0000\nb"],
+  ])("takes a token that is %s, once, and records a digest", (_, token) => {
+    const operation = failed();
+    rerun(operation, token);
+    cluster.settle(operation);
+    expect(cluster.status(operation).observedRerun).toMatch(/^sha256:[0-9a-f]{64}$/);
+    cluster.endJob(cluster.job(operation), "Failed");
+    cluster.settle(operation);
+    expect(cluster.status(operation)).toMatchObject({ phase: "Failed", runner: { attempt: 2 } });
+  });
+
+  test("resumes a Velero object that lives on, after the Job that gave up is gone", () => {
+    const operation = failed();
+    const old = cluster.job(operation);
+    cluster.veleroObject(operation, "InProgress");
+    rerun(operation, "again");
+    expect(cluster.step(operation)).toMatchObject({
+      kind: "deleteJob",
+      name: old.metadata.name,
+      uid: old.metadata.uid,
+    });
+    expect(cluster.status(operation)).toMatchObject({ phase: "Failed" });
+    expect(cluster.status(operation).observedRerun).toBeUndefined();
+    expect(cluster.step(operation)).toMatchObject({ kind: "writeStatus" });
+    const { phase, observedRerun, runner, engineRef, history, finishedAt } = cluster.status(operation);
+    expect({ phase, observedRerun, history, finishedAt }).toEqual({ phase: "Pending", observedRerun: "again" });
+    expect(runner).toMatchObject({ attempt: 1, jobName: old.metadata.name, jobUIDs: [old.metadata.uid] });
+    expect(engineRef).toBeDefined();
+    expect(conditionsOf(cluster.status(operation))).toEqual([
+      "Accepted=True/TemplateValidated",
+      "Running=False/Pending",
+    ]);
+    expect(cluster.step(operation)).toMatchObject({ kind: "createJob", name: old.metadata.name });
+    expect(cluster.step(operation)).toBeUndefined();
+  });
+
+  test("resumes whatever else has changed: what Velero has begun is followed to its end", () => {
+    const operation = failed();
+    cluster.veleroObject(operation, "InProgress");
+    cluster.targets.clear();
+    rerun(operation, "again");
+    cluster.settle(operation);
+    expect(cluster.job(operation).status).toBeUndefined();
+  });
+
+  test("waits for the old Job while that is being deleted", () => {
+    const operation = failed();
+    cluster.veleroObject(operation, "InProgress");
+    const old = cluster.job(operation);
+    const metadata = { ...old.metadata, deletionTimestamp: "2026-11-22T12:00:00Z" };
+    cluster.jobs.set(old.metadata.name, { ...old, metadata });
+    rerun(operation, "again");
+    expect(cluster.decide(operation)).toEqual({});
+  });
+
+  test("also takes away a Job made by hand that gave up last", () => {
+    const operation = cluster.settle(cluster.add());
+    cluster.join(operation, cluster.job(operation));
+    const byHand = cluster.handMadeJob(operation);
+    cluster.join(operation, byHand);
+    cluster.veleroObject(operation, "InProgress");
+    cluster.endJob(cluster.job(operation), "Failed");
+    cluster.endJob(byHand, "Failed");
+    cluster.settle(operation);
+    rerun(operation, "again");
+    cluster.settle(operation);
+    expect([...cluster.jobs.keys()]).toEqual([cluster.status(operation).runner?.jobName]);
+    expect(cluster.status(operation)).toMatchObject({ phase: "Pending", runner: { attempt: 1 } });
+  });
+
+  test.each(["Completed", "Failed", "Deleting"])("starts anew when the Velero object is %s", (phase) => {
+    const operation = failed();
+    cluster.veleroObject(operation, phase);
+    rerun(operation, "again");
+    cluster.settle(operation);
+    expect(cluster.status(operation)).toMatchObject({ phase: "Pending", runner: { attempt: 2 } });
+    expect(cluster.status(operation).engineRef).toBeUndefined();
+  });
+});
