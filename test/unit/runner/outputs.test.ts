@@ -1,0 +1,246 @@
+import type { RequestListener } from "node:http";
+import { gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import type { OperationType, VeleroOperation } from "../../../src/api/operation.ts";
+import type { VeleroObject } from "../../../src/api/velero.ts";
+import type { DownloadLimits } from "../../../src/runner/downloads.ts";
+import { collectOutputs, knownOutputs } from "../../../src/runner/outputs.ts";
+import { type FakeVelero, fakeVelero } from "./fakeVelero.ts";
+import { answersWith, archive, type Files, httpStore, httpsStore } from "./objectStore.ts";
+import { backup, OWN_LABELS, restore } from "./veleroObjects.ts";
+
+const LIMITS: DownloadLimits = {
+  urlTimeoutMs: 60_000,
+  timeoutMs: 60_000,
+  maxBytes: 100_000,
+  maxUnpackedBytes: 1_000_000,
+};
+const DEFAULT = { bucket: "velero" };
+
+function operation(type: OperationType): VeleroOperation {
+  return {
+    apiVersion: "ops.vworkspace.io/v1alpha1",
+    kind: "Operation",
+    metadata: { name: "b1", namespace: "org-a", uid: "op-uid", resourceVersion: "1", creationTimestamp: "" },
+    spec: { type, engine: "velero", targetRef: { apiVersion: "v1", kind: "ApplicationInstance", name: "shop" } },
+  };
+}
+
+async function outputsOf(object: VeleroObject, velero: FakeVelero, limits: Partial<DownloadLimits> = {}) {
+  const handle = await fakeVelero({ objectStorage: DEFAULT, ...velero });
+  const type = object.kind === "Restore" ? "Restore" : "Backup";
+  const outputs = await collectOutputs(handle.context, operation(type), object, { ...LIMITS, ...limits });
+  expect(JSON.stringify([outputs, handle.lines])).not.toContain("s3cr3t");
+  return { outputs, ...handle };
+}
+
+async function withFiles(object: VeleroObject, files: Files, velero: FakeVelero = {}) {
+  const { url } = await httpStore(files);
+  return await outputsOf(object, { storeUrl: url, ...velero });
+}
+
+const progress = { itemsBackedUp: 412, totalItems: 412 };
+const completed = backup({ phase: "Completed", progress });
+const RESULTS = {
+  warnings: { velero: ["w2", "w1"], cluster: ["c"], namespaces: { "org-b": ["b"], "org-a": [" message: a", "a2"] } },
+  errors: { namespaces: { "org-a": ["broken"] }, velero: ["torn"] },
+};
+const VOLUMES = [
+  { backupMethod: "CSISnapshot", pvcName: "data", pvcNamespace: "org-a", csiSnapshotInfo: { size: 1000 } },
+  { backupMethod: "PodVolumeBackup", pvbInfo: { size: 200 } },
+];
+
+describe("the outputs of a Backup", () => {
+  it("count items, archive and volumes", async () => {
+    const files = { "/BackupContents": archive(24), "/BackupVolumeInfos": VOLUMES };
+    const { outputs, requests, made } = await withFiles(completed, files);
+    expect(outputs).toEqual({
+      backupName: "b1",
+      storageLocation: "default",
+      backupItemCount: "412",
+      backupSizeBytes: "1224",
+      warningCount: "0",
+      errorCount: "0",
+      warnings: [],
+    });
+    expect(made.map(({ spec }) => spec.target)).toEqual([
+      { kind: "BackupContents", name: "b1" },
+      { kind: "BackupVolumeInfos", name: "b1" },
+    ]);
+    for (const { metadata } of made) {
+      expect(metadata.name).toMatch(/^b1-[0-9a-f-]{36}$/);
+      expect(metadata.labels).toEqual(OWN_LABELS);
+    }
+    expect([...requests.keys()], "requests left behind").toEqual([]);
+  });
+
+  it("list warnings, and errors first when it partially failed", async () => {
+    const object = backup({ phase: "PartiallyFailed", progress, warnings: 6, errors: 2 });
+    const files = { "/BackupResults": RESULTS, "/BackupContents": archive(1), "/BackupVolumeInfos": [] };
+    expect((await withFiles(object, files)).outputs).toMatchObject({
+      warningCount: "6",
+      errorCount: "2",
+      warnings: [
+        "error: velero: torn",
+        "error: org-a: broken",
+        "velero: w2",
+        "velero: w1",
+        "cluster: c",
+        "org-a:  message: a",
+        "org-a: a2",
+        "org-b: b",
+      ],
+    });
+  });
+
+  it("say that Velero counted errors which it did not list", async () => {
+    const object = backup({ phase: "PartiallyFailed", errors: 3 });
+    const files = { "/BackupResults": RESULTS, "/BackupContents": archive(1), "/BackupVolumeInfos": [] };
+    expect((await withFiles(object, files)).outputs.missing).toEqual([
+      "errors: Velero counted 3 and listed 2: velero backup describe b1 --details, velero backup logs b1",
+    ]);
+  });
+
+  it("name volumes that were skipped though nobody asked for it", async () => {
+    const skipped = [
+      {
+        skipped: true,
+        pvcName: "data",
+        pvcNamespace: "org-a",
+        skippedReason: "csiSnapshot: skipped b/c it's not a CSI volume;",
+      },
+    ];
+    const files = { "/BackupContents": archive(24), "/BackupVolumeInfos": skipped };
+    expect((await withFiles(completed, files)).outputs.skippedVolumes).toEqual([
+      "org-a/data (csiSnapshot: skipped b/c it's not a CSI volume)",
+    ]);
+  });
+
+  it("ask for no file of a failed one: under its name may lie an older backup's", async () => {
+    const object = backup({ phase: "Failed", failureReason: "backup already exists in object storage", warnings: 1 });
+    const { outputs, made } = await withFiles(object, { "/BackupResults": RESULTS });
+    expect(outputs).toEqual({ backupName: "b1", storageLocation: "default", warningCount: "1", errorCount: "0" });
+    expect(made).toEqual([]);
+  });
+
+  it("trust the authority of their location", async () => {
+    const files = { "/BackupContents": archive(24), "/BackupVolumeInfos": [] };
+    const { url, ca } = await httpsStore(files);
+    const caCert = Buffer.from(ca).toString("base64");
+    const { outputs } = await outputsOf(completed, { storeUrl: url, objectStorage: { ...DEFAULT, caCert } });
+    expect(outputs.backupSizeBytes).toBe("24");
+    expect(outputs.missing).toBeUndefined();
+  });
+
+  it("say how to help when the authority lies in a Secret", async () => {
+    const { url } = await httpsStore({});
+    const objectStorage = { ...DEFAULT, caCertRef: { name: "ca", key: "ca.crt" } };
+    const { outputs } = await outputsOf(completed, { storeUrl: url, objectStorage, movements: {} });
+    expect(outputs.backupSizeBytes).toBeUndefined();
+    expect(outputs.missing?.[0]).toMatch(
+      /^backupSizeBytes: size of the archive: the certificate of .* cannot be verified \(.*\); the location's caCertRef names a Secret that the runner may not read: mount that CA and name it in NODE_EXTRA_CA_CERTS$/,
+    );
+  });
+});
+
+describe("what cannot be had is said, and fails nothing:", () => {
+  const both = (why: string) => [
+    `backupSizeBytes: size of the archive: ${why}`,
+    `skippedVolumes and sizes of snapshots: ${why}`,
+  ];
+
+  it("no signed URL", async () => {
+    const { outputs, requests } = await outputsOf(completed, { movements: {} }, { urlTimeoutMs: 100 });
+    const why = "Velero gave no download URL within 0.1 s: is its server running and the storage location available?";
+    expect(outputs.missing).toEqual(both(why));
+    expect([...requests.keys()], "requests left behind").toEqual([]);
+  });
+
+  it("no file", async () => {
+    const { outputs } = await withFiles(completed, {});
+    expect(outputs.missing).toEqual(both("the object store has no such file (404)"));
+  });
+
+  it("no access", async () => {
+    const files = { "/BackupContents": answersWith(403), "/BackupVolumeInfos": answersWith(403) };
+    expect((await withFiles(completed, files)).outputs.missing).toEqual(both("the object store answered 403"));
+  });
+
+  it("a server that does not deliver", async () => {
+    const files = { "/BackupContents": () => undefined, "/BackupVolumeInfos": () => undefined };
+    const { url } = await httpStore(files);
+    const { outputs } = await outputsOf(completed, { storeUrl: url }, { timeoutMs: 100 });
+    expect(outputs.missing).toEqual(both(`${new URL(url).host} did not deliver within 0.1 s`));
+  });
+
+  it.each<[string, RequestListener | object]>([
+    ["no JSON", (_, response) => response.end(gzipSync("no JSON"))],
+    ["other JSON", { not: "a list" }],
+  ])("a file with %s", async (_, file) => {
+    const { outputs } = await withFiles(completed, { "/BackupContents": archive(24), "/BackupVolumeInfos": file });
+    expect(outputs.missing).toEqual([
+      "skippedVolumes and sizes of snapshots: BackupVolumeInfos is not what Velero documents",
+    ]);
+  });
+
+  it("the location itself", async () => {
+    const { url } = await httpStore({ "/BackupContents": archive(24), "/BackupVolumeInfos": [] });
+    const { outputs } = await outputsOf(completed, { storeUrl: url, objectStorage: undefined });
+    expect(outputs).toMatchObject({ backupSizeBytes: "24", storageLocation: "default" });
+    expect(outputs.missing).toEqual([expect.stringMatching(/^storage location: get backupstoragelocations.*404/)]);
+  });
+
+  it("volume infos, on an older Velero: what was copied is summed up from its progress", async () => {
+    const movements = {
+      podvolumebackups: [{ totalBytes: 100, bytesDone: 100 }, {}],
+      datauploads: [{ totalBytes: 23 }],
+    };
+    const velero = { unknownKinds: ["BackupVolumeInfos"], movements };
+    const { outputs, selectors } = await withFiles(completed, { "/BackupContents": archive(1000) }, velero);
+    expect(outputs.backupSizeBytes).toBe("1123");
+    expect(outputs.missing).toEqual(["skippedVolumes and sizes of snapshots: this Velero knows no BackupVolumeInfos"]);
+    expect(selectors).toEqual({
+      podvolumebackups: "velero.io/backup-uid=own-uid",
+      datauploads: "velero.io/backup-uid=own-uid",
+    });
+  });
+
+  it("volume infos and the right to see what was copied", async () => {
+    const velero: FakeVelero = { unknownKinds: ["BackupVolumeInfos"], movements: { podvolumebackups: "forbidden" } };
+    const { outputs } = await withFiles(completed, { "/BackupContents": archive(1000) }, velero);
+    expect(outputs.backupSizeBytes).toBeUndefined();
+    expect(outputs.missing?.[0]).toMatch(/^backupSizeBytes: sizes of the volumes: list podvolumebackups.*403/);
+  });
+
+  it("but the end of the process is no such thing", async () => {
+    const stop = new AbortController();
+    const { url } = await httpStore({ "/BackupContents": () => stop.abort(new Error("SIGTERM")) });
+    const { context } = await fakeVelero({ storeUrl: url, objectStorage: DEFAULT }, stop.signal);
+    await expect(collectOutputs(context, operation("Backup"), completed, LIMITS)).rejects.toThrow("SIGTERM");
+  });
+});
+
+describe("the outputs of a Restore", () => {
+  it("count items, list warnings and name the location of its Backup", async () => {
+    const object = restore({ phase: "Completed", progress: { itemsRestored: 7, totalItems: 7 }, warnings: 1 });
+    const files = { "/RestoreResults": { warnings: { namespaces: { "org-myteam": ["could not restore"] } } } };
+    const { outputs, made } = await withFiles(object, files);
+    expect(outputs).toEqual({
+      restoreName: "r1",
+      storageLocation: "default",
+      restoreItemCount: "7",
+      warningCount: "1",
+      errorCount: "0",
+      warnings: ["org-myteam: could not restore"],
+    });
+    expect(made.map(({ spec }) => spec.target)).toEqual([{ kind: "RestoreResults", name: "r1" }]);
+  });
+});
+
+describe("what is known as soon as the object exists", () => {
+  it("is its name and its location", () => {
+    expect(knownOutputs("Backup", completed)).toEqual({ backupName: "b1", storageLocation: "default" });
+    expect(knownOutputs("Restore", restore())).toEqual({ restoreName: "r1" });
+    expect(knownOutputs("Backup", { ...completed, spec: {} })).toEqual({ backupName: "b1" });
+  });
+});

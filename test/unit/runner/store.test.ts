@@ -1,0 +1,49 @@
+import { describe, expect, it } from "vitest";
+import type { DownloadLimits } from "../../../src/runner/downloads.ts";
+import { judge, whoseFiles } from "../../../src/runner/store.ts";
+import { fakeVelero } from "./fakeVelero.ts";
+import { answersWith, archive, type Files, httpStore } from "./objectStore.ts";
+import { backup } from "./veleroObjects.ts";
+
+const LIMITS: DownloadLimits = { urlTimeoutMs: 60_000, timeoutMs: 60_000, maxBytes: 1, maxUnpackedBytes: 1 };
+const HOUR = 3_600_000;
+
+/** Failed, after a run that began so long ago. */
+const failed = (ageMs: number) =>
+  backup({ phase: "Failed", startTimestamp: new Date(Date.now() - ageMs).toISOString().replace(/\.\d+Z$/, "Z") });
+
+async function verdictOn(files: Files, limits: Partial<DownloadLimits> = {}, storeUrl?: string) {
+  const { url } = await httpStore(files);
+  const { context } = await fakeVelero({ storeUrl: storeUrl ?? url, objectStorage: {} });
+  return await whoseFiles(context, failed(HOUR), { ...LIMITS, ...limits });
+}
+
+describe("files under the name of a failed backup", () => {
+  it.each([
+    [
+      "are an older backup's when they were there before it began",
+      { "/BackupContents": archive(1, 2 * HOUR) },
+      "older",
+    ],
+    ["are its own when they came after it began", { "/BackupContents": archive(1, HOUR / 2) }, "own"],
+    ["are its own when there are none", {}, "own"],
+    ["are unknown when nobody may look", { "/BackupContents": answersWith(403) }, "unknown"],
+  ])("%s", async (_, files, expected) => {
+    expect(await verdictOn(files)).toBe(expected);
+  });
+
+  it("are unknown when the store cannot be reached", async () => {
+    expect(await verdictOn({}, {}, "http://127.0.0.1:1")).toBe("unknown");
+  });
+
+  it("are unknown when their age is", () => {
+    expect(judge({ size: 1, ageMs: undefined }, failed(HOUR), new Date())).toBe("unknown");
+  });
+
+  it("are dated against the object's creation when the run has no start", () => {
+    const unstarted = backup({ phase: "Failed" }, { creationTimestamp: "2026-01-01T00:00:00Z" });
+    const now = new Date("2026-01-01T01:00:00Z");
+    expect(judge({ size: 1, ageMs: HOUR + 1000 }, unstarted, now)).toBe("own");
+    expect(judge({ size: 1, ageMs: HOUR + 3000 }, unstarted, now)).toBe("older");
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, expect, it } from "vitest";
+import { skippedVolumes, volumeBytes, volumeInfosSchema } from "../../../src/runner/volumes.ts";
+
+const parse = (infos: unknown) => volumeInfosSchema.parse(infos);
+
+describe("the bytes of all volumes", () => {
+  it.each([
+    ["nothing", [], 0],
+    ["Go's nothing", null, 0],
+    ["a CSI snapshot", [{ backupMethod: "CSISnapshot", csiSnapshotInfo: { size: 5 } }], 5],
+    [
+      "a CSI snapshot whose data was moved, once",
+      [
+        {
+          backupMethod: "CSISnapshot",
+          snapshotDataMoved: true,
+          csiSnapshotInfo: { size: 5 },
+          snapshotDataMovementInfo: { size: 3 },
+        },
+      ],
+      3,
+    ],
+    ["a pod volume", [{ backupMethod: "PodVolumeBackup", pvbInfo: { size: 7 } }], 7],
+    ["an empty pod volume: Go leaves a zero out", [{ backupMethod: "PodVolumeBackup", pvbInfo: {} }], 0],
+    ["a native snapshot, which tells none", [{ backupMethod: "NativeSnapshot", nativeSnapshotInfo: {} }], 0],
+    ["a skipped volume", [{ skipped: true }], 0],
+    ["a method of the future", [{ backupMethod: "Teleport" }], 0],
+  ])("of %s", (_, infos, bytes) => {
+    expect(volumeBytes(parse(infos))).toBe(bytes);
+  });
+});
+
+describe("volumes skipped though nobody asked for it", () => {
+  // The reasons as Velero 1.18 writes them, pkg/backup and pkg/podvolume.
+  const NOT_CSI =
+    "csiSnapshot: skipped b/c it's not a CSI volume;volumeSnapshot: no applicable volumesnapshotter found;";
+  const FLAG = "volumeSnapshot: not satisfy the criteria for VolumePolicy or the legacy snapshot way;";
+  const UNMOUNTED = "podvolume: volume data is declared in pod org-a/p but not mounted by any container, skipping;";
+
+  const skipped = (skippedReason: string, snapshotVolumes?: boolean | null) =>
+    skippedVolumes(
+      parse([{ skipped: true, pvcName: "data", pvcNamespace: "org-a", pvName: "pv-1", skippedReason }]),
+      snapshotVolumes,
+    );
+
+  it("are named with Velero's reason", () => {
+    expect(skipped(NOT_CSI)).toEqual([
+      "org-a/data (csiSnapshot: skipped b/c it's not a CSI volume;volumeSnapshot: no applicable volumesnapshotter found)",
+    ]);
+  });
+
+  it.each([
+    ["any: item has label velero.io/exclude-from-backup=true;"],
+    ["any: skipped due to resource policy ;"],
+    ["volumeSnapshot: matched action is 'skip' in chosen resource policies;"],
+    [`${NOT_CSI}podvolume: opted out due to annotation in pod p;`],
+  ])("are not those that somebody excluded: %s", (reason) => {
+    expect(skipped(reason)).toEqual([]);
+  });
+
+  it("are not those that only a snapshot could have saved, when snapshots are off", () => {
+    expect(skipped(FLAG, false)).toEqual([]);
+    expect(skipped(NOT_CSI, false)).toEqual([]);
+    expect(skipped(NOT_CSI, true)).toHaveLength(1);
+    expect(skipped(NOT_CSI, null)).toHaveLength(1);
+  });
+
+  it("are those that the file system backup left out, even with snapshots off", () => {
+    expect(skipped(FLAG + UNMOUNTED, false)).toHaveLength(1);
+  });
+
+  it("are told in a stable order, unnamed and unexplained ones too", () => {
+    const infos = parse([
+      { skipped: true, pvName: "pv-2", skippedReason: "why;" },
+      { skipped: false, pvcName: "fine" },
+      { skipped: true, pvcName: "a", pvcNamespace: "org-a" },
+      { skipped: true },
+    ]);
+    expect(skippedVolumes(infos, undefined)).toEqual([
+      "an unnamed volume (no reason given)",
+      "org-a/a (no reason given)",
+      "pv-2 (why)",
+    ]);
+  });
+});
