@@ -89,7 +89,9 @@ function loadFile(file: string): KubeConfig {
   const config = new KubeConfig();
   config.loadFromFile(file);
   const tokenFiles = new Map(
-    usersSchema.safeParse(load(readFileSync(file, "utf8"))).data?.users.map(({ name, user }) => [name, user?.tokenFile]),
+    usersSchema
+      .safeParse(load(readFileSync(file, "utf8")))
+      .data?.users.map(({ name, user }) => [name, user?.tokenFile]),
   );
   config.users = config.users.map((user) => {
     const tokenFile = tokenFiles.get(user.name);

@@ -57,7 +57,7 @@ export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 
   constructor(call: string, cause: unknown) {
-    super(`${call}: no answer from the API server: ${rootCause(cause)}`, { cause });
+    super(`${call}: no answer from the API server: ${rootCause(cause)}`);
   }
 }
 
@@ -68,9 +68,7 @@ export class MalformedObjectError extends Error {
   readonly key: string;
 
   constructor(resource: string, key: string, cause: z.ZodError) {
-    super(`${resource} ${key} is not what its kind promises: ${z.prettifyError(cause).replaceAll("\n", " ")}`, {
-      cause,
-    });
+    super(`${resource} ${key} is not what its kind promises: ${z.prettifyError(cause).replaceAll("\n", " ")}`);
     this.key = key;
   }
 }

@@ -63,6 +63,8 @@ export async function* watchResource<T extends KubeObject>(
   const known = new Map<string, T>();
   let position: string | undefined;
   let failures = 0;
+  /** No stream has worked since the last list: an expired position then means trouble, not age. */
+  let justListed = false;
 
   for (;;) {
     signal.throwIfAborted();
@@ -86,6 +88,7 @@ export async function* watchResource<T extends KubeObject>(
           throw new UnreachableError(`list ${qualifiedName(resource)}`, "its CRD has just been installed");
         }
         position = list.resourceVersion;
+        justListed = true;
       }
       const onOpen = () => {
         openedAt = clock.monotonic();
@@ -94,6 +97,7 @@ export async function* watchResource<T extends KubeObject>(
         if (event.type === "ERROR") throw new ApiError(`watch ${qualifiedName(resource)}`, undefined, event.object);
         position = versionedSchema.parse(event.object).metadata.resourceVersion;
         heard = true;
+        justListed = false;
         if (event.type === "BOOKMARK") continue;
         try {
           yield* changes(known, event.type, client.parse(resource, event.object));
@@ -105,12 +109,14 @@ export async function* watchResource<T extends KubeObject>(
       if (!healthy())
         throw new UnreachableError(`watch ${qualifiedName(resource)}`, "the server ended the stream at once");
       failures = 0;
+      justListed = false;
     } catch (error) {
       signal.throwIfAborted();
       if (!canResume(error)) position = undefined;
       failures = healthy() ? 1 : failures + 1;
       const again = position === undefined ? "list again" : "resume";
-      if (failures === 1 && (isGone(error) || error instanceof UnreachableError)) {
+      const expired = isGone(error) && !justListed;
+      if (expired || (failures === 1 && error instanceof UnreachableError)) {
         logger.info({ err: error, again }, "watch interrupted");
         continue;
       }

@@ -1,5 +1,6 @@
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { ResourceCache } from "../../../src/kube/cache.ts";
+import type { StreamEvent } from "../../../src/kube/client.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { kubeObjectSchema } from "../../../src/kube/metadata.ts";
 import type { Resource } from "../../../src/kube/resource.ts";
@@ -24,21 +25,16 @@ function options() {
 
 test("bookmarks are asked for and sent, so that a quiet watch resumes from where the server is", async () => {
   const { resourceVersion } = await client.list(configMaps, { namespace });
-  // A change outside of the selection moves the server on, unseen by this watch.
-  await client.create(configMaps, { metadata: { namespace, name: "unselected" } });
   const selection = { namespace, fieldSelector: "metadata.name=selected" };
-  const { signal } = options();
-  const events = [];
-  for await (const event of client.stream(configMaps, selection, {
-    resourceVersion,
-    signal,
-    timeoutSeconds: 6,
-    onContact: () => undefined,
-  })) {
-    events.push(event);
-  }
-  expect(events.map(({ type }) => type)).toContain("BOOKMARK");
-  expect(events.every(({ type }) => type === "BOOKMARK")).toBe(true);
+  const opened = Promise.withResolvers<void>();
+  // A change outside of the selection moves the server on, unseen by this watch.
+  const moved = opened.promise.then(() => client.create(configMaps, { metadata: { namespace, name: "unselected" } }));
+  const events: StreamEvent[] = [];
+  const stream = { resourceVersion, signal: options().signal, timeoutSeconds: 6, onContact: opened.resolve };
+  for await (const event of client.stream(configMaps, selection, stream)) events.push(event);
+  const at = (await moved).metadata.resourceVersion;
+  expect(new Set(events.map(({ type }) => type))).toEqual(new Set(["BOOKMARK"]));
+  expect(events.at(-1)).toMatchObject({ object: { metadata: { resourceVersion: at } } });
 });
 
 test("one object is followed through its life, and through its namesake's", async () => {
