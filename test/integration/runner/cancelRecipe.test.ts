@@ -1,0 +1,188 @@
+import { describe, expect, test } from "vitest";
+import type { VeleroObject } from "../../../src/api/velero.ts";
+import { dataUploads, podVolumeBackups } from "../../../src/api/velero.ts";
+import { systemClock } from "../../../src/kube/clock.ts";
+import { awaitCondition } from "../../../src/kube/wait.ts";
+import { createLogger } from "../../../src/log.ts";
+import { Deletions } from "./deletions.ts";
+import { CLUSTER_ID, client, conditionsOf, type Run, type Stage, stages } from "./stage.ts";
+
+const openStage = stages();
+const CANCEL = { "ops.vworkspace.io/cancel": "true" };
+const COLLIDED = "backup execution failed: backup already exists in object storage";
+
+interface Cancelled {
+  readonly stage: Stage;
+  readonly run: Run;
+  readonly deletions: Deletions;
+  readonly object: VeleroObject;
+  /** Runs the same Operation once more, as its Job does after its pod was killed. */
+  again(): Run;
+}
+
+/** An Operation that was cancelled while Velero was in that phase, and the run that has seen it. */
+async function cancelledIn(
+  phase: string,
+  prepare: (stage: Stage, object: VeleroObject) => Promise<void> = async () => {},
+) {
+  const stage = await openStage();
+  const operation = await stage.admitted("b1", { type: "Backup" });
+  const run = stage.start(operation);
+  await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+  await stage.velero.says("Backup", "b1", { phase });
+  await stage.until("b1", ({ conditions = [] }) => conditions.some(({ message }) => message.includes(phase)));
+  const object = await stage.velero.created("Backup", "b1");
+  await prepare(stage, object);
+  await stage.annotate("b1", CANCEL);
+  const deletions = new Deletions(client, stage.velero.namespace);
+  const cancelled: Cancelled = { stage, run, deletions, object, again: () => stage.start(operation) };
+  return cancelled;
+}
+
+async function expectCancelled({
+  stage,
+  run,
+  deletions,
+}: Pick<Cancelled, "stage" | "run" | "deletions">): Promise<string> {
+  expect(await run.ended).toMatchObject({ exitCode: 2 });
+  const done = await stage.read("b1");
+  expect(done.status?.phase).toBe("Failed");
+  expect(conditionsOf(done)).toMatchObject({ Cancelled: "True/CancelledByUser", Running: "False/CancelledByUser" });
+  expect(await deletions.all()).toEqual([]);
+  return done.status?.conditions?.find(({ type }) => type === "Cancelled")?.message ?? "";
+}
+
+/** A data movement of the Backup with that uid. */
+async function movement(stage: Stage, resource: typeof dataUploads, name: string, uid: string, phase?: string) {
+  const metadata = { name, namespace: stage.velero.namespace, labels: { "velero.io/backup-uid": uid } };
+  const spec = resource.kind === "DataUpload" ? DATA_UPLOAD : POD_VOLUME_BACKUP;
+  await client.create(resource, { metadata, spec, ...(phase !== undefined && { status: { phase } }) });
+}
+
+const DATA_UPLOAD = {
+  snapshotType: "CSI",
+  csiSnapshot: { volumeSnapshot: "vs", storageClass: "sc" },
+  sourcePVC: "data",
+  sourceNamespace: "org-a",
+  backupStorageLocation: "default",
+  operationTimeout: "10m0s",
+};
+const POD_VOLUME_BACKUP = {
+  node: "n1",
+  pod: { kind: "Pod", name: "p", namespace: "org-a" },
+  volume: "data",
+  backupStorageLocation: "default",
+  repoIdentifier: "",
+  uploaderType: "kopia",
+};
+
+async function untilCancelled(stage: Stage, resource: typeof dataUploads, name: string): Promise<void> {
+  const options = { signal: new AbortController().signal, logger: createLogger("t", "silent"), clock: systemClock };
+  const target = { namespace: stage.velero.namespace, name };
+  await awaitCondition(client, resource, target, (object) => object?.spec?.cancel === true, options);
+}
+
+describe("a Backup that is cancelled during its run", () => {
+  test("has its volume data stopped, and is deleted by Velero when the run is over", async () => {
+    const cancelled = await cancelledIn("InProgress", async (stage, { metadata: { uid } }) => {
+      await movement(stage, podVolumeBackups, "pvb", uid);
+      await movement(stage, dataUploads, "du", uid);
+      await movement(stage, dataUploads, "done", uid, "Completed");
+      await movement(stage, dataUploads, "foreign", "other-uid");
+    });
+    const { stage, deletions, object } = cancelled;
+    await untilCancelled(stage, podVolumeBackups, "pvb");
+    await untilCancelled(stage, dataUploads, "du");
+    await stage.velero.says("Backup", "b1", { phase: "Finalizing" });
+    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+
+    const request = await deletions.next();
+    expect(request.spec).toEqual({ backupName: "b1" });
+    expect(request.metadata.name).toMatch(/^b1-/);
+    expect(request.metadata.labels).toEqual({
+      "velero.io/backup-name": "b1",
+      "velero.io/backup-uid": object.metadata.uid,
+      "app.vworkspace.io/managed-by": "vworkspace-operator",
+      "app.vworkspace.io/cluster-id": CLUSTER_ID,
+      "app.vworkspace.io/application-instance": "shop",
+      "ops.vworkspace.io/target": "shop",
+      "ops.vworkspace.io/operation": object.metadata.labels?.["ops.vworkspace.io/operation"],
+      "ops.vworkspace.io/attempt": "1",
+    });
+    await deletions.carryOut(request);
+    expect(await expectCancelled(cancelled)).toBe("cancelled, no velero.io/Backup of this attempt is kept");
+    expect(await stage.velero.all("Backup")).toEqual([]);
+    const untouched = (await client.list(dataUploads, { namespace: stage.velero.namespace })).items;
+    expect(Object.fromEntries(untouched.map(({ metadata, spec }) => [metadata.name, spec?.cancel]))).toEqual({
+      du: true,
+      done: undefined,
+      foreign: undefined,
+    });
+  });
+
+  test("is asked for again when Velero refuses to delete it", async () => {
+    const cancelled = await cancelledIn("Finalizing");
+    const { stage, deletions } = cancelled;
+    await stage.velero.says("Backup", "b1", { phase: "PartiallyFailed" });
+    const first = await deletions.next();
+    await deletions.refuse(first, "backup is still in progress");
+    const second = await deletions.next();
+    expect(second.metadata.uid).not.toBe(first.metadata.uid);
+    await deletions.carryOut(second);
+    await expectCancelled(cancelled);
+    expect(await stage.velero.all("Backup")).toEqual([]);
+  });
+
+  test("goes without a request when it fails because an older backup has its name in the store", async () => {
+    const cancelled = await cancelledIn("InProgress");
+    await cancelled.stage.velero.says("Backup", "b1", { phase: "Failed", failureReason: COLLIDED });
+    await expectCancelled(cancelled);
+    expect(await cancelled.stage.velero.all("Backup")).toEqual([]);
+  });
+
+  test("goes without a request when it fails and nobody can tell whose files the store has", async () => {
+    const cancelled = await cancelledIn("InProgress");
+    const failureReason = "backup execution failed: rpc error";
+    await cancelled.stage.velero.says("Backup", "b1", { phase: "Failed", failureReason });
+    expect(await expectCancelled(cancelled)).toBe(
+      "cancelled, no velero.io/Backup of this attempt is kept; whether it left files in the object store could not be told",
+    );
+    expect(await cancelled.stage.velero.all("Backup")).toEqual([]);
+  });
+
+  test("is waited for while Velero is about to start it", async () => {
+    const cancelled = await cancelledIn("ReadyToStart");
+    const { stage, deletions } = cancelled;
+    await stage.velero.says("Backup", "b1", { phase: "InProgress" });
+    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    await deletions.carryOut(await deletions.next());
+    await expectCancelled(cancelled);
+  });
+
+  test("is not asked for twice when the runner is killed after it asked", async () => {
+    const cancelled = await cancelledIn("InProgress");
+    const { stage, run, deletions, again } = cancelled;
+    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    const request = await deletions.next();
+    run.stop();
+    await expect(run.ended).rejects.toThrow("killed");
+    const successor = again();
+    await stage.until("b1", ({ runner }) => runner?.jobUIDs?.length === 2);
+    await deletions.carryOut(request);
+    await expectCancelled({ stage, deletions, run: successor });
+  });
+});
+
+describe("when somebody makes another Backup of that name meanwhile", () => {
+  test("the request that Velero has not read yet is taken back, and the other one left alone", async () => {
+    const cancelled = await cancelledIn("InProgress");
+    const { stage, deletions } = cancelled;
+    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    const request = await deletions.next();
+    await stage.velero.delete("Backup", "b1");
+    const others = await stage.velero.make("Backup", "b1", { spec: { ttl: "1h" }, status: { phase: "InProgress" } });
+    await deletions.gone(request);
+    await expectCancelled(cancelled);
+    expect(await stage.velero.all("Backup")).toEqual([others]);
+  });
+});
