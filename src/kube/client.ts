@@ -223,7 +223,7 @@ export class KubeClient {
     const answer = await this.#limited(call, options, (signal) =>
       this.#transport.text({ method, path, query, ...request, call, signal }),
     );
-    return this.parse(resource, JSON.parse(answer));
+    return this.parse(resource, parseJson(call, answer));
   }
 
   async #listPages<T extends KubeObject>(
@@ -242,7 +242,7 @@ export class KubeClient {
       const answer = await this.#limited(call, options, (signal) =>
         this.#transport.text({ method: HttpMethod.GET, path, query, call, signal }),
       );
-      const page = listSchema.parse(JSON.parse(answer));
+      const page = listSchema.parse(parseJson(call, answer));
       for (const raw of page.items ?? []) {
         try {
           items.push(this.parse(resource, raw));
@@ -287,6 +287,15 @@ export function connect(
   { component, version }: { component: string; version: string },
 ): KubeClient {
   return new KubeClient(new Transport(loadConfig(env), `operation-runner/${version} (${component})`));
+}
+
+/** A proxy on the way may answer with a page of its own. */
+function parseJson(call: string, answer: string): unknown {
+  try {
+    return JSON.parse(answer);
+  } catch {
+    throw new UnreachableError(call, `something else answered: ${answer.slice(0, 200)}`);
+  }
 }
 
 function describe(verb: string, resource: Resource, target: { namespace?: string | undefined; name?: string }): string {

@@ -8,8 +8,6 @@ import { z } from "zod";
 
 const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-type ConnectionPool = ReturnType<RequestContext["getDispatcher"]>;
-
 /**
  * A KubeConfig that keeps its connections. The stock one makes a new connection pool for every request, that is a TLS
  * handshake each and a socket left open; this one keeps the pool as long as the certificates stay the same. Tokens are
@@ -17,15 +15,18 @@ type ConnectionPool = ReturnType<RequestContext["getDispatcher"]>;
  */
 export class KeptAliveConfig extends KubeConfig {
   #options: DispatcherOptions | undefined;
-  #pool: ConnectionPool;
+  #pool: ReturnType<RequestContext["getDispatcher"]>;
 
   override createDispatcherOptions(
     ...parameters: Parameters<KubeConfig["createDispatcherOptions"]>
   ): DispatcherOptions {
     const options = super.createDispatcherOptions(...parameters);
+    // Over HTTP/2 undici 8.12 leaves requests hanging when a connection broke while another was being made.
+    if (options.type === "agent") Object.assign(options.connect, { allowH2: false });
+    if (options.type === "proxy") Object.assign(options.requestTls, { allowH2: false });
     if (!isDeepStrictEqual(options, this.#options)) {
       this.#options = options;
-      this.abandon(this.#pool);
+      this.#pool = undefined;
     }
     return options;
   }
@@ -35,17 +36,6 @@ export class KeptAliveConfig extends KubeConfig {
     this.#pool ??= context.getDispatcher();
     if (this.#pool !== undefined) context.setDispatcher(this.#pool);
   }
-
-  /**
-   * Starts over with new connections; what is under way on the old ones may finish. For when the server fell silent: all
-   * requests share one HTTP/2 connection, and TCP takes a quarter of an hour to notice that its other end is gone.
-   */
-  abandon(pool: ConnectionPool): void {
-    if (pool === undefined || pool !== this.#pool) return;
-    this.#pool = undefined;
-    // Nobody waits for the old pool, and it has nothing to say that the requests on it do not say themselves.
-    pool.close().catch(() => undefined);
-  }
 }
 
 /**
@@ -54,7 +44,7 @@ export class KeptAliveConfig extends KubeConfig {
  *
  * @throws Error saying what was looked for, when there is neither, or when a file cannot be read
  */
-export function loadConfig(env: NodeJS.ProcessEnv): KeptAliveConfig {
+export function loadConfig(env: NodeJS.ProcessEnv): KubeConfig {
   const config = new KeptAliveConfig();
   const files = (env.KUBECONFIG ?? "").split(delimiter).filter((file) => file !== "");
   for (const file of files) {

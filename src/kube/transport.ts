@@ -1,6 +1,6 @@
+import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { type HttpMethod, RequestContext, type ResponseContext } from "@kubernetes/client-node/dist/gen/http/http.js";
 import { IsomorphicFetchHttpLibrary } from "@kubernetes/client-node/dist/gen/http/isomorphic-fetch.js";
-import type { KeptAliveConfig } from "./config.ts";
 import { ApiError, UnreachableError } from "./errors.ts";
 import { jsonLines } from "./stream.ts";
 
@@ -20,12 +20,12 @@ export interface ApiRequest {
 
 /** Sends requests with the identity and over the connections of a KubeConfig. */
 export class Transport {
-  readonly #config: KeptAliveConfig;
+  readonly #config: KubeConfig;
   readonly #server: string;
   readonly #userAgent: string;
   readonly #http = new IsomorphicFetchHttpLibrary();
 
-  constructor(config: KeptAliveConfig, userAgent: string) {
+  constructor(config: KubeConfig, userAgent: string) {
     this.#config = config;
     this.#server = (config.getCurrentCluster()?.server ?? "").replace(/\/+$/, "");
     this.#userAgent = userAgent;
@@ -38,7 +38,7 @@ export class Transport {
    */
   async text(request: ApiRequest): Promise<string> {
     const context = await this.#context(request);
-    return await this.#answered(request, context, async () => {
+    return await this.#answered(request, async () => {
       const response = await this.#accepted(request, context);
       return await response.body.text();
     });
@@ -52,12 +52,12 @@ export class Transport {
    */
   async *lines(request: ApiRequest, onContact: () => void): AsyncGenerator<unknown> {
     const context = await this.#context(request);
-    const response = await this.#answered(request, context, () => this.#accepted(request, context));
+    const response = await this.#answered(request, () => this.#accepted(request, context));
     onContact();
     const lines = jsonLines(response.body.stream());
     try {
       for (;;) {
-        const { done, value } = await this.#answered(request, context, () => lines.next());
+        const { done, value } = await this.#answered(request, () => lines.next());
         if (done === true) return;
         onContact();
         yield value;
@@ -92,16 +92,13 @@ export class Transport {
   }
 
   /** Turns the network's failures into one error that names the call; an abort keeps its own reason. */
-  async #answered<T>(request: ApiRequest, context: RequestContext, answer: () => Promise<T>): Promise<T> {
+  async #answered<T>(request: ApiRequest, answer: () => Promise<T>): Promise<T> {
     try {
       return await answer();
     } catch (error) {
       if (error instanceof ApiError || error instanceof SyntaxError) throw error;
-      const failure: unknown = request.signal.aborted
-        ? request.signal.reason
-        : new UnreachableError(request.call, error);
-      if (failure instanceof UnreachableError) this.#config.abandon(context.getDispatcher());
-      throw failure;
+      request.signal.throwIfAborted();
+      throw new UnreachableError(request.call, error);
     }
   }
 }

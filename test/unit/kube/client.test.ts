@@ -32,6 +32,13 @@ test("an answer that is no Status, as a proxy's, is passed on as it is", async (
   await expect(client.list(namespaces)).rejects.toThrow("list namespaces: 502: Bad Gateway");
 });
 
+test("a page that is no answer of an API server is not taken for one", async () => {
+  const { client } = await serve(({ response }) => {
+    response.writeHead(200).end("<html>please log in</html>");
+  });
+  await expect(client.get(configMaps, a)).rejects.toThrow("something else answered: <html>please log in</html>");
+});
+
 test("the time to wait comes from the header or from the Status", async () => {
   const answers = [
     ({ json }: Exchange) => json(429, status(429, "TooManyRequests", "busy"), { "Retry-After": "7" }),
