@@ -2,7 +2,7 @@ import { readdir, readFile, readlink } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { clusterProcesses } from "../cluster/embedded/sweep.ts";
 import { connectCluster } from "../cluster/startCluster.ts";
-import { isGone, type OwnedCluster, ownedCluster } from "../ownedCluster.ts";
+import { isGone, type OwnedCluster, ownedCluster } from "../integration/cluster/ownedCluster.ts";
 import { installPlatform } from "../scenario/platform.ts";
 import { temporaryFolder } from "../temporaryFolder.ts";
 

@@ -17,6 +17,8 @@ const cluster = testCluster();
 const SOURCE = "crash-source";
 /** As many Operations at once as one Velero keeps busy. */
 const LANES = 4;
+/** A test is a whole series of runs. */
+const PATIENT = { timeout: 20 * 60_000 };
 /** More calls than this and the program is talking too much. */
 const MOST_CALLS = 60;
 
@@ -53,133 +55,129 @@ const kinds: Record<string, Kind> = {
   },
 };
 
-describe.each(Object.entries(kinds))("a %s", (type, kind) => {
-  describe("whose runner is killed", () => {
-    beforeAll(() => holdJobs(cluster));
-    afterAll(() => releaseJobs(cluster));
+describe("a runner that is killed", PATIENT, () => {
+  beforeAll(() => holdJobs(cluster));
+  afterAll(() => releaseJobs(cluster));
 
-    it("at any of its API calls ends once, with one Velero object", { timeout: 900_000 }, async () => {
-      const identity = await identityOf(cluster, `operation-${type.toLowerCase()}-runner`);
-      const points = await atEveryCall(async (call, when) => {
-        const namespace = `crash-${type.toLowerCase()}-runner-${call}-${when}`;
+  it.each(Object.entries(kinds))(
+    "at any of its API calls: its %s ends once, with one Velero object",
+    async (type, kind) => {
+      const runner = `${type.toLowerCase()}-runner`;
+      const identity = await identityOf(cluster, `operation-${runner}`);
+      const points = await atEveryCall(LANES, async (call, when) => {
+        const namespace = `crash-${runner}-${call}-${when}`;
         await namespaceWithApplication(namespace);
         await cluster.apply([kind.request(namespace, namespace)]);
-        const job = await jobOf(cluster, namespace, namespace);
-        const env = runnerEnv(job, namespace, namespace);
-        const killed = await program.run(["run"], identity, env, { fault: { call, when } });
-        if (!killed.struck) expect(killed, killed.output).toMatchObject({ code: 0 });
+        const env = runnerEnv(await jobOf(cluster, namespace, namespace), namespace, namespace);
+        const first = await program.run(["run"], identity, env, { fault: { call, when } });
         // As the Job controller would: another pod, until one of them says how it ended.
-        if (killed.struck) {
-          const again = await program.run(["run"], identity, env);
-          expect(again, again.output).toMatchObject({ code: 0 });
-        }
-        return { ended: killed, operation: await readOperation(cluster, namespace, namespace) };
+        const last = first.struck ? await program.run(["run"], identity, env) : first;
+        expect(last, last.output).toMatchObject({ code: 0 });
+        return { run: first, operations: [await readOperation(cluster, namespace, namespace)] };
       });
-      await expectOneOutcomeEach(kind, points);
-    });
-  });
+      await expectOneOutcomeEach(points);
+    },
+  );
+});
 
-  describe("whose dispatcher is killed", () => {
-    beforeAll(() => scaleDispatcher(0));
-    afterAll(() => scaleDispatcher(1));
+describe("a dispatcher that is killed", PATIENT, () => {
+  beforeAll(() => scaleDispatcher(0));
+  afterAll(() => scaleDispatcher(1));
 
-    it("at any of its API calls ends once, with one Velero object", { timeout: 900_000 }, async () => {
-      const identity = await identityOf(cluster, "operation-dispatcher");
-      const points = await atEveryCall(async (call, when) => {
-        const namespace = `crash-${type.toLowerCase()}-dispatcher-${call}-${when}`;
-        await namespaceWithApplication(namespace);
-        await cluster.apply([kind.request(namespace, namespace)]);
-        const over = waitFor(
-          cluster,
-          [`operation/${namespace}`, "-n", namespace],
-          "jsonpath={.status.phase}=Succeeded",
-        );
-        const killed = await runDispatcher(identity, over, { call, when });
-        if (killed.struck) await runDispatcher(identity, over);
-        await over;
-        return { ended: killed, operation: await readOperation(cluster, namespace, namespace) };
-      }, 1);
-      await expectOneOutcomeEach(kind, points);
+  it("at any of its API calls: a Backup and a Restore end once, with one Velero object each", async () => {
+    const identity = await identityOf(cluster, "operation-dispatcher");
+    const points = await atEveryCall(1, async (call, when) => {
+      const namespaces = Object.entries(kinds).map(([type, kind]) => ({
+        kind,
+        namespace: `crash-${type.toLowerCase()}-dispatcher-${call}-${when}`,
+      }));
+      for (const { namespace } of namespaces) await namespaceWithApplication(namespace);
+      await cluster.apply(namespaces.map(({ kind, namespace }) => kind.request(namespace, namespace)));
+      const over = Promise.all(
+        namespaces.map(({ namespace: name }) =>
+          waitFor(cluster, [`operation/${name}`, "-n", name], "jsonpath={.status.phase}=Succeeded"),
+        ),
+      );
+      const first = await runDispatcher(identity, over, { call, when });
+      if (first.struck) await runDispatcher(identity, over);
+      await over;
+      const operations = namespaces.map(({ namespace }) => readOperation(cluster, namespace, namespace));
+      return { run: first, operations: await Promise.all(operations) };
     });
+    await expectOneOutcomeEach(points);
   });
 });
 
 interface Point {
-  readonly ended: Run;
-  readonly operation: Operation;
+  /** The run that was to be struck. */
+  readonly run: Run;
+  readonly operations: readonly Operation[];
 }
 
-/** Runs a scenario for call 1, 2, 3, ... before and after, a few at a time, until the program ends before that call. */
-async function atEveryCall(scenario: (call: number, when: When) => Promise<Point>, lanes = LANES): Promise<Point[]> {
+/** Runs a scenario for call 1, 2, 3, ... before and after, some at a time, until the program ends before that call. */
+async function atEveryCall(
+  lanes: number,
+  scenario: (call: number, when: When) => Promise<Point>,
+): Promise<readonly Point[]> {
   const points: Point[] = [];
   let next = 0;
-  let last = Number.POSITIVE_INFINITY;
+  let whole: Run | undefined;
   const lane = async () => {
-    while (next < MOST_CALLS * 2) {
+    while (whole === undefined && next < MOST_CALLS * 2) {
       const [call, when] = [Math.floor(next / 2) + 1, next % 2 === 0 ? "before" : "after"] as const;
       next += 1;
-      if (call > last) return;
       const point = await scenario(call, when);
       points.push(point);
-      if (!point.ended.struck) last = Math.min(last, call);
+      if (!point.run.struck) whole = point.run;
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
-  expect(points.some(({ ended }) => !ended.struck)).toBe(true);
-  const struck = points.filter(({ ended }) => ended.struck).length;
-  console.log(
-    `killed at ${struck} points: ${points
-      .find(({ ended }) => !ended.struck)
-      ?.ended.calls.map(({ method, path }) => `${method} ${path.split("?")[0]}`)
-      .join(", ")}`,
-  );
-  // Fewer than that and the harness struck nothing worth striking.
-  expect(struck).toBeGreaterThan(10);
+  if (whole === undefined) throw new Error(`the program made more than ${MOST_CALLS} API calls`);
+  // Every one of its calls was struck, on both sides.
+  const struck = points.filter(({ run }) => run.struck).length;
+  expect(struck).toBeGreaterThanOrEqual(2 * whole.calls.length - 2);
   return points;
 }
 
-async function expectOneOutcomeEach(kind: Kind, points: readonly Point[]): Promise<void> {
+async function expectOneOutcomeEach(points: readonly Point[]): Promise<void> {
   const objects = await listObjects(cluster, [
-    kind.plural,
+    Object.values(kinds)
+      .map(({ plural }) => plural)
+      .join(","),
     "-n",
     VELERO_NAMESPACE,
-    "-l",
-    Label.operation,
-    "--show-managed-fields",
   ]);
   const audit = await cluster.audit();
-  for (const { operation } of points) {
-    const { name, namespace, uid } = operation.metadata;
-    expect(operation.status, name).toMatchObject({ phase: "Succeeded", runner: { attempt: 1 } });
-    const own = objects.filter((object) => JSON.stringify(object).includes(`"${Label.operation}":"${uid}"`));
+  const written = audit.filter(({ verb }) => !["get", "list", "watch"].includes(verb));
+  for (const { metadata, status } of points.flatMap(({ operations }) => operations)) {
+    const { name, namespace, uid } = metadata;
+    expect(status, name).toMatchObject({ phase: "Succeeded", runner: { attempt: 1 } });
+    expect(status?.history, name).toBeUndefined();
+    const own = objects.filter((object) => object.metadata.labels?.[Label.operation] === uid);
     expect(
       own.map((object) => object.metadata.uid),
       name,
-    ).toEqual([operation.status?.engineRef?.uid]);
-    const endings = audit.filter(
-      (event) =>
-        event.objectRef?.resource === "operations" &&
-        event.objectRef.subresource === "status" &&
-        event.objectRef.namespace === namespace &&
-        event.responseStatus?.code === 200 &&
-        JSON.stringify(event.requestObject).includes('"finishedAt"'),
+    ).toEqual([status?.engineRef?.uid]);
+    const endings = written.filter(
+      ({ objectRef, responseStatus, requestObject }) =>
+        objectRef?.resource === "operations" &&
+        objectRef.subresource === "status" &&
+        objectRef.namespace === namespace &&
+        responseStatus?.code === 200 &&
+        JSON.stringify(requestObject).includes('"finishedAt"'),
     );
-    expect(endings.length, `${name}: terminal status writes`).toBe(1);
+    expect(endings.length, `${name}: writes of a terminal status`).toBe(1);
   }
-  const writes = audit.filter(
-    (event) =>
-      `${event.objectRef?.resource}.${event.objectRef?.apiGroup}` === kind.plural &&
-      event.user.username.includes(`:${SYSTEM_NAMESPACE}:`) &&
-      !["get", "list", "watch"].includes(event.verb),
+  const plurals = Object.values(kinds).map(({ plural }) => plural);
+  const toVelero = written.filter(
+    ({ objectRef, user }) =>
+      plurals.includes(`${objectRef?.resource}.${objectRef?.apiGroup}`) &&
+      user.username.startsWith(`system:serviceaccount:${SYSTEM_NAMESPACE}:`),
   );
-  expect(writes.filter(({ verb }) => verb !== "create")).toEqual([]);
-  const created = writes
-    .filter(({ responseStatus }) => responseStatus?.code === 201)
-    .map(
-      ({ objectRef, requestObject }) =>
-        objectRef?.name || (requestObject as { metadata: { name: string } }).metadata.name,
-    );
-  expect(created.toSorted()).toEqual([...new Set(created)].toSorted());
+  expect(toVelero.filter(({ verb }) => verb !== "create")).toEqual([]);
+  const created = toVelero.filter(({ responseStatus }) => responseStatus?.code === 201).length;
+  const ours = objects.filter((object) => object.metadata.labels?.[Label.operation] !== undefined).length;
+  expect(created, "successful creates, one for each object").toBe(ours);
 }
 
 async function runDispatcher(
