@@ -22,6 +22,8 @@ const logger = createLogger("velero-double", "silent");
  */
 export class VeleroDouble {
   readonly namespace: string;
+  /** What its BackupResults and RestoreResults say. */
+  results: object = { warnings: {}, errors: {} };
   readonly #client: KubeClient;
   readonly #stop = new AbortController();
   readonly #files: Server;
@@ -35,8 +37,8 @@ export class VeleroDouble {
         response.writeHead(206, { "content-range": `bytes 0-0/${ARCHIVE_BYTES}` }).end("x");
         return;
       }
-      const empty = request.url?.startsWith("/BackupVolumeInfos") === true ? [] : { warnings: {}, errors: {} };
-      response.end(gzipSync(JSON.stringify(empty)));
+      const file = request.url?.startsWith("/BackupVolumeInfos") === true ? [] : this.results;
+      response.end(gzipSync(JSON.stringify(file)));
     });
     this.#files.listen(0, "127.0.0.1");
     this.#answering = this.#answerDownloads().catch(() => undefined);

@@ -1,0 +1,223 @@
+import { describe, expect, test } from "vitest";
+import type { OperationType } from "../../../src/api/operation.ts";
+import { Scene } from "./scene.ts";
+import { stages } from "./stage.ts";
+
+const openStage = stages();
+
+type Row = readonly [type: string, status: "True" | "False", reason: string, message: string];
+
+const ACCEPTED: Row = ["Accepted", "True", "TemplateValidated", "the Operation is valid and admitted"];
+const OVER = { finishedAt: "TIME", duration: "LONG" };
+const WAITING: Record<OperationType, string[]> = { Backup: ["Queued", "ReadyToStart", "New"], Restore: ["New"] };
+const WORKING = [
+  "InProgress",
+  "WaitingForPluginOperations",
+  "WaitingForPluginOperationsPartiallyFailed",
+  "Finalizing",
+  "FinalizingPartiallyFailed",
+  "InProgress",
+];
+
+function conditions(...rows: Row[]) {
+  return rows.map(([type, status, reason, message]) => {
+    return { type, status, reason, message, lastTransitionTime: "TIME", observedGeneration: 1 };
+  });
+}
+
+/** docs/contract.md, Status mapping: each row, the whole status, on a real API server. */
+describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
+  const kind = `velero.io/${type}`;
+  const isBackup = type === "Backup";
+  const known = isBackup ? { backupName: "x1", storageLocation: "default" } : { restoreName: "x1" };
+  const found = { ...known, storageLocation: "default" };
+  const counts = {
+    [isBackup ? "backupItemCount" : "restoreItemCount"]: "412",
+    ...(isBackup && { backupSizeBytes: "4096" }),
+  };
+  const facts = isBackup ? "412 items, 4.0 KiB" : "412 items";
+  const all = { totalItems: 412, [isBackup ? "itemsBackedUp" : "itemsRestored"]: 412 };
+  const progress = { itemsCompleted: 412, itemsTotal: 412, percent: 100 };
+  const open = async () => await Scene.open(await openStage(), type);
+
+  test("shows every phase on the way, forwards and back", async () => {
+    const scene = await open();
+    for (const phase of [...WAITING[type], ...WORKING, "New"]) {
+      await scene.says({ phase });
+      const isWorking = WORKING.includes(phase);
+      const reason = isWorking ? `Velero${type}InProgress` : "Pending";
+      const message = isWorking
+        ? `${kind} is in phase ${phase}`
+        : `${kind} waits for Velero to start it, phase ${phase}`;
+      expect(await scene.shown(phase)).toEqual({
+        ...scene.frame,
+        phase: isWorking ? "Running" : "Pending",
+        reason,
+        outputs: known,
+        conditions: conditions(ACCEPTED, ["Running", isWorking ? "True" : "False", reason, message]),
+      });
+    }
+  });
+
+  test("ends Completed, and what becomes of the object later changes nothing", async () => {
+    const scene = await open();
+    await scene.says({ phase: "Completed", progress: all });
+    const message = `${kind} completed; ${facts}`;
+    expect(await scene.end()).toEqual({
+      exitCode: 0,
+      status: {
+        ...scene.frame,
+        ...OVER,
+        phase: "Succeeded",
+        reason: `Velero${type}Completed`,
+        progress,
+        outputs: { ...found, ...counts, warningCount: "0", errorCount: "0", warnings: [] },
+        conditions: conditions(
+          ACCEPTED,
+          ["Running", "False", `Velero${type}Succeeded`, message],
+          ["Succeeded", "True", `Velero${type}Completed`, message],
+        ),
+      },
+    });
+    const ended = await scene.stage.read("x1");
+    await scene.says({ phase: "PartiallyFailed" });
+    await scene.stage.velero.delete(type, "x1");
+    expect(await scene.stage.start(ended).ended).toMatchObject({ exitCode: 0 });
+    expect(await scene.stage.read("x1")).toEqual(ended);
+  });
+
+  test("ends PartiallyFailed: it is there, and degraded", async () => {
+    const scene = await open();
+    scene.stage.velero.results = {
+      warnings: { velero: ["slow"], namespaces: { "org-myteam": ["exists", "differs"] } },
+      errors: { cluster: ["broken"] },
+    };
+    await scene.says({ phase: "PartiallyFailed", progress: all, warnings: 3, errors: 2 });
+    const message = `${kind} partially failed; ${facts}`;
+    const command = `velero ${type.toLowerCase()}`;
+    expect(await scene.end()).toEqual({
+      exitCode: 0,
+      status: {
+        ...scene.frame,
+        ...OVER,
+        phase: "Succeeded",
+        reason: "PartialFailure",
+        progress,
+        outputs: {
+          ...found,
+          ...counts,
+          warningCount: "3",
+          errorCount: "2",
+          warnings: ["error: cluster: broken", "velero: slow", "org-myteam: exists", "org-myteam: differs"],
+          missing: [`errors: Velero counted 2 and listed 1: ${command} describe x1 --details, ${command} logs x1`],
+        },
+        conditions: conditions(
+          ACCEPTED,
+          ["Running", "False", `Velero${type}Succeeded`, message],
+          ["Succeeded", "True", `Velero${type}PartiallyFailed`, message],
+          ["Degraded", "True", "PartialFailure", "2 errors, 3 warnings: see outputs.warnings"],
+        ),
+      },
+    });
+  });
+
+  test("ends Failed, with Velero's words as far as they fit", async () => {
+    const scene = await open();
+    const words = `${"x".repeat(1023)}ü and more`;
+    await scene.says({ phase: "Failed", failureReason: words, errors: 1 });
+    const reason = `Velero${type}Failed`;
+    expect(await scene.end()).toEqual({
+      exitCode: 2,
+      status: {
+        ...scene.frame,
+        ...OVER,
+        phase: "Failed",
+        reason,
+        outputs: { ...known, warningCount: "0", errorCount: "1" },
+        conditions: conditions(
+          ACCEPTED,
+          ["Running", "False", reason, `${kind} failed`],
+          ["Failed", "True", reason, "x".repeat(1023)],
+        ),
+      },
+    });
+  });
+
+  test("ends FailedValidation, and was not acceptable after all", async () => {
+    const scene = await open();
+    await scene.says({ phase: "FailedValidation", validationErrors: ["no such location", "no such class"] });
+    const reason = `Velero${type}ValidationFailed`;
+    const words = "no such location; no such class";
+    expect(await scene.end()).toEqual({
+      exitCode: 2,
+      status: {
+        ...scene.frame,
+        ...OVER,
+        phase: "Failed",
+        reason,
+        outputs: { ...known, warningCount: "0", errorCount: "0" },
+        conditions: conditions(
+          ["Accepted", "False", reason, words],
+          ["Running", "False", reason, `Velero refused ${kind}`],
+          ["Failed", "True", reason, words],
+        ),
+      },
+    });
+  });
+
+  test.each(isBackup ? ["deleted", "Deleting"] : ["deleted"])("ends when others have it %s", async (how) => {
+    const scene = await open();
+    await scene.says({ phase: "InProgress" });
+    await scene.shown("InProgress");
+    if (how === "deleted") await scene.stage.velero.delete(type, "x1");
+    else await scene.says({ phase: "Deleting" });
+    const message =
+      how === "deleted"
+        ? `${kind} was deleted before it ended, not by this Operation`
+        : `${kind} is being deleted, not by this Operation`;
+    expect(await scene.end()).toEqual({
+      exitCode: 2,
+      status: {
+        ...scene.frame,
+        ...OVER,
+        phase: "Failed",
+        reason: "ExternalDeletion",
+        outputs: known,
+        conditions: conditions(
+          ACCEPTED,
+          ["Running", "False", "ExternalDeletion", message],
+          ["Failed", "True", "ExternalDeletion", message],
+        ),
+      },
+    });
+  });
+
+  test("that Velero called Failed when it restarted ends as it really ended", async () => {
+    const scene = await open();
+    await scene.says({ phase: "InProgress" });
+    await scene.shown("InProgress");
+    await scene.restart(async () => {
+      await scene.says({ phase: "Failed", failureReason: "found during the server starting" });
+      await scene.says({ phase: "Completed", failureReason: null, progress: all });
+    });
+    const { exitCode, status } = await scene.end();
+    expect(exitCode).toBe(0);
+    expect(status).toMatchObject({ phase: "Succeeded", reason: `Velero${type}Completed` });
+  });
+
+  test("changes in nothing but what is new, however often Velero writes", async () => {
+    const scene = await open();
+    await scene.says({ phase: "InProgress" });
+    await scene.shown("InProgress");
+    const before = await scene.stage.read("x1");
+    for (const warnings of [1, 2, 3]) await scene.says({ phase: "InProgress", warnings });
+    await scene.says({ phase: "Finalizing" });
+    await scene.shown("Finalizing");
+    const after = await scene.stage.read("x1");
+    const changed = { ...before.status, conditions: after.status?.conditions };
+    expect(after.status).toEqual(changed);
+    expect(after.status?.conditions?.map(({ lastTransitionTime }) => lastTransitionTime)).toEqual(
+      before.status?.conditions?.map(({ lastTransitionTime }) => lastTransitionTime),
+    );
+  });
+});
