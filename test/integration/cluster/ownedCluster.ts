@@ -4,8 +4,8 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { expect, vi } from "vitest";
 import { z } from "zod";
-import { type Connection, connection, type Tier } from "./cluster/embedded/connection.ts";
-import { clusterProcesses } from "./cluster/embedded/sweep.ts";
+import { type Connection, connection, type Tier } from "../../cluster/embedded/connection.ts";
+import { clusterProcesses } from "../../cluster/embedded/sweep.ts";
 
 const line = z.object({ progress: z.string().optional(), connection: connection.optional() });
 type Line = z.infer<typeof line>;
@@ -21,7 +21,7 @@ export interface OwnedCluster {
 
 /** Starts such a process; its cluster's files lie in `folder`, which has to be empty. */
 export function ownedCluster(tier: Tier, folder: string): OwnedCluster {
-  const owner = spawn(process.execPath, [path.join(import.meta.dirname, "clusterOwner.ts"), tier], {
+  const owner = spawn(process.execPath, [path.join(import.meta.dirname, "owner.ts"), tier], {
     env: { ...process.env, TMPDIR: folder },
     stdio: ["ignore", "pipe", "inherit"],
   });
