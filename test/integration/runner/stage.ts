@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { afterAll, beforeAll, expect } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { type Operation, operations, type Status } from "../../../src/api/operation.ts";
@@ -64,7 +65,7 @@ export class Stage {
     this.velero = new VeleroDouble(client, `velero-${suffix}`);
   }
 
-  /** @param accounts kubeconfigs of the runners' service accounts, which get the rights that are shipped */
+  /** @param accounts identities of the runners' service accounts, which get the rights that are shipped */
   static async open(accounts: Accounts): Promise<Stage> {
     const suffix = randomBytes(4).toString("hex");
     for (const name of [`org-${suffix}`, `velero-${suffix}`]) await client.create(namespaces, { metadata: { name } });
@@ -128,6 +129,12 @@ export class Stage {
     return operation;
   }
 
+  /** What a runner's process finds in its environment here, but for whom it works. */
+  environment(type: keyof Accounts): Record<string, string> {
+    const { kubeconfig } = this.#accounts[type];
+    return { KUBECONFIG: kubeconfig, VELERO_NAMESPACE: this.velero.namespace, CLUSTER_ID };
+  }
+
   /** Takes from the backup runner the right to create Backups here. */
   async forbidBackups(): Promise<void> {
     const { namespace } = this.velero;
@@ -135,7 +142,9 @@ export class Stage {
     const patch = JSON.stringify({ rules });
     await cluster.kubectl(["patch", "role", RUNNERS.Backup, "-n", namespace, "--type=merge", "-p", patch]);
     const question = ["auth", "can-i", "create", "backups.velero.io", "-n", namespace];
-    await expect.poll(() => cluster.kubectl(question, { as: this.#accounts.Backup })).toMatchObject({ code: 1 });
+    await expect
+      .poll(() => cluster.kubectl(question, { as: this.#accounts.Backup.kubeconfig }))
+      .toMatchObject({ code: 1 });
   }
 
   /** Starts a run for an Operation, as a pod of a Job would. */
@@ -144,8 +153,8 @@ export class Stage {
     this.#count += 1;
     const job = { name: `job-${this.#count}`, uid: `job-uid-${this.#count}`, ...options.job };
     const stop = new AbortController();
-    const kubeconfig = this.#accounts[operation.spec?.type === "Restore" ? "Restore" : "Backup"];
-    const runClient = new KubeClient(new MortalTransport(kubeconfig, stop, options.dies));
+    const { config } = this.#accounts[operation.spec?.type === "Restore" ? "Restore" : "Backup"];
+    const runClient = new KubeClient(new MortalTransport(config, stop, options.dies));
     const context: RunnerContext = {
       client: runClient,
       clock: systemClock,
@@ -170,11 +179,14 @@ export class Stage {
 }
 
 const RUNNERS = { Backup: "operation-backup-runner", Restore: "operation-restore-runner" } as const;
-/** Paths of kubeconfigs. */
-type Accounts = Readonly<Record<keyof typeof RUNNERS, string>>;
+type Accounts = Readonly<Record<keyof typeof RUNNERS, { kubeconfig: string; config: KubeConfig }>>;
 
 async function accountsOf(): Promise<Accounts> {
-  const account = (name: string) => cluster.user(`system:serviceaccount:vworkspace-system:${name}`);
+  const account = async (name: string) => {
+    const kubeconfig = await cluster.user(`system:serviceaccount:vworkspace-system:${name}`);
+    // One set of connections for all runs: each run for itself would open and leave its own.
+    return { kubeconfig, config: loadConfig({ KUBECONFIG: kubeconfig }) };
+  };
   return { Backup: await account(RUNNERS.Backup), Restore: await account(RUNNERS.Restore) };
 }
 
@@ -226,8 +238,8 @@ class MortalTransport extends Transport {
   readonly #dies: RunOptions["dies"];
   #calls = 0;
 
-  constructor(kubeconfig: string, stop: AbortController, dies: RunOptions["dies"]) {
-    super(loadConfig({ KUBECONFIG: kubeconfig }), "operation-runner/0 (runner)");
+  constructor(config: KubeConfig, stop: AbortController, dies: RunOptions["dies"]) {
+    super(config, "operation-runner/0 (runner)");
     this.#stop = stop;
     this.#dies = dies;
   }

@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Stage, stages } from "./stage.ts";
+
+const openStage = stages();
+const main = join(import.meta.dirname, "../../../src/main.ts");
+let folder: string;
+let children: ChildProcess[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "operation-runner-process-"));
+});
+
+afterEach(async () => {
+  for (const child of children) child.kill("SIGKILL");
+  children = [];
+  await rm(folder, { recursive: true });
+});
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+}
+
+/** `operation-runner run` as its container runs it, with the environment of the Job template. */
+function runner(env: Record<string, string>): { child: ChildProcess; outcome: Promise<Outcome> } {
+  const child = spawn(process.execPath, [main, "run"], {
+    env: { PATH: process.env.PATH, TERMINATION_MESSAGE_PATH: join(folder, "message"), ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  children.push(child);
+  const ended = async (): Promise<Outcome> => {
+    const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
+    return { code, stdout };
+  };
+  return { child, outcome: ended() };
+}
+
+function identity(stage: Stage, name: string, uid = ""): Record<string, string> {
+  return {
+    ...stage.environment("Backup"),
+    OPERATION_NAMESPACE: stage.namespace,
+    OPERATION_NAME: name,
+    OPERATION_UID: uid,
+    JOB_NAME: "b1-job",
+    JOB_UID: "u1",
+    POD_NAMESPACE: "vworkspace-system",
+  };
+}
+
+async function terminationMessage(): Promise<unknown> {
+  const message = await readFile(join(folder, "message"), "utf8");
+  expect(message).not.toContain("\n");
+  return JSON.parse(message);
+}
+
+test("without a name the process says which variables are missing, and is not tried again", async () => {
+  const { outcome } = runner({ OPERATION_NAMESPACE: "org-a", OPERATION_NAME: "" });
+  const { code, stdout } = await outcome;
+  expect(code).toBe(2);
+  expect(stdout).toContain("OPERATION_NAME must be set to the name of the Operation");
+});
+
+test("a Job made by hand for an Operation that does not exist fails, and says so", async () => {
+  const stage = await openStage();
+  expect(await runner(identity(stage, "typo")).outcome).toMatchObject({ code: 2 });
+  const key = `${stage.namespace}/typo`;
+  expect(await terminationMessage()).toEqual({ operation: key, message: `no Operation ${key}` });
+});
+
+test("SIGTERM before the end is no success; the next process carries on to the end", async () => {
+  const stage = await openStage();
+  const operation = await stage.admitted("b1", { type: "Backup" });
+  const env = identity(stage, "b1", operation.metadata.uid);
+  const first = runner(env);
+  const object = await stage.velero.created("Backup", "b1");
+  await stage.velero.says("Backup", "b1", { phase: "InProgress" });
+  await stage.until("b1", ({ phase }) => phase === "Running");
+  first.child.kill("SIGTERM");
+  expect(await first.outcome).toMatchObject({ code: 1 });
+  expect(await terminationMessage()).toMatchObject({ message: "SIGTERM before the end" });
+
+  const second = runner(env);
+  await stage.velero.says("Backup", "b1", { phase: "Completed" });
+  const { code, stdout } = await second.outcome;
+  expect(code).toBe(0);
+  const velero = stage.velero.namespace;
+  expect(await terminationMessage()).toEqual({
+    operation: `${stage.namespace}/b1`,
+    attempt: 1,
+    phase: "Succeeded",
+    reason: "VeleroBackupCompleted",
+    message: expect.stringContaining("velero.io/Backup completed"),
+    veleroObject: `Backup ${velero}/b1`,
+  });
+  expect((await stage.read("b1")).status?.engineRef?.uid).toBe(object.metadata.uid);
+  for (const line of stdout.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ component: "runner" });
+});
