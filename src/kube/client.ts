@@ -1,5 +1,5 @@
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
-import { z } from "zod";
+import * as z from "zod";
 import { loadConfig } from "./config.ts";
 import { isGone, MalformedObjectError, UnreachableError } from "./errors.ts";
 import { type KubeObject, keyOf, type Manifest } from "./metadata.ts";

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type DispatcherOptions, KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import type { RequestContext } from "@kubernetes/client-node/dist/gen/http/http.js";
 import { load } from "js-yaml";
-import { z } from "zod";
+import * as z from "zod";
 
 const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 

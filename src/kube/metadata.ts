@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** One owner of an object, as in `metadata.ownerReferences`. */
 export const ownerReferenceSchema = z.looseObject({

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { z } from "zod";
+import * as z from "zod";
 import { type Backoff, backoffDelay } from "./backoff.ts";
 import { type Change, changes, differences } from "./changes.ts";
 import type { KubeClient, ObjectList, Selection, StreamEvent } from "./client.ts";
