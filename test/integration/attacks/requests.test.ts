@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { storageLocations } from "../../../src/api/velero.ts";
+import { backupOperation, readOperation, restoreOperation } from "../../scenario/operations.ts";
+import { SYSTEM_NAMESPACE, VELERO_NAMESPACE } from "../../scenario/platform.ts";
+import { LOCATION_OF_B, SharedCluster } from "./sharedCluster.ts";
+
+// Ann, who may edit org-a, asks for what she may not have, and for what nobody should ask.
+let shared: SharedCluster;
+
+beforeAll(async () => {
+  shared = await SharedCluster.open();
+  await shared.target("org-a", "shop");
+});
+afterAll(() => shared?.close());
+
+let count = 0;
+const fresh = () => `request-${++count}`;
+
+/** Ann creates an Operation in org-a, which the API server takes; returns why it then came to nothing. */
+async function refusedAfterwards(operation: (name: string) => object): Promise<string> {
+  const name = fresh();
+  expect(await shared.create(operation(name), shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
+  return await shared.refusal("org-a", name);
+}
+
+describe("what the platform decides", () => {
+  test("a target whose release lies in another's namespace lends its name to nobody", async () => {
+    await shared.target("org-a", "lender", "org-b");
+    const why = await refusedAfterwards((name) => backupOperation({ namespace: "org-a", name, target: "lender" }));
+    expect(why).toMatch(/^TargetNamespaceForbidden: .*org-b.* not in its own, org-a/);
+  });
+
+  test("a storage location of another team's is refused, named or not", async () => {
+    await shared.client.create(storageLocations, {
+      metadata: { name: LOCATION_OF_B, namespace: VELERO_NAMESPACE },
+      spec: { provider: "aws", objectStorage: { bucket: "b" } },
+      status: { phase: "Available" },
+    });
+    const parameters = { storageLocation: LOCATION_OF_B };
+    const why = await refusedAfterwards((name) => backupOperation({ namespace: "org-a", name, parameters }));
+    expect(why).toContain('ValidationFailed: spec.parameters.storageLocation: "team-b" is not open to namespace org-a');
+    await shared.client.mergePatch(
+      storageLocations,
+      { name: LOCATION_OF_B, namespace: VELERO_NAMESPACE },
+      { spec: { default: true } },
+    );
+    await expect
+      .poll(() => refusedAfterwards((name) => backupOperation({ namespace: "org-a", name })), { timeout: 60_000 })
+      .toContain('the default "team-b" is not open to namespace org-a');
+    await shared.client.delete(storageLocations, { name: LOCATION_OF_B, namespace: VELERO_NAMESPACE });
+  });
+
+  test("what was admitted cannot be changed, nor its outcome written", async () => {
+    await shared.create(
+      restoreOperation({ namespace: "org-a", name: "fixed", parameters: { backupName: "a" } }),
+      shared.users.ann,
+    );
+    const patch = (body: object, ...options: string[]) =>
+      shared.cluster.kubectl(
+        ["patch", "operation/fixed", "-n", "org-a", "--type=merge", "-p", JSON.stringify(body), ...options],
+        { as: shared.users.ann },
+      );
+    const mapping = { spec: { parameters: { namespaceMapping: { "org-b": "org-a" } } } };
+    expect((await patch(mapping)).stderr).toContain("spec is immutable");
+    expect((await patch({ spec: { parameters: { backupName: "b" } } })).stderr).toContain("spec is immutable");
+    expect((await patch({ status: { phase: "Succeeded" } }, "--subresource=status")).stderr).toContain("Forbidden");
+    await patch({ status: { phase: "Succeeded", engineRef: { name: "b" } } });
+    const { status } = await readOperation(shared.cluster, "org-a", "fixed");
+    expect(status?.phase).not.toBe("Succeeded");
+    expect(await shared.carryOut("org-a", "fixed")).toBe(2);
+  });
+
+  test.each([
+    ["jobs", SYSTEM_NAMESPACE],
+    ["pods", SYSTEM_NAMESPACE],
+    ["configmaps", SYSTEM_NAMESPACE],
+    ["backups.velero.io", VELERO_NAMESPACE],
+    ["restores.velero.io", VELERO_NAMESPACE],
+    ["downloadrequests.velero.io", VELERO_NAMESPACE],
+    ["operations", "org-b"],
+  ])("%s in %s are not shown", async (resource, namespace) => {
+    const { stdout, stderr } = await shared.cluster.kubectl(["get", resource, "-n", namespace], {
+      as: shared.users.ann,
+    });
+    expect(stdout).toBe("");
+    expect(stderr).toContain("Forbidden");
+  });
+});
+
+describe("hostile text", () => {
+  const mebibyte = "x".repeat(1024 * 1024);
+  const deep = JSON.parse(`${'{"a":'.repeat(64)}1${"}".repeat(64)}`);
+  const polluting = JSON.parse('{"__proto__": {"storageLocation": "team-b"}, "constructor": {"prototype": {}}}');
+
+  test.each<[string, Record<string, unknown>]>([
+    ["control characters", { storageLocation: "default\u0000\u001b[2J\r\nlevel=error" }],
+    ["a line break and a forged log line", { csiSnapshotClassName: 'x"}\n{"level":"fatal","msg":"owned"}' }],
+    ["a megabyte", { storageLocation: mebibyte }],
+    ["a megabyte as the name of a parameter", { [mebibyte]: true }],
+    ["keys of the prototype", polluting],
+    ["deep objects", { hooks: deep }],
+    ["a path for a name", { storageLocation: "../../secrets/cloud-credentials" }],
+    ["a URL for a name", { storageLocation: "http://attacker.example/" }],
+    ["an annotation in a name", { csiSnapshotClassName: "class\nvelero.io/other: x" }],
+    ["a label selector in a list", { includedResources: ["configmaps,app=x"] }],
+    ["a thousand resources", { excludedResources: Array.from({ length: 1000 }, (_, at) => `r${at}`) }],
+    ["Velero's own fields", { includedNamespaces: ["org-b"], hooks: { resources: [] }, includeClusterResources: true }],
+  ])("%s is refused in one short line", async (_, parameters) => {
+    const why = await refusedAfterwards((name) => backupOperation({ namespace: "org-a", name, parameters }));
+    expect(why).toMatch(/^ValidationFailed: spec\.parameters/);
+    expect(why).not.toMatch(/\p{Cc}/u);
+    expect(why.length).toBeLessThan(1024);
+  });
+
+  test.each([
+    ["a path", "../../velero/theirs"],
+    ["a glob", "*"],
+    ["a label", "b1,velero.io/backup-name=theirs"],
+    ["another namespace", "org-b/nightly"],
+  ])("%s for the name of the Backup is refused", async (_, backupName) => {
+    const parameters = { backupName };
+    const why = await refusedAfterwards((name) => restoreOperation({ namespace: "org-a", name, parameters }));
+    expect(why).toMatch(/^ValidationFailed: spec\.parameters\.backupName/);
+  });
+
+  test.each([
+    ["a glob", "org-*"],
+    ["everything", "*"],
+    ["a path", "../org-b"],
+  ])("%s for a source namespace is nobody's to read", async (_, source) => {
+    const parameters = { backupName: "b", namespaceMapping: { [source]: "org-a" } };
+    const operation = restoreOperation({ namespace: "org-a", name: fresh(), parameters });
+    expect((await shared.create(operation, shared.users.ann)).stderr).toContain(
+      `who restores from ${source} must be allowed to create Operations there`,
+    );
+  });
+
+  test("a target that is no name gets into no label", async () => {
+    const target = "shop,app=x\n";
+    const why = await refusedAfterwards((name) => backupOperation({ namespace: "org-a", name, target }));
+    expect(why).toMatch(/^ValidationFailed: spec\.targetRef\.name/);
+    expect(why).not.toMatch(/\p{Cc}/u);
+  });
+
+  test("and all of it leaves the dispatcher at work for others", async () => {
+    await shared.target("org-b", "shop");
+    await shared.create(backupOperation({ namespace: "org-b", name: "unharmed" }), shared.users.bob);
+    await shared.until("org-b", "unharmed", ({ status }) => status?.runner?.jobName !== undefined);
+  });
+});
