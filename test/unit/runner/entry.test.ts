@@ -1,0 +1,81 @@
+import { describe, expect, test } from "vitest";
+import type { Condition, Status } from "../../../src/api/operation.ts";
+import { entry } from "../../../src/runner/attempt.ts";
+import { AttemptOver, Refused } from "../../../src/runner/endings.ts";
+import { operation } from "./operations.ts";
+
+function condition(type: string, status: "True" | "False", reason: string): Condition {
+  return { type, status, reason, message: "", lastTransitionTime: "2026-01-01T00:00:00Z" };
+}
+
+const accepted = condition("Accepted", "True", "TemplateValidated");
+const job = { name: "b1-job", uid: "u1", namespace: "vworkspace-system" };
+
+function at(status: Status | undefined, labels?: Record<string, string>) {
+  return entry(operation("Backup", { ...(status && { status }), ...(labels && { labels }) }), job);
+}
+
+describe("a Job", () => {
+  test.each<[string, Status]>([
+    ["that is new", { phase: "Pending", conditions: [accepted] }],
+    ["that worked on it before", { phase: "Running", conditions: [accepted], runner: { jobUIDs: ["u1"] } }],
+    [
+      "after a block was cleared",
+      { phase: "Pending", conditions: [accepted, condition("Blocked", "False", "Unblocked")] },
+    ],
+  ])("%s joins an admitted Operation", (_, status) => {
+    expect(at(status)).toBe("join");
+  });
+
+  test.each<[string, Condition]>([
+    ["Velero failed it", condition("Failed", "True", "VeleroBackupFailed")],
+    ["its runner failed", condition("Failed", "True", "RunnerFailed")],
+    ["it was cancelled", condition("Cancelled", "True", "CancelledByUser")],
+  ])("made by hand runs it again after %s", (_, ended) => {
+    expect(at({ phase: "Failed", conditions: [accepted, ended], runner: { jobUIDs: ["u0"] } })).toBe("again");
+  });
+
+  test("made by hand runs it again after Velero itself refused it", () => {
+    const conditions = [condition("Accepted", "False", "VeleroBackupValidationFailed")];
+    expect(at({ phase: "Failed", conditions })).toBe("again");
+  });
+
+  test.each<[string, Status]>([
+    ["succeeded", { phase: "Succeeded", conditions: [accepted] }],
+    ["failed while this Job worked on it", { phase: "Failed", conditions: [accepted], runner: { jobUIDs: ["u1"] } }],
+    ["was cancelled by upstream", { phase: "Cancelled", conditions: [accepted] }],
+  ])("has nothing to do for an Operation that %s", (_, status) => {
+    expect(() => at(status)).toThrow(AttemptOver);
+  });
+
+  test.each<[string, Status | undefined, string]>([
+    ["nobody looked at", undefined, "not admitted: the dispatcher has not accepted it yet"],
+    [
+      "was refused for good",
+      { phase: "Failed", conditions: [condition("Accepted", "False", "ValidationFailed")] },
+      "not admitted: ValidationFailed",
+    ],
+    [
+      "is blocked",
+      { phase: "Pending", conditions: [accepted, condition("Blocked", "True", "AwaitingApproval")] },
+      "not admitted: AwaitingApproval",
+    ],
+    [
+      "has gone on to another attempt",
+      {
+        phase: "Failed",
+        conditions: [accepted],
+        runner: { attempt: 2 },
+        history: [{ attempt: 1, phase: "Failed", reason: "VeleroBackupFailed", jobName: "b1-job" }],
+      },
+      "attempt 1, which this Job worked on, is over: VeleroBackupFailed",
+    ],
+  ])("may not act for an Operation that %s", (_, status, message) => {
+    expect(() => at(status)).toThrow(Refused);
+    expect(() => at(status)).toThrow(message);
+  });
+
+  test("may not act for an Operation that came out of a backup", () => {
+    expect(() => at({ phase: "Pending", conditions: [accepted] }, { "velero.io/restore-name": "r1" })).toThrow(Refused);
+  });
+});

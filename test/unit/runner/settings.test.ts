@@ -1,0 +1,19 @@
+import { expect, test } from "vitest";
+import { readSettings } from "../../../src/runner/settings.ts";
+
+test("what the Job template leaves empty counts as not set", () => {
+  const env = { OPERATION_NAMESPACE: "org-a", OPERATION_NAME: "b1", OPERATION_UID: "", CLUSTER_ID: "", JOB_UID: "" };
+  expect(readSettings(env)).toEqual({
+    operation: { namespace: "org-a", name: "b1", uid: undefined },
+    job: { name: undefined, uid: undefined, namespace: "vworkspace-system" },
+    veleroNamespace: "velero",
+    clusterId: undefined,
+    terminationMessagePath: "/dev/termination-log",
+  });
+});
+
+test("every variable that is missing is named", () => {
+  expect(() => readSettings({ OPERATION_NAMESPACE: "" })).toThrow(
+    "OPERATION_NAMESPACE must be set to the namespace of the Operation; OPERATION_NAME must be set to the name of the Operation",
+  );
+});
