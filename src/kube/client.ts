@@ -124,7 +124,7 @@ export class KubeClient {
     return await this.#object("replace", HttpMethod.PUT, resource, object.metadata, options, { body: object });
   }
 
-  /** Replaces the status alone; 409 Conflict unless the object still has the given resourceVersion. */
+  /** Replaces the status and leaves the spec as it is; 409 Conflict unless the object still has the given resourceVersion. */
   async replaceStatus<T extends KubeObject>(resource: Resource<T>, object: T, options?: WriteOptions): Promise<T> {
     return await this.#object("replace status of", HttpMethod.PUT, resource, object.metadata, options, {
       path: pathOf(resource, { ...object.metadata, subresource: "status" }),

@@ -74,10 +74,10 @@ test("a status is written apart from the spec, and only at the resourceVersion t
   // A scheduler that does not exist: nobody else writes to this pod.
   const spec = { schedulerName: "nobody", containers: [{ name: "c", image: "none.invalid/none" }] };
   const pod = await client.create(pods, { metadata: { namespace, name: "a" }, spec });
-  const renamed = { ...pod, metadata: { ...pod.metadata, labels: { only: "status-counts" } } };
-  const written = await client.replaceStatus(pods, { ...renamed, status: { ...pod.status, message: "one" } });
+  const respecified = { ...pod, spec: { ...spec, activeDeadlineSeconds: 5 } };
+  const written = await client.replaceStatus(pods, { ...respecified, status: { ...pod.status, message: "one" } });
   expect(written.status).toMatchObject({ message: "one" });
-  expect(written.metadata.labels).toBeUndefined();
+  expect(written.spec).toEqual(pod.spec);
   const stale = await failureOf(client.replaceStatus(pods, { ...pod, status: { ...pod.status, message: "two" } }));
   expect(isConflict(stale)).toBe(true);
 });
