@@ -11,11 +11,12 @@ const modules = join(import.meta.dirname, "../../test/cluster/modules");
 /**
  * Velero's CRDs as one YAML file, labelled as `velero install` labels them.
  *
+ * @param pinnedBy the test cluster's Go module that pins Velero's version; the one which is installed by default
  * @throws when Go is missing or the module cannot be downloaded; Go's own words are in the message
  */
-export function veleroCrds(): Promise<string> {
+export function veleroCrds(pinnedBy = "velero"): Promise<string> {
   return moduleCrds({
-    pinnedBy: "velero",
+    pinnedBy,
     module: "github.com/vmware-tanzu/velero",
     folders: ["config/crd/v1/bases", "config/crd/v2alpha1/bases"],
     group: "velero.io",

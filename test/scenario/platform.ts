@@ -1,5 +1,6 @@
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Progress } from "../cluster/progress.ts";
+import { veleroManifests } from "./veleroManifests.ts";
 
 /** Where the shipped manifests install things. */
 export const SYSTEM_NAMESPACE = "vworkspace-system";
@@ -21,7 +22,7 @@ export async function installPlatform(cluster: Cluster, progress: Progress): Pro
     ["crd/applicationinstances.apps.vworkspace.io", "crd/operations.ops.vworkspace.io"],
     "condition=Established",
   );
-  await cluster.apply("manifests/velero");
+  await cluster.apply(await veleroManifests(cluster, process.env));
   await waitFor(cluster, ["crd/backupstoragelocations.velero.io"], "condition=Established");
   await cluster.objectStore.connectVelero(VELERO_NAMESPACE);
   await waitFor(cluster, ["deployment/velero", "-n", VELERO_NAMESPACE], "condition=Available");

@@ -1,12 +1,13 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { veleroModule } from "../veleroVersion.ts";
 
 /** Where the Go modules lie, each with the versions of what it builds pinned in its go.mod. */
 const modulesFolder = path.join(import.meta.dirname, "..", "modules");
 
 interface Program {
-  /** Folder under `modules/` whose go.mod pins the version. */
-  readonly module: string;
+  /** Folder under `modules/` whose go.mod pins the version, or which one it is in an environment. */
+  readonly module: string | ((env: NodeJS.ProcessEnv) => string);
   /** The Go package with the program's `main`. */
   readonly package: string;
   /** Linker variables that tell the program its version; `version(module)` reads it from go.mod. */
@@ -36,12 +37,13 @@ const table = {
   kubectl: { module: "kubernetes", package: "k8s.io/kubernetes/cmd/kubectl", stamps: kubernetesVersion },
   versitygw: { module: "objectstore", package: "github.com/versity/versitygw/cmd/versitygw" },
   velero: {
-    module: "velero",
+    module: veleroModule,
     package: "./server",
     stamps: (version) => ({
       "github.com/vmware-tanzu/velero/pkg/buildinfo.Version": version("github.com/vmware-tanzu/velero"),
     }),
   },
+  // Of one version for all: it is a process of its own, and the protocol between the two has not changed.
   "velero-plugin-for-aws": {
     module: "velero",
     package: "github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws",
@@ -54,6 +56,7 @@ const table = {
     module: "snapshotter",
     package: "github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter",
   },
+  "csi-double": { module: "snapshotter", package: "./csidouble" },
 } satisfies Record<string, Program>;
 
 /** A program the cluster can be made of. */
@@ -73,9 +76,10 @@ export interface BuildPlan {
 }
 
 /** How a program is built; its version comes from the go.mod of its module. */
-export async function buildPlan(name: ProgramName): Promise<BuildPlan> {
+export async function buildPlan(name: ProgramName, env: NodeJS.ProcessEnv): Promise<BuildPlan> {
   const program: Program = table[name];
-  const folder = path.join(modulesFolder, program.module);
+  const module = typeof program.module === "string" ? program.module : program.module(env);
+  const folder = path.join(modulesFolder, module);
   const goMod = await readFile(path.join(folder, "go.mod"), "utf8");
   const stamps = Object.entries(program.stamps?.((module) => requiredVersion(goMod, module)) ?? {});
   const linkerFlags = ["-s", "-w", ...stamps.map(([variable, value]) => `-X ${variable}=${value}`)].join(" ");

@@ -41,7 +41,7 @@ export async function ensurePrograms<Name extends ProgramName>(
       entries.push([name, await assetPath(assets, name)]);
       continue;
     }
-    const plan = await buildPlan(name);
+    const plan = await buildPlan(name, options.env);
     const file = path.join(cache, "bin", await key(plan), name);
     entries.push([name, file]);
     if (!(await isExecutable(file))) missing.push({ plan, file });
