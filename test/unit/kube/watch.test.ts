@@ -148,16 +148,18 @@ test("an overloaded server is tried again from the same place, with a wait", asy
   expect(lines.filter(({ level }) => level === 40)).toMatchObject([{ failures: 1 }, { failures: 2 }]);
 });
 
-test("a server that ends every stream at once is not hammered", async () => {
-  const end = ({ response }: Exchange) => response.end();
-  const { asked, handler } = script([listOf(10)], Array(50).fill(end));
+test.each([
+  ["ends every stream at once", ({ response }: Exchange) => response.end(), ["watch from 10", "watch from 10"]],
+  ["calls every position expired", ({ json }: Exchange) => json(410, expired), ["watch from 10"]],
+])("a server that %s is not hammered", async (_, answer, watches) => {
+  const { asked, handler } = script([listOf(10)], Array(50).fill(answer));
   const clock = new FakeClock();
   const { next, controller, lines } = follow((await serve(handler)).client, { clock });
   expect(await next(1)).toEqual(["synced"]);
   const pending = next(1);
   // The first end may be chance and is resumed at once; then it waits, on a clock that stands still.
   await vi.waitFor(() => expect(lines.at(-1)).toMatchObject({ msg: "watch failed, will try again" }));
-  expect(asked).toEqual(["list", "watch from 10", "watch from 10"]);
+  expect(asked).toEqual(["list", ...watches]);
   controller.abort(new Error("enough"));
   await expect(pending).rejects.toThrow("enough");
 });
