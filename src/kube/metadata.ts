@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 /** One owner of an object, as in `metadata.ownerReferences`. */
-export const ownerReferenceSchema = z.looseObject({
+const ownerReferenceSchema = z.looseObject({
   apiVersion: z.string(),
   kind: z.string(),
   name: z.string(),
@@ -10,7 +10,7 @@ export const ownerReferenceSchema = z.looseObject({
 });
 
 /** Metadata as the API server answers it: whatever it has stored has a name, a uid and a resourceVersion. */
-export const objectMetaSchema = z.looseObject({
+const objectMetaSchema = z.looseObject({
   name: z.string(),
   namespace: z.string().optional(),
   uid: z.string(),
@@ -34,8 +34,6 @@ export const kubeObjectSchema = z.looseObject({
   metadata: objectMetaSchema,
 });
 
-export type OwnerReference = z.infer<typeof ownerReferenceSchema>;
-export type ObjectMeta = z.infer<typeof objectMetaSchema>;
 export type KubeObject = z.infer<typeof kubeObjectSchema>;
 
 /** An object still to be created: the client adds apiVersion and kind, the API server the rest. */
@@ -54,10 +52,4 @@ export interface Manifest {
 export function keyOf(object: { metadata: { name: string; namespace?: string | undefined } }): string {
   const { namespace, name } = object.metadata;
   return namespace === undefined ? name : `${namespace}/${name}`;
-}
-
-/** The inverse of {@link keyOf}. */
-export function splitKey(key: string): { namespace?: string; name: string } {
-  const slash = key.indexOf("/");
-  return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }
