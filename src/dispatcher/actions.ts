@@ -6,7 +6,7 @@ import { conditionOf, nextStatus, timestamp } from "../api/status.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
 import { ApiError, isAlreadyExists, isConflict, isInvalid, isNotFound, UnreachableError } from "../kube/errors.ts";
-import type { EventRecorder } from "../kube/events.ts";
+import type { Announcement } from "../kube/events.ts";
 import { jobs } from "../kube/resources.ts";
 import { announcements } from "./announcements.ts";
 import type { Claims } from "./claims.ts";
@@ -22,7 +22,8 @@ export interface Hands {
   readonly clock: Clock;
   readonly claims: Claims;
   readonly templates: TemplateStore;
-  readonly recorder: EventRecorder;
+  /** Writes an Event, sooner or later; nothing waits for it. */
+  readonly announce: (operation: VeleroOperation, announcement: Announcement) => void;
   /** Where the Jobs are. */
   readonly jobNamespace: string;
   /** How long one call may take, in milliseconds. */
@@ -55,7 +56,7 @@ export async function carryOut(
 }
 
 async function writeStatus(hands: Hands, operation: VeleroOperation, status: Status, logger: Logger): Promise<void> {
-  const { client, claims, recorder, callTimeoutMs: timeoutMs } = hands;
+  const { client, claims, announce, callTimeoutMs: timeoutMs } = hands;
   claims.begin(operation, status);
   try {
     const next = { ...operation, status };
@@ -72,7 +73,7 @@ async function writeStatus(hands: Hands, operation: VeleroOperation, status: Sta
   }
   for (const announcement of announcements(operation.status, status)) {
     logger.info({ reason: announcement.reason, phase: status.phase }, announcement.message);
-    await recorder.announce(operation, announcement);
+    announce(operation, announcement);
   }
 }
 
@@ -82,7 +83,7 @@ async function createJob(
   { name, manifest }: Extract<Action, { kind: "createJob" }>,
   logger: Logger,
 ): Promise<void> {
-  const { client, recorder, clock, templates, jobNamespace, callTimeoutMs: timeoutMs } = hands;
+  const { client, announce, clock, templates, jobNamespace, callTimeoutMs: timeoutMs } = hands;
   try {
     await client.create(jobs, manifest, { fieldManager: FIELD_MANAGER, timeoutMs });
   } catch (error) {
@@ -98,7 +99,7 @@ async function createJob(
   const said = conditionOf(operation.status, ConditionType.running)?.message;
   if (said?.startsWith(NOT_CREATED)) await say(hands, operation, "its Job is created", logger);
   const message = `Created Job ${jobNamespace}/${name}`;
-  await recorder.announce(operation, { type: "Normal", reason: "JobCreated", message, at: timestamp(clock.now()) });
+  announce(operation, { type: "Normal", reason: "JobCreated", message, at: timestamp(clock.now()) });
 }
 
 /** The name is taken: by ourselves, when a create got lost on its way back; or else by somebody to be told of. */

@@ -54,7 +54,7 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   const { client, clock, identity, logger, settings, signal } = options;
   const caches = openCaches(client, settings, { clock, logger });
   const indexes = indexCaches(caches);
-  const claims = new Claims(caches.operations);
+  const claims = new Claims();
   const templates = new TemplateStore(caches.templates, settings, logger);
   const world = liveWorld({ ...options, caches, indexes, claims, templates });
   const queue = new WorkQueue({ work, concurrency: CONCURRENCY, backoff: BACKOFF, clock, logger });
@@ -66,12 +66,17 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     wake: (key, when) => queue.add(key, when),
     wakeOrphan: (name) => queue.add(ORPHAN + name),
   });
+  const recorder = new EventRecorder(client, logger, { component: NAME, instance: identity });
+  const announcing = new Set<Promise<void>>();
   const hands: Hands = {
     client,
     clock,
     claims,
     templates,
-    recorder: new EventRecorder(client, logger, { component: NAME, instance: identity }),
+    announce: (operation, announcement) => {
+      const written = recorder.announce(operation, announcement).finally(() => announcing.delete(written));
+      announcing.add(written);
+    },
     jobNamespace: settings.jobNamespace,
     callTimeoutMs: CALL_TIMEOUT_MS,
     onClaimDropped: ({ metadata }) => wakePeers(metadata.namespace),
@@ -122,6 +127,7 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
       async (term) => {
         role = "leading";
         await queue.run(term);
+        await Promise.all(announcing);
       },
     );
   }

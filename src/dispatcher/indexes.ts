@@ -4,11 +4,14 @@ import type { VeleroObject } from "../api/velero.ts";
 import type { Job, Pod } from "../kube/resources.ts";
 import type { Caches } from "./caches.ts";
 import { operationUidOf, ownersOf } from "./owners.ts";
+import { isOpen } from "./standing.ts";
 import { Index, type Store } from "./store.ts";
 
 /** The ways in which one object leads to another. */
 export interface Indexes {
   readonly operationsByUid: Index<Operation>;
+  /** Those that matter to others, by namespace: they have not ended, or their runner gave up and Velero may go on. */
+  readonly openOperations: Index<Operation>;
   /** By what {@link ownersOf} says. */
   readonly jobsByOwner: Index<Job>;
   readonly podsByJobUid: Index<Pod>;
@@ -32,6 +35,9 @@ export function indexCaches(caches: Caches): Indexes {
   };
   return {
     operationsByUid: new Index(caches.operations, ({ metadata }) => [metadata.uid]),
+    openOperations: new Index(caches.operations, (operation) =>
+      isOpen(operation) ? [operation.metadata.namespace ?? ""] : [],
+    ),
     jobsByOwner: new Index(caches.jobs, ownersOf),
     podsByJobUid: new Index(caches.pods, ({ metadata }) => {
       const uid = metadata.labels?.[Label.jobUid];

@@ -39,7 +39,7 @@ export function liveWorld({ caches, indexes, claims, templates, settings, approv
       return templates.current;
     },
     *operations() {
-      for (const operation of caches.operations.values()) yield claims.current(operation);
+      for (const operation of indexes.openOperations.values()) yield claims.current(operation);
     },
     target: (namespace, name) => caches.targets.get(`${namespace}/${name}`),
     namespace: (name) => caches.namespaces.get(name),

@@ -50,6 +50,11 @@ export class Index<T extends KubeObject> {
     return [...(this.#found.get(term)?.values() ?? [])];
   }
 
+  /** Everything that is found by anything. */
+  *values(): Iterable<T> {
+    for (const objects of this.#found.values()) yield* objects.values();
+  }
+
   #add(term: string, key: string, object: T | undefined): void {
     const objects = this.#found.get(term) ?? new Map<string, T>();
     this.#found.set(term, objects);

@@ -1,21 +1,21 @@
 import { isDeepStrictEqual } from "node:util";
 import { Label } from "../api/labels.ts";
-import { isTerminal, isVeleroOperation, type Operation, type VeleroOperation } from "../api/operation.ts";
-import { ConditionType, Reason } from "../api/reasons.ts";
-import { conditionOf, isAdmitted } from "../api/status.ts";
+import { isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
+import { isAdmitted } from "../api/status.ts";
 import { isVeleroTerminal, type StorageLocation } from "../api/velero.ts";
 import { keyOf } from "../kube/metadata.ts";
 import type { Job } from "../kube/resources.ts";
 import type { Caches } from "./caches.ts";
 import type { Indexes } from "./indexes.ts";
 import { operationUidOf, ownersOf } from "./owners.ts";
+import { byAge, isInLine, isQueued, isWaiting, standing } from "./standing.ts";
 import type { TemplateStore } from "./templateStore.ts";
 
 export interface WakeupParts {
   readonly caches: Caches;
   readonly indexes: Indexes;
   readonly templates: TemplateStore;
-  /** How many of a namespace's queued Operations can be next. */
+  /** How many of those in line in one namespace can be next. */
   readonly maxConcurrentPerNamespace: number;
   /** Asks for a decision on an Operation, `namespace/name`. */
   readonly wake: (key: string, options?: { afterMs?: number }) => void;
@@ -23,8 +23,8 @@ export interface WakeupParts {
   readonly wakeOrphan: (jobName: string) => void;
 }
 
-/** Who cannot be next only has its position told anew, and that not more often than this. */
-const POSITION_REFRESH_MS = 2_000;
+/** Who cannot be next only has its place in line told anew, and that not more often than this. */
+const REFRESH_MS = 2_000;
 
 /**
  * Connects what happens with the Operations for which it may change something. This is all that ever moves an Operation
@@ -33,26 +33,28 @@ const POSITION_REFRESH_MS = 2_000;
  * @returns to be called when an Operation of that namespace is, after all, not what others were decided upon
  */
 export function connectWakeups(parts: WakeupParts): (namespace: string) => void {
-  const { caches, indexes, templates, wake, wakeOrphan } = parts;
+  const { caches, indexes, templates, maxConcurrentPerNamespace, wake, wakeOrphan } = parts;
 
   const wakeWaiting = (matches: (operation: VeleroOperation) => boolean) => {
-    for (const operation of caches.operations.values()) {
+    for (const operation of indexes.openOperations.values()) {
       if (isVeleroOperation(operation) && isWaiting(operation) && matches(operation)) wake(keyOf(operation));
     }
   };
 
-  /** Room was made or taken: it matters to the others in the namespace, and to all who wait for a slot. */
+  /** Room was made or taken: it matters to the others in line in that namespace, and to all who wait for a slot. */
   const wakePeers = (namespace: string) => {
-    wakeWaiting((operation) => operation.metadata.namespace === namespace && !isQueued(operation));
-    const ahead = new Map<string, number>();
-    for (const operation of queued().sort(byAge)) {
-      const before = ahead.get(operation.metadata.namespace) ?? 0;
-      ahead.set(operation.metadata.namespace, before + 1);
-      wake(keyOf(operation), { afterMs: before < parts.maxConcurrentPerNamespace ? 0 : POSITION_REFRESH_MS });
+    const line = [...indexes.openOperations.values()].filter(isVeleroOperation).filter(isInLine).sort(byAge);
+    const ahead = new Map<string, { count: number; restore: boolean }>();
+    for (const operation of line) {
+      const { metadata, spec } = operation;
+      const before = ahead.get(metadata.namespace) ?? { count: 0, restore: false };
+      ahead.set(metadata.namespace, { count: before.count + 1, restore: before.restore || spec.type === "Restore" });
+      if (metadata.namespace !== namespace && !isQueued(operation)) continue;
+      const canBeNext =
+        spec.type === "Restore" ? before.count === 0 : !before.restore && before.count < maxConcurrentPerNamespace;
+      wake(keyOf(operation), { afterMs: canBeNext ? 0 : REFRESH_MS });
     }
   };
-
-  const queued = () => [...caches.operations.values()].filter(isVeleroOperation).filter(isQueued);
 
   const wakeOwners = (job: Job) => {
     const owners = ownersOf(job).flatMap((owner) => [
@@ -72,7 +74,9 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
     if (namespace === undefined || standing(current) === standing(previous)) return;
     if (previous !== undefined || isAdmitted(current?.status)) return wakePeers(namespace);
     // A new one makes no room; it only makes the line longer.
-    for (const operation of queued()) wake(keyOf(operation), { afterMs: POSITION_REFRESH_MS });
+    for (const operation of indexes.openOperations.values()) {
+      if (isQueued(operation)) wake(keyOf(operation), { afterMs: REFRESH_MS });
+    }
   });
 
   caches.jobs.onChange((_, current, previous) => {
@@ -110,39 +114,10 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
   caches.namespaces.onChange((name) => wakeWaiting(({ metadata }) => metadata.namespace === name));
   // Also those that are admitted and whose Job is still to be made.
   templates.onChange(() => {
-    for (const operation of caches.operations.values())
-      if (!isTerminal(operation.status?.phase)) wake(keyOf(operation));
+    for (const operation of indexes.openOperations.values()) wake(keyOf(operation));
   });
 
   return wakePeers;
-}
-
-/** Not ended, and held back by something or somebody. */
-function isWaiting(operation: VeleroOperation): boolean {
-  return !isTerminal(operation.status?.phase) && (!isAdmitted(operation.status) || isQueued(operation));
-}
-
-/** Held back by nothing but the limits. */
-export function isQueued({ status }: Operation): boolean {
-  const running = conditionOf(status, ConditionType.running);
-  return !isTerminal(status?.phase) && running?.status === "False" && running.reason === Reason.queued;
-}
-
-/** What others can see of an Operation: as long as it stays the same, nothing changes for them. */
-function standing(operation: Operation | undefined): string {
-  if (operation === undefined || !isVeleroOperation(operation)) return "";
-  const { status, metadata } = operation;
-  const begun = status?.engineRef?.uid ?? status?.engineRef?.name;
-  if (isTerminal(status?.phase)) {
-    // A runner that gave up may have left a Velero object that lives: that one still counts.
-    const gaveUp = conditionOf(status, ConditionType.failed)?.reason === Reason.runnerFailed;
-    return gaveUp ? `${metadata.uid} left ${begun}` : "";
-  }
-  const says = [ConditionType.accepted, ConditionType.blocked].map((type) => {
-    const condition = conditionOf(status, type);
-    return `${condition?.status}/${condition?.reason}`;
-  });
-  return [metadata.uid, begun, isQueued(operation), ...says].join();
 }
 
 function availability(location: StorageLocation | undefined) {
@@ -153,10 +128,4 @@ function availability(location: StorageLocation | undefined) {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
-}
-
-/** The oldest first, as order.ts has it. */
-function byAge({ metadata: a }: Operation, { metadata: b }: Operation): number {
-  if (a.creationTimestamp !== b.creationTimestamp) return a.creationTimestamp < b.creationTimestamp ? -1 : 1;
-  return a.uid < b.uid ? -1 : 1;
 }

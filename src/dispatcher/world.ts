@@ -17,8 +17,9 @@ export interface World {
   /** The key that approval claims are signed with; without one no claim is valid. */
   readonly approvalKey: string | undefined;
   /**
-   * All Operations, claims included: one that is being admitted at this moment shows as admitted, so that two never take
-   * the same slot.
+   * All Operations that matter to others: those that have not ended, and those whose runner gave up (RunnerFailed), since
+   * their Velero object may live on. Claims included: one that is being admitted at this moment shows as admitted, so that
+   * two never take the same slot.
    */
   operations(): Iterable<Operation>;
   target(namespace: string, name: string): ApplicationInstance | undefined;

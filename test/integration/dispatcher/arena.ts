@@ -54,6 +54,8 @@ export async function installApis(cluster: Cluster, { snapshots }: { snapshots: 
 export class Arena {
   readonly client: KubeClient;
   readonly tenant: string;
+  /** More of the kind of {@link tenant}; the dispatcher looks after all of them. */
+  readonly otherTenants: readonly string[];
   readonly jobNamespace: string;
   readonly veleroNamespace: string;
   readonly #kubeconfig: string;
@@ -62,6 +64,7 @@ export class Arena {
   private constructor(client: KubeClient, id: string, kubeconfig: string) {
     this.client = client;
     this.tenant = `org-${id}`;
+    this.otherTenants = ["b", "c"].map((suffix) => `org-${id}-${suffix}`);
     this.jobNamespace = `system-${id}`;
     this.veleroNamespace = `velero-${id}`;
     this.#kubeconfig = kubeconfig;
@@ -72,7 +75,7 @@ export class Arena {
     const user = `dispatcher-${id}`;
     const client = connect({ KUBECONFIG: cluster.kubeconfig }, { component: "test", version: "0.0.0" });
     const arena = new Arena(client, id, await cluster.user(user));
-    for (const name of [arena.tenant, arena.jobNamespace, arena.veleroNamespace]) {
+    for (const name of [arena.tenant, ...arena.otherTenants, arena.jobNamespace, arena.veleroNamespace]) {
       await client.create(namespaces, { metadata: { name } });
     }
     await cluster.apply(await arena.#rights(id, user));
@@ -87,7 +90,7 @@ export class Arena {
     const started = new DispatcherProcess({
       KUBECONFIG: this.#kubeconfig,
       OPERATION_RUNNER_LISTEN: "127.0.0.1:0",
-      OPERATION_RUNNER_NAMESPACES: `[${this.tenant}]`,
+      OPERATION_RUNNER_NAMESPACES: `[${[this.tenant, ...this.otherTenants]}]`,
       OPERATION_RUNNER_VELERO_NAMESPACE: this.veleroNamespace,
       OPERATION_RUNNER_LOG_LEVEL: "debug",
       POD_NAMESPACE: this.jobNamespace,
@@ -103,8 +106,8 @@ export class Arena {
     await Promise.all(this.#processes.map((each) => each.stop("SIGKILL")));
   }
 
-  async target(name = "shop", ready: "True" | "False" = "True"): Promise<void> {
-    const metadata = { name, namespace: this.tenant };
+  async target(name = "shop", ready: "True" | "False" = "True", namespace = this.tenant): Promise<void> {
+    const metadata = { name, namespace };
     const existing = await this.client
       .create(applicationInstances, { metadata, spec: {} })
       .catch(() => this.client.get(applicationInstances, metadata));
@@ -183,9 +186,9 @@ export class Arena {
   }
 
   /** Writes a status as a runner would. */
-  async report(name: string, change: StatusChange): Promise<void> {
+  async report(name: string, change: StatusChange, namespace = this.tenant): Promise<void> {
     for (;;) {
-      const operation = await this.client.get(operations, { namespace: this.tenant, name });
+      const operation = await this.client.get(operations, { namespace, name });
       const context = { now: new Date(), generation: operation.metadata.generation };
       const status = nextStatus(operation.status, change, context);
       if (isDeepStrictEqual(status, operation.status)) return;
@@ -199,14 +202,12 @@ export class Arena {
   }
 
   /** The end of an Operation, as its runner would write it. */
-  async succeed(name: string): Promise<void> {
-    await this.report(name, {
-      phase: "Succeeded",
-      conditions: [
-        { type: "Running", status: "False", reason: "VeleroBackupSucceeded", message: "" },
-        { type: "Succeeded", status: "True", reason: "VeleroBackupCompleted", message: "done" },
-      ],
-    });
+  async succeed(name: string, namespace = this.tenant): Promise<void> {
+    const conditions = [
+      { type: "Running", status: "False", reason: "VeleroBackupSucceeded", message: "" },
+      { type: "Succeeded", status: "True", reason: "VeleroBackupCompleted", message: "done" },
+    ] as const;
+    await this.report(name, { phase: "Succeeded", conditions }, namespace);
   }
 
   /** The dispatcher's shipped rights, for this arena's namespaces and this arena's user. */
