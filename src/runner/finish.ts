@@ -66,7 +66,8 @@ export async function over(context: RunnerContext, operation: VeleroOperation): 
   const { status, spec } = operation;
   if (status?.phase === "Succeeded") return { exitCode: EXIT.done, message: summary(operation), operation };
   const ref = status?.engineRef;
-  if (spec.type === "Backup" && ref?.uid !== undefined && ref.name !== undefined) {
+  // A later attempt may be under way: its object is not this run's to judge.
+  if (status?.phase === "Failed" && spec.type === "Backup" && ref?.uid !== undefined && ref.name !== undefined) {
     const object = await getVelero(context, spec.type, ref.name);
     const refused = object !== undefined && (isCollided(object) || object.status?.phase === "FailedValidation");
     // Of a refused Backup cancel removes the object alone.

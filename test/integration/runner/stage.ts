@@ -7,12 +7,24 @@ import { parseAllDocuments } from "yaml";
 import { type Operation, operations, type Status } from "../../../src/api/operation.ts";
 import { Reason } from "../../../src/api/reasons.ts";
 import { type ConditionChange, nextStatus, type StatusChange } from "../../../src/api/status.ts";
-import { storageLocations } from "../../../src/api/velero.ts";
+import {
+  backups,
+  dataDownloads,
+  dataUploads,
+  deleteBackupRequests,
+  downloadRequests,
+  podVolumeBackups,
+  podVolumeRestores,
+  restores,
+  storageLocations,
+} from "../../../src/api/velero.ts";
 import { connect, KubeClient } from "../../../src/kube/client.ts";
-import { systemClock } from "../../../src/kube/clock.ts";
+import { type Clock, systemClock } from "../../../src/kube/clock.ts";
 import { loadConfig } from "../../../src/kube/config.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
+import type { Resource } from "../../../src/kube/resource.ts";
 import { namespaces } from "../../../src/kube/resources.ts";
+import { retry } from "../../../src/kube/retry.ts";
 import { type ApiRequest, Transport } from "../../../src/kube/transport.ts";
 import { awaitCondition } from "../../../src/kube/wait.ts";
 import { createLogger } from "../../../src/log.ts";
@@ -43,6 +55,8 @@ export interface RunOptions {
   readonly job?: { name?: string; uid?: string };
   /** Default: the Operation's; null for a Job made by hand. */
   readonly uid?: string | null;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
   /** Where the process dies: at its nth call, before the API server hears of it or after it did what was asked. */
   readonly dies?: { readonly call: number; readonly when: "before" | "after" };
 }
@@ -157,7 +171,7 @@ export class Stage {
     const runClient = new KubeClient(new MortalTransport(config, stop, options.dies));
     const context: RunnerContext = {
       client: runClient,
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       logger: logger.child({ operation: `${this.namespace}/${name}`, job: job.name }),
       signal: stop.signal,
       settings: {
@@ -201,6 +215,18 @@ async function shippedRights(veleroNamespace: string): Promise<object[]> {
   });
 }
 
+const VELERO_KINDS: readonly Resource[] = [
+  backups,
+  restores,
+  storageLocations,
+  downloadRequests,
+  deleteBackupRequests,
+  podVolumeBackups,
+  podVolumeRestores,
+  dataUploads,
+  dataDownloads,
+];
+
 /** Stages for the tests of one file; each test opens its own. */
 export function stages(): () => Promise<Stage> {
   const open: Stage[] = [];
@@ -208,8 +234,10 @@ export function stages(): () => Promise<Stage> {
   beforeAll(async () => {
     await cluster.apply("manifests/crds");
     await cluster.apply("manifests/velero/crds.yaml");
-    const crds = ["crd/operations.ops.vworkspace.io", "crd/backups.velero.io", "crd/downloadrequests.velero.io"];
-    await cluster.kubectl(["wait", "--for=condition=Established", ...crds, "--timeout=60s"]);
+    await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
+    // A CRD that has just been installed answers "storage is (re)initializing" for a moment.
+    const patience = { signal: new AbortController().signal, logger, clock: systemClock };
+    await Promise.all([operations, ...VELERO_KINDS].map((kind) => retry(() => client.list(kind), patience)));
   });
   afterAll(async () => {
     for (const stage of open) await stage.close();

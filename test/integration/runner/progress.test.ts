@@ -1,0 +1,90 @@
+import { expect, test } from "vitest";
+import { operations } from "../../../src/api/operation.ts";
+import type { Clock } from "../../../src/kube/clock.ts";
+import { systemClock } from "../../../src/kube/clock.ts";
+import { watchResource } from "../../../src/kube/watch.ts";
+import { createLogger } from "../../../src/log.ts";
+import { client, type Stage, stages } from "./stage.ts";
+
+const openStage = stages();
+
+/** Time that stands still until it is told to go on. */
+class HandClock implements Clock {
+  #time = 0;
+  readonly #sleepers = new Set<{ until: number; wake: () => void }>();
+
+  now = () => new Date();
+  monotonic = () => this.#time;
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const { promise, resolve: wake } = Promise.withResolvers<void>();
+    const sleeper = { until: this.#time + ms, wake };
+    this.#sleepers.add(sleeper);
+    signal?.addEventListener("abort", () => wake(), { once: true });
+    await promise;
+    this.#sleepers.delete(sleeper);
+    signal?.throwIfAborted();
+  }
+
+  goOn(ms: number): void {
+    this.#time += ms;
+    for (const { until, wake } of this.#sleepers) if (until <= this.#time) wake();
+  }
+}
+
+/** Every value of the items in the Operation's progress, as they are written, until told to stop. */
+function itemsWritten(stage: Stage, name: string): { values: number[]; stop: () => Promise<void> } {
+  const values: number[] = [];
+  const done = new AbortController();
+  const reading = (async () => {
+    const options = {
+      namespace: stage.namespace,
+      fieldSelector: `metadata.name=${name}`,
+      signal: done.signal,
+      logger: createLogger("test", "silent"),
+      clock: systemClock,
+    };
+    for await (const event of watchResource(client, operations, options)) {
+      const items = event.type === "synced" ? undefined : event.object.status?.progress?.itemsCompleted;
+      if (items !== undefined && items !== values.at(-1)) values.push(items);
+    }
+  })().catch(() => undefined);
+  return {
+    values,
+    async stop() {
+      done.abort();
+      await reading;
+    },
+  };
+}
+
+async function progressTo(stage: Stage, itemsBackedUp: number): Promise<void> {
+  await stage.velero.says("Backup", "b1", { progress: { totalItems: 100, itemsBackedUp } });
+}
+
+test("progress alone is written at intervals, a new phase at once, and the last progress is not left out", async () => {
+  const stage = await openStage();
+  const clock = new HandClock();
+  const { ended } = stage.start(await stage.admitted("b1", { type: "Backup" }), { clock });
+  await stage.velero.created("Backup", "b1");
+  await stage.velero.says("Backup", "b1", { phase: "InProgress" });
+  await stage.until("b1", ({ phase }) => phase === "Running");
+  const written = itemsWritten(stage, "b1");
+
+  for (const items of [1, 2, 3, 4, 5]) await progressTo(stage, items);
+  await stage.velero.says("Backup", "b1", { phase: "Finalizing" });
+  await stage.until("b1", ({ progress }) => progress?.itemsCompleted === 5);
+
+  await progressTo(stage, 9);
+  await expect
+    .poll(async () => {
+      clock.goOn(2_000);
+      return (await stage.read("b1")).status?.progress?.itemsCompleted;
+    })
+    .toBe(9);
+  await stage.velero.says("Backup", "b1", { phase: "Completed" });
+  expect(await ended).toMatchObject({ exitCode: 0 });
+  await written.stop();
+  expect(written.values).toEqual([5, 9]);
+});
