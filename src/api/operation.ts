@@ -133,7 +133,6 @@ export type Status = z.infer<typeof statusSchema>;
 export type Condition = z.infer<typeof conditionSchema>;
 export type Progress = z.infer<typeof progressSchema>;
 export type EngineRef = z.infer<typeof objectReferenceSchema>;
-export type AttemptRecord = z.infer<typeof attemptSchema>;
 
 /** An Operation that is ours to carry out. */
 export type VeleroOperation = Operation & {

@@ -85,12 +85,10 @@ export const deleteBackupRequestSchema = kubeObjectSchema.extend({
 
 const dataProgress = z.looseObject({ totalBytes: z.number().optional(), bytesDone: z.number().optional() }).nullish();
 
-export const podVolumeBackupSchema = kubeObjectSchema.extend({
+export const dataMovementSchema = kubeObjectSchema.extend({
   spec: z.looseObject({ cancel: z.boolean().optional() }).optional(),
   status: z.looseObject({ phase: z.string().optional(), progress: dataProgress }).optional(),
 });
-
-export const dataUploadSchema = podVolumeBackupSchema;
 
 export type Backup = z.infer<typeof backupSchema>;
 export type Restore = z.infer<typeof restoreSchema>;
@@ -98,7 +96,7 @@ export type VeleroObject = Backup | Restore;
 export type StorageLocation = z.infer<typeof storageLocationSchema>;
 export type DownloadRequest = z.infer<typeof downloadRequestSchema>;
 export type DeleteBackupRequest = z.infer<typeof deleteBackupRequestSchema>;
-export type DataMovement = z.infer<typeof podVolumeBackupSchema>;
+export type DataMovement = z.infer<typeof dataMovementSchema>;
 
 const v1 = { group: GROUP, version: "v1", namespaced: true } as const;
 
@@ -126,25 +124,25 @@ export const podVolumeBackups: Resource<DataMovement> = {
   ...v1,
   plural: "podvolumebackups",
   kind: "PodVolumeBackup",
-  schema: podVolumeBackupSchema,
+  schema: dataMovementSchema,
 };
 export const podVolumeRestores: Resource<DataMovement> = {
   ...v1,
   plural: "podvolumerestores",
   kind: "PodVolumeRestore",
-  schema: podVolumeBackupSchema,
+  schema: dataMovementSchema,
 };
 export const dataUploads: Resource<DataMovement> = {
   ...v1,
   version: "v2alpha1",
   plural: "datauploads",
   kind: "DataUpload",
-  schema: dataUploadSchema,
+  schema: dataMovementSchema,
 };
 export const dataDownloads: Resource<DataMovement> = {
   ...v1,
   version: "v2alpha1",
   plural: "datadownloads",
   kind: "DataDownload",
-  schema: dataUploadSchema,
+  schema: dataMovementSchema,
 };
