@@ -1,7 +1,22 @@
 import path from "node:path";
-import { build as esbuild } from "esbuild";
+import { build as esbuild, type Plugin } from "esbuild";
 
 const root = path.join(import.meta.dirname, "..");
+
+/**
+ * The Kubernetes client's generated models look as if importing them did something, so that all of them would be kept. It
+ * does not: what is not used is left out, which saves a short-lived Job 8 MB of memory.
+ */
+const leanClient: Plugin = {
+  name: "lean-kubernetes-client",
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.?\// }, ({ path: file, resolveDir }) =>
+      resolveDir.includes(path.join("@kubernetes", "client-node", "dist"))
+        ? { path: path.join(resolveDir, file), sideEffects: false }
+        : undefined,
+    );
+  },
+};
 
 /**
  * Bundles `src/main.ts` with everything it needs into `folder`: the entry is
@@ -14,6 +29,7 @@ export async function build(folder: string): Promise<void> {
     entryPoints: { "operation-runner": path.join(root, "src", "main.ts") },
     outdir: folder,
     bundle: true,
+    plugins: [leanClient],
     splitting: true,
     format: "esm",
     platform: "node",

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Resource } from "../kube/resource.ts";
 import { applicationInstances } from "./applicationInstance.ts";
 import { ENGINE, operations, SUPPORTED_TYPES, specSchema, statusSchema } from "./operation.ts";

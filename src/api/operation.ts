@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { kubeObjectSchema } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
 

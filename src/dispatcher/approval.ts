@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * Approval claims as upstream's control plane signs them: `vws1.<base64url JSON>.<hex HMAC-SHA256 of the part between the

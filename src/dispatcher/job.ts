@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Label, MANAGED_BY } from "../api/labels.ts";
 import { jobName, labelValue } from "../api/names.ts";
 import type { OperationType, VeleroOperation } from "../api/operation.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Label } from "../api/labels.ts";
 import type { KubeObject } from "../kube/metadata.ts";
 import type { Job } from "../kube/resources.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { ContainerStatus, Job, Pod } from "../kube/resources.ts";
 import { RUNNER_CONTAINER } from "./job.ts";
 import { failureOf } from "./jobState.ts";

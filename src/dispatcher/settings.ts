@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { parseDocument } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 
 /** Names the settings file; every other variable with {@link PREFIX} is a key of it. */
 const FILE_VARIABLE = "OPERATION_RUNNER_SETTINGS";

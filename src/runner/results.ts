@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What Velero noted while it worked: BackupResults and RestoreResults. Velero, pkg/util/results. */
 

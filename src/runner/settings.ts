@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { RunnerSettings } from "./context.ts";
 
 /** An environment variable that is set to nothing counts as not set: the Job templates leave some empty. */

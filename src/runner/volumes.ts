@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What became of each volume of a backup: BackupVolumeInfos (Velero 1.13 and later). Velero, internal/volume. */
 
