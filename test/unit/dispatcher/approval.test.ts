@@ -45,8 +45,9 @@ test.each<[string, string | undefined, RegExp]>([
   expect(verify(claim)).toMatchObject({ ok: false, why: expect.stringMatching(why) });
 });
 
-test.each([undefined, "", "  "])("without a key (%j) nothing is valid, not even what an empty key signed", (key) => {
-  expect(verify(signClaim({ op: "nightly" }, key ?? ""), key)).toMatchObject({
+test.each([undefined, "", "  "])("without a key (%j) nothing is valid, not even what that signed", (key) => {
+  const claim = signClaim({ op: "nightly" }, key ?? "");
+  expect(verifyClaim(claim, { operation: "nightly", key, now })).toMatchObject({
     ok: false,
     why: expect.stringMatching(/no key is configured/),
   });

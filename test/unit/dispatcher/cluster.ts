@@ -80,6 +80,11 @@ export class Cluster {
   readonly veleroObjects = new Map<string, VeleroObject>();
   #made = 0;
 
+  /** What a World remembers; a test that never changes what is around Operations behind its back may keep it. */
+  protected get ableToRun(): World["ableToRun"] {
+    return new WeakMap();
+  }
+
   /** As a World that lives for one decision. */
   world(): World {
     return {
@@ -97,7 +102,7 @@ export class Cluster {
       jobsOf: (operation) => this.jobsOf(operation),
       podsOf: (job) => this.pods.filter(({ metadata }) => metadata.labels?.[Label.jobUid] === job.metadata.uid),
       veleroObject: ({ status }) => this.veleroObjects.get(status?.engineRef?.uid ?? ""),
-      ableToRun: new WeakMap(),
+      ableToRun: this.ableToRun,
     };
   }
 
@@ -116,7 +121,7 @@ export class Cluster {
     const { type = "Backup", labels, annotations, deletionTimestamp, approvals, targetRef } = change;
     const { parameters = type === "Restore" ? { backupName: "b1" } : undefined } = change;
     const { creationTimestamp = "2026-11-22T10:00:00Z" } = change;
-    this.target(namespace);
+    if (!this.targets.has(`${namespace}/shop`)) this.target(namespace);
     return this.#store({
       apiVersion: "ops.vworkspace.io/v1alpha1",
       kind: "Operation",

@@ -27,6 +27,6 @@ test("whatever happens, in whatever order: no conflict, no limit exceeded, nobod
       history.settleAll();
       expect(history.all().filter((operation) => history.decide(operation).action !== undefined)).toEqual([]);
     }),
-    { numRuns: 500 },
+    { numRuns: 2000 },
   );
 });

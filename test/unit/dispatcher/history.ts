@@ -8,7 +8,7 @@ import {
 import { isAdmitted, nextStatus, type StatusChange } from "../../../src/api/status.ts";
 import { isVeleroTerminal } from "../../../src/api/velero.ts";
 import { settingsSchema } from "../../../src/dispatcher/settings.ts";
-import type { Action } from "../../../src/dispatcher/world.ts";
+import type { Action, World } from "../../../src/dispatcher/world.ts";
 import type { Job } from "../../../src/kube/resources.ts";
 import { Cluster, condition, signClaim } from "./cluster.ts";
 import type { Happening } from "./happenings.ts";
@@ -34,12 +34,33 @@ export class History extends Cluster {
   /** Every Job name that was made, by Operation and attempt. */
   readonly #jobNames = new Map<string, string>();
   #tokens = 0;
+  #ableToRun: World["ableToRun"] = new WeakMap();
   #old = new Map<string, VeleroOperation>();
 
   constructor(limits: { maxConcurrent: number; maxConcurrentPerNamespace: number }) {
     super();
     this.limits = limits;
     this.settings = settingsSchema.parse({ limits });
+  }
+
+  /** As the dispatcher does it: forgotten with every change around the Operations. */
+  protected override get ableToRun(): World["ableToRun"] {
+    return this.#ableToRun;
+  }
+
+  override target(...change: Parameters<Cluster["target"]>): void {
+    super.target(...change);
+    this.#ableToRun = new WeakMap();
+  }
+
+  override breakTemplates(): void {
+    super.breakTemplates();
+    this.#ableToRun = new WeakMap();
+  }
+
+  override mendTemplates(): void {
+    super.mendTemplates();
+    this.#ableToRun = new WeakMap();
   }
 
   all(): VeleroOperation[] {
