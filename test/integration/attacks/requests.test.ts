@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Condition, operations, type Status } from "../../../src/api/operation.ts";
 import { storageLocations } from "../../../src/api/velero.ts";
 import { backupOperation, readOperation, restoreOperation } from "../../scenario/operations.ts";
 import { SYSTEM_NAMESPACE, VELERO_NAMESPACE } from "../../scenario/platform.ts";
@@ -84,6 +85,42 @@ describe("what the platform decides", () => {
     });
     expect(stdout).toBe("");
     expect(stderr).toContain("Forbidden");
+  });
+});
+
+describe("a stolen token of a runner", () => {
+  const accepted: Condition = {
+    type: "Accepted",
+    status: "True",
+    reason: "TemplateValidated",
+    message: "says the thief",
+    lastTransitionTime: "2026-01-01T00:00:00Z",
+  };
+
+  /** Has the thief admit an Operation, once the dispatcher has said `reason` of it. */
+  async function admit(account: keyof SharedCluster["accounts"], name: string, reason: string): Promise<unknown> {
+    const object = await shared.until("org-a", name, ({ status }) =>
+      (status?.conditions ?? []).some((condition) => condition.reason === reason),
+    );
+    const status: Status = { ...object.status, phase: "Pending", conditions: [accepted] };
+    return await shared.as(account).replaceStatus(operations, { ...object, status });
+  }
+
+  test.each([
+    ["was refused", "refused", { target: "nobody" }, {}, "TargetNotFound"],
+    ["waits for an approval", "waiting", {}, { approvals: { required: true } }, "AwaitingApproval"],
+  ])("does not admit an Operation that %s", async (_, name, request, spec, reason) => {
+    const operation = backupOperation({ namespace: "org-a", name, ...request });
+    const input = { ...operation, spec: { ...("spec" in operation && Object(operation.spec)), ...spec } };
+    expect(await shared.create(input, shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
+    await expect(admit("backupRunner", name, reason)).rejects.toThrow("that the dispatcher has not admitted");
+  });
+
+  test("does not tell how an Operation of the other type went", async () => {
+    const operation = backupOperation({ namespace: "org-a", name: "admitted" });
+    expect(await shared.create(operation, shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
+    await expect(admit("restoreRunner", "admitted", "TemplateValidated")).rejects.toThrow("but a Restore by velero");
+    await expect(admit("backupRunner", "admitted", "TemplateValidated")).resolves.toBeDefined();
   });
 });
 

@@ -83,6 +83,11 @@ export class SharedCluster {
     await this.cluster.down();
   }
 
+  /** A client with the token of a service account. */
+  as(account: keyof SharedCluster["accounts"]): KubeClient {
+    return connect({ KUBECONFIG: this.accounts[account] }, { component: "thief", version: "0" });
+  }
+
   /** What kubectl answers to whom that kubeconfig belongs, when they create an object. */
   async create(object: object, as: string): Promise<Result> {
     return await this.cluster.kubectl(["create", "-f", "-"], { as, input: JSON.stringify(object) });
