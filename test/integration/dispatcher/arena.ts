@@ -13,10 +13,13 @@ import { systemClock } from "../../../src/kube/clock.ts";
 import { isConflict } from "../../../src/kube/errors.ts";
 import type { KubeObject } from "../../../src/kube/metadata.ts";
 import type { Resource } from "../../../src/kube/resource.ts";
-import { configMaps, type Job, jobs, namespaces } from "../../../src/kube/resources.ts";
+import { configMaps, events, type Job, jobs, namespaces } from "../../../src/kube/resources.ts";
 import { awaitCondition } from "../../../src/kube/wait.ts";
+import { watchResource } from "../../../src/kube/watch.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import { DispatcherProcess } from "./dispatcherProcess.ts";
+
+const silent = pino({ level: "silent" });
 
 /** How long a test waits for what must come; it comes much sooner, or it is broken. */
 const PATIENCE_MS = 60_000;
@@ -85,12 +88,18 @@ export class Arena {
     return arena;
   }
 
+  /** What makes a dispatcher this arena's. */
+  get settings() {
+    const namespaces = [this.tenant, ...this.otherTenants];
+    return { namespaces, jobNamespace: this.jobNamespace, veleroNamespace: this.veleroNamespace };
+  }
+
   /** Starts a dispatcher for this arena. `settings` are environment overrides. */
   dispatcher(settings: NodeJS.ProcessEnv = {}): DispatcherProcess {
     const started = new DispatcherProcess({
       KUBECONFIG: this.#kubeconfig,
       OPERATION_RUNNER_LISTEN: "127.0.0.1:0",
-      OPERATION_RUNNER_NAMESPACES: `[${[this.tenant, ...this.otherTenants]}]`,
+      OPERATION_RUNNER_NAMESPACES: `[${this.settings.namespaces}]`,
       OPERATION_RUNNER_VELERO_NAMESPACE: this.veleroNamespace,
       OPERATION_RUNNER_LOG_LEVEL: "debug",
       POD_NAMESPACE: this.jobNamespace,
@@ -154,8 +163,7 @@ export class Arena {
       return condition(seen);
     };
     try {
-      const logger = pino({ level: "silent" });
-      return await awaitCondition(this.client, resource, object, see, { signal, logger, clock: systemClock });
+      return await awaitCondition(this.client, resource, object, see, { signal, logger: silent, clock: systemClock });
     } catch (error) {
       expect.fail(`${resource.kind} ${object.name} never met the condition; it is ${JSON.stringify(last)} (${error})`);
     }
@@ -183,6 +191,21 @@ export class Arena {
   async jobNames(): Promise<string[]> {
     const { items } = await this.client.list(jobs, { namespace: this.jobNamespace });
     return items.map(({ metadata }) => metadata.name).sort();
+  }
+
+  /** Waits for an Event of that reason in the tenant's namespace. */
+  async announced(reason: string): Promise<KubeObject> {
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const watch = watchResource(this.client, events, {
+      namespace: this.tenant,
+      signal,
+      logger: silent,
+      clock: systemClock,
+    });
+    for await (const event of watch) {
+      if (event.type !== "synced" && event.object.reason === reason) return event.object;
+    }
+    throw new Error(`no Event ${reason}`);
   }
 
   /** Writes a status as a runner would. */

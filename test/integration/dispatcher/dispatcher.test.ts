@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { operations } from "../../../src/api/operation.ts";
-import { events, jobs } from "../../../src/kube/resources.ts";
+import { jobs } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { Arena, installApis } from "./arena.ts";
 
@@ -32,8 +32,9 @@ test("an Operation is accepted, and gets one Job that knows it", async () => {
   expect(operation.status?.startedAt).toBeDefined();
   // The API server took every field as it was given: nothing of the Job was pruned or refused.
   expect(JSON.stringify(job.spec)).toContain(`{"name":"OPERATION_UID","value":"${metadata.uid}"}`);
-  const announced = await arena.client.list(events, { namespace: arena.tenant });
-  expect(announced.items.map(({ reason }) => reason)).toEqual(expect.arrayContaining(["TemplateValidated"]));
+  for (const reason of ["TemplateValidated", "JobCreated"]) {
+    expect((await arena.announced(reason)).metadata.name).toMatch(/^nightly\./);
+  }
 });
 
 test("whatever is killed whenever, each Operation gets one Job, created once", async () => {

@@ -1,7 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Writable } from "node:stream";
+import pino from "pino";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { runDispatcher } from "../../../src/dispatcher/dispatcher.ts";
+import { settingsSchema } from "../../../src/dispatcher/settings.ts";
+import { systemClock } from "../../../src/kube/clock.ts";
 import { leases } from "../../../src/kube/resources.ts";
+import { MAX_SILENCE_MS } from "../../../src/kube/watch.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
 import { Arena, installApis } from "./arena.ts";
@@ -48,6 +54,39 @@ test("it is ready when it has read everything, and alive before that", async () 
   const dispatcher = arena.dispatcher();
   await dispatcher.logged(leading);
   expect(await ask(await dispatcher.url(), "/readyz")).toEqual({ code: 200, text: "ready\n" });
+});
+
+test("it is not ready while it may be blind: nothing was heard for longer than a living watch is silent", async () => {
+  const end = new AbortController();
+  const { promise: url, resolve } = Promise.withResolvers<string>();
+  const { promise: leads, resolve: lead } = Promise.withResolvers<void>();
+  const lines = new Writable({
+    write(line, _, done) {
+      const { url, msg } = JSON.parse(String(line));
+      if (url !== undefined) resolve(url);
+      if (msg === "lease acquired") lead();
+      done();
+    },
+  });
+  let skipped = 0;
+  const running = runDispatcher({
+    client: arena.client,
+    // The watches still hear the server; only this clock believes that they do not.
+    clock: { ...systemClock, monotonic: () => systemClock.monotonic() + skipped },
+    logger: pino(lines),
+    settings: settingsSchema.parse({ ...arena.settings, listen: "127.0.0.1:0" }),
+    approvalKey: undefined,
+    identity: "test",
+    signal: end.signal,
+  });
+  await leads;
+  expect(await ask(await url, "/readyz")).toMatchObject({ code: 200 });
+  skipped = 2 * MAX_SILENCE_MS;
+  const { code, text } = await ask(await url, "/readyz");
+  expect(code).toBe(503);
+  expect(text).toContain("stale: the API server was not heard on the watch of jobs.batch");
+  end.abort(new Error("done"));
+  await running;
 });
 
 test("the second is ready and does nothing; it takes over at once when the first is asked to end", async () => {

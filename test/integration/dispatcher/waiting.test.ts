@@ -1,14 +1,19 @@
+import { createHmac } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Operation, operations } from "../../../src/api/operation.ts";
 import { isAdmitted } from "../../../src/api/status.ts";
 import { storageLocations } from "../../../src/api/velero.ts";
 import { configMaps, volumeSnapshotClasses } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
+import { temporaryFolder } from "../../temporaryFolder.ts";
 import { Arena, installApis } from "./arena.ts";
 
 // Each Operation here waits for something, and goes on as the direct effect of the event that it waited for.
 
 const cluster = testCluster();
+const folder = temporaryFolder();
 let arena: Arena;
 
 beforeAll(() => installApis(cluster, { snapshots: true }));
@@ -65,6 +70,43 @@ test("a Backup waits for its storage location", async () => {
   )) ?? { status: undefined };
   expect(isAdmitted(said)).toBe(false);
   await arena.client.mergePatch(storageLocations, metadata, { status: { phase: "Available", message: "" } });
+  await arena.job(operation);
+});
+
+/** A claim as the platform's control plane signs them. */
+function signedClaim(key: string, operation: string, expires: Date): string {
+  const payload = {
+    v: 1,
+    rid: 1,
+    op: operation,
+    by: "ada",
+    at: "2026-11-22T10:00:00Z",
+    exp: Math.floor(expires.getTime() / 1000),
+  };
+  const body = Buffer.from(JSON.stringify(payload)).toString("base64url");
+  return `vws1.${body}.${createHmac("sha256", key).update(body).digest("hex")}`;
+}
+
+test("an Operation waits for its approval, and an approval that runs out before it runs has to be given anew", async () => {
+  const key = join(folder(), "key");
+  await writeFile(key, "s3cret\n");
+  arena.dispatcher({ OPERATION_RUNNER_APPROVAL_KEY_FILE: key, OPERATION_RUNNER_LIMITS_MAX_CONCURRENT: "1" });
+  await arena.target();
+  const first = await arena.operation({ name: "first" });
+  await arena.job(first);
+  const operation = await arena.operation({ name: "nightly", approvals: { required: true } });
+  await arena.says("nightly", "Blocked=True/AwaitingApproval");
+  const approve = async (expires: Date) => {
+    const approvals = { required: true, claim: signedClaim("s3cret", "nightly", expires) };
+    await arena.client.mergePatch(operations, { namespace: arena.tenant, name: "nightly" }, { spec: { approvals } });
+  };
+  await approve(new Date(Date.now() + 8_000));
+  await arena.says("nightly", "Running=False/Queued");
+  // Nothing happens but that time passes.
+  await arena.says("nightly", "Blocked=True/AwaitingApproval");
+  await approve(new Date(Date.now() + 3_600_000));
+  await arena.says("nightly", "Running=False/Queued");
+  await arena.succeed("first");
   await arena.job(operation);
 });
 

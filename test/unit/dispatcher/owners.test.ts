@@ -1,0 +1,34 @@
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { parse } from "yaml";
+import { buildJob, jobTemplateSchema } from "../../../src/dispatcher/job.ts";
+import { ownersOf } from "../../../src/dispatcher/owners.ts";
+import { settingsSchema } from "../../../src/dispatcher/settings.ts";
+import type { Manifest } from "../../../src/kube/metadata.ts";
+import { jobs } from "../../../src/kube/resources.ts";
+import { backupOperation } from "./sampleOperation.ts";
+
+const template = parse(await readFile("jobs/backup.yaml", "utf8"));
+
+function stored({ metadata, spec }: Manifest) {
+  const added = { name: "made", uid: "1", resourceVersion: "1", creationTimestamp: "2026-11-22T10:00:00Z" };
+  return jobs.schema.parse({ apiVersion: "batch/v1", kind: "Job", metadata: { ...added, ...metadata }, spec });
+}
+
+test("a Job of the dispatcher's names its Operation by UID", () => {
+  const job = buildJob(backupOperation(), jobTemplateSchema.parse(template), settingsSchema.parse({}), 1);
+  expect(ownersOf(stored(job))).toEqual(["0d6c3a52-6a2f-4c0e-9d3a-0b1f5a7f9c11"]);
+});
+
+test("a Job made by hand names it by namespace and name, in the environment of its runner", () => {
+  const byHand = structuredClone(template);
+  const { env } = byHand.spec.template.spec.containers[0];
+  env.find(({ name }: { name: string }) => name === "OPERATION_NAMESPACE").value = "org-a";
+  env.find(({ name }: { name: string }) => name === "OPERATION_NAME").value = "b1";
+  expect(ownersOf(stored(byHand))).toEqual(["org-a/b1"]);
+});
+
+test("the template as it stands, and any other Job, is nobody's", () => {
+  expect(ownersOf(stored(template))).toEqual([]);
+  expect(ownersOf(stored({ metadata: {}, spec: { template: { spec: { containers: [{ name: "x" }] } } } }))).toEqual([]);
+});
