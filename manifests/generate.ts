@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { stringify } from "yaml";
 import { applicationInstanceCrd, operationCrd } from "../src/api/crd.ts";
+import { renderSettingsReference } from "../src/dispatcher/settingsReference.ts";
 import { snapshotCrds, veleroCrds } from "./velero/moduleCrds.ts";
 
 /**
@@ -14,6 +15,7 @@ const generated: Record<string, () => string | Promise<string>> = {
     yaml(applicationInstanceCrd()),
   "manifests/velero/crds.yaml": veleroCrds,
   "manifests/velero/snapshot-crds.yaml": snapshotCrds,
+  "docs/settings.md": renderSettingsReference,
 };
 
 function yaml(object: object): string {
