@@ -1,63 +1,160 @@
-import { expect, test } from "vitest";
+import { describe } from "vitest";
+import { veleroNames } from "../../../src/api/names.ts";
+import type { Operation } from "../../../src/api/operation.ts";
 import { backups } from "../../../src/api/velero.ts";
 import { operationSelector } from "../../../src/runner/plan.ts";
 import { client, conditionsOf, Died, type Stage, stages } from "./stage.ts";
 
 const openStage = stages();
 
-/** More calls than any run makes; the test ends at the first call that a run does not reach. */
+/** More calls than any run makes; a test ends at the first call that a run does not reach. */
 const MAX_CALLS = 80;
 
-test("a run that dies at any of its calls is carried on by the next, to one end with one object", async () => {
-  const stage = await openStage();
-  for (let call = 1; ; call += 1) {
-    expect(call).toBeLessThan(MAX_CALLS);
-    const died = await Promise.all([
-      runDyingAt(stage, `before-${call}`, { call, when: "before" }),
-      runDyingAt(stage, `after-${call}`, { call, when: "after" }),
-    ]);
-    if (!died.includes(true)) {
-      // Joining, creating, following, four downloads and the end: fewer calls would mean that nothing was tried.
-      expect(call).toBeGreaterThan(20);
-      return;
+const COLLIDED = { phase: "Failed", failureReason: "backup already exists in object storage" };
+
+interface Story {
+  /** What was there before. */
+  readonly setUp?: (stage: Stage, operation: Operation) => Promise<unknown>;
+  /** Which attempt the runs work on; default the first. */
+  readonly attempt?: number;
+  /** What the others do while runs come and go. */
+  readonly play: (stage: Stage, operation: Operation) => Promise<void>;
+  readonly exitCode: number;
+  readonly conditions: Record<string, string>;
+  /** Which of the Operation's Backups is there in the end. */
+  readonly left: (operation: Operation) => string[];
+}
+
+const SUCCEEDED = {
+  Accepted: "True/TemplateValidated",
+  Running: "False/VeleroBackupSucceeded",
+  Succeeded: "True/VeleroBackupCompleted",
+};
+
+const stories: Record<string, Story> = {
+  "a backup that completes": {
+    async play({ velero }, { metadata: { name } }) {
+      await velero.created("Backup", name);
+      await velero.says("Backup", name, { phase: "InProgress", progress: { totalItems: 3 } });
+      await velero.says("Backup", name, { phase: "Completed", progress: { totalItems: 3, itemsBackedUp: 3 } });
+    },
+    exitCode: 0,
+    conditions: SUCCEEDED,
+    left: ({ metadata: { name } }) => [name],
+  },
+  "a name that is taken in the object store": {
+    async play({ velero }, operation) {
+      const { name } = operation.metadata;
+      await velero.created("Backup", name);
+      await velero.says("Backup", name, COLLIDED);
+      await velero.created("Backup", otherName(operation));
+      await velero.says("Backup", otherName(operation), { phase: "Completed" });
+    },
+    exitCode: 0,
+    conditions: SUCCEEDED,
+    left: (operation) => [otherName(operation)],
+  },
+  "a name that a person has taken": {
+    setUp: ({ velero }, { metadata: { name } }) => velero.make("Backup", name, { spec: {} }),
+    async play({ velero }, operation) {
+      await velero.created("Backup", otherName(operation));
+      await velero.says("Backup", otherName(operation), { phase: "Completed" });
+    },
+    exitCode: 0,
+    conditions: SUCCEEDED,
+    left: (operation) => [otherName(operation)],
+  },
+  "a new attempt of one that failed, by a Job made by hand": {
+    setUp: (stage, operation) =>
+      stage.write(operation, {
+        phase: "Failed",
+        conditions: [{ type: "Failed", status: "True", reason: "VeleroBackupFailed", message: "no space" }],
+      }),
+    attempt: 2,
+    async play({ velero }, operation) {
+      await velero.created("Backup", otherName(operation, 2));
+      await velero.says("Backup", otherName(operation, 2), { phase: "Completed" });
+    },
+    exitCode: 0,
+    conditions: SUCCEEDED,
+    left: (operation) => [otherName(operation, 2)],
+  },
+  "a cancel before Velero begins": {
+    async play(stage, { metadata: { name } }) {
+      await stage.velero.created("Backup", name);
+      await stage.annotate(name, { "ops.vworkspace.io/cancel": "true" });
+    },
+    exitCode: 2,
+    conditions: {
+      Accepted: "True/TemplateValidated",
+      Running: "False/CancelledByUser",
+      Cancelled: "True/CancelledByUser",
+    },
+    left: () => [],
+  },
+  "a Backup that Velero refuses": {
+    async play({ velero }, { metadata: { name } }) {
+      await velero.created("Backup", name);
+      await velero.says("Backup", name, { phase: "FailedValidation", validationErrors: ["no such location"] });
+    },
+    exitCode: 2,
+    conditions: {
+      Accepted: "False/VeleroBackupValidationFailed",
+      Running: "False/VeleroBackupValidationFailed",
+      Failed: "True/VeleroBackupValidationFailed",
+    },
+    // At the end of its ttl Velero would delete by name: the files of an older backup, if there is one.
+    left: () => [],
+  },
+};
+
+describe.concurrent("a run that dies at any of its calls is carried on by the next, to one end:", (it) => {
+  it.for(Object.entries(stories))("%s", async ([, story], { expect }) => {
+    const stage = await openStage();
+    const { attempt = 1 } = story;
+    for (let call = 1; ; call += 1) {
+      expect(call).toBeLessThan(MAX_CALLS);
+      const lives = await Promise.all(
+        (["before", "after"] as const).map(async (when) => {
+          const name = `${when}-${call}`;
+          const operation = await stage.admitted(name, { type: "Backup" });
+          await story.setUp?.(stage, operation);
+          const played = story.play(stage, operation);
+          const job = { uid: `job of ${name}` };
+          const first = await stage
+            .start(operation, { job, dies: { call, when } })
+            .ended.catch((error: unknown) => error);
+          const second = await stage.start(operation, { job }).ended;
+          await played;
+
+          expect(second, name).toMatchObject({ exitCode: story.exitCode });
+          const done = await stage.read(name);
+          expect(conditionsOf(done), name).toEqual(story.conditions);
+          expect(done.status, name).toMatchObject({ runner: { attempt, jobUIDs: [job.uid] } });
+          expect(done.status?.history ?? [], name).toHaveLength(attempt - 1);
+          const left = await own(stage, operation);
+          expect(
+            left.map(({ metadata }) => metadata.name),
+            name,
+          ).toEqual(story.left(operation));
+          if (left[0] !== undefined) expect(done.status?.engineRef?.uid, name).toBe(left[0].metadata.uid);
+          return !(first instanceof Died);
+        }),
+      );
+      if (lives.every((lived) => lived)) {
+        // Joining, creating, following and the end: fewer calls would mean that nothing was tried.
+        expect(call).toBeGreaterThan(10);
+        return;
+      }
     }
-  }
+  });
 });
 
-/** @returns whether the first run lived to that call */
-async function runDyingAt(
-  stage: Stage,
-  name: string,
-  dies: { call: number; when: "before" | "after" },
-): Promise<boolean> {
-  const operation = await stage.admitted(name, { type: "Backup" });
-  const job = { uid: `job of ${name}` };
-  const played = (async () => {
-    await stage.velero.created("Backup", name);
-    await stage.velero.says("Backup", name, { phase: "InProgress", progress: { totalItems: 3 } });
-    await stage.velero.says("Backup", name, { phase: "Completed", progress: { totalItems: 3, itemsBackedUp: 3 } });
-  })();
-  const first = await stage.start(operation, { job, dies }).ended.catch((error: unknown) => error);
-  const second = await stage.start(operation, { job }).ended;
-  await played;
+function otherName({ metadata: { name, uid } }: Operation, attempt = 1): string {
+  return veleroNames({ name, uid }, attempt).at(-1) ?? "";
+}
 
-  expect(second, name).toMatchObject({ exitCode: 0 });
-  const done = await stage.read(name);
-  expect(conditionsOf(done), name).toEqual({
-    Accepted: "True/TemplateValidated",
-    Running: "False/VeleroBackupSucceeded",
-    Succeeded: "True/VeleroBackupCompleted",
-  });
-  const { items } = await client.list(backups, {
-    namespace: stage.velero.namespace,
-    labelSelector: operationSelector(operation.metadata.uid),
-  });
-  expect(items.map(({ metadata }) => metadata.name)).toEqual([name]);
-  expect(done.status).toMatchObject({
-    engineRef: { name, uid: items[0]?.metadata.uid },
-    runner: { attempt: 1, jobUIDs: [job.uid] },
-    outputs: { backupName: name, backupItemCount: "3" },
-  });
-  expect(done.status?.history).toBeUndefined();
-  return first instanceof Died;
+async function own(stage: Stage, { metadata: { uid } }: Operation) {
+  const selection = { namespace: stage.velero.namespace, labelSelector: operationSelector(uid) };
+  return (await client.list(backups, selection)).items;
 }
