@@ -63,8 +63,8 @@ export async function cancel(
         await tell(
           `cancel: Velero's run cannot be interrupted, waiting for its end (phase ${step.object.status?.phase})`,
         );
-        await cancelData(context, step.object);
-        await phaseChanged(context, step.object);
+        if (type === "Backup") await cancelData(context, step.object);
+        await phaseChanged(context, veleroResource(type), step.object);
         break;
       case "waitForDeletion":
         await tell(`cancel: waiting until Velero has deleted the ${type}`);
@@ -181,14 +181,18 @@ async function changed(
 }
 
 /** Waits for another phase, or for any change after a while: there may be new volume data. */
-async function phaseChanged(context: RunnerContext, { metadata, status }: VeleroObject): Promise<void> {
+async function phaseChanged(
+  context: RunnerContext,
+  resource: Resource<VeleroObject>,
+  { metadata, status }: VeleroObject,
+): Promise<void> {
   const { client, signal, logger, clock } = context;
   const since = clock.monotonic();
   const isNews = (now: VeleroObject | undefined) =>
     now?.metadata.uid !== metadata.uid ||
     now.status?.phase !== status?.phase ||
     (now.metadata.resourceVersion !== metadata.resourceVersion && clock.monotonic() - since >= LOOK_AGAIN_MS);
-  await awaitCondition(client, backups, metadata, isNews, { signal, logger, clock });
+  await awaitCondition(client, resource, metadata, isNews, { signal, logger, clock });
 }
 
 /** Waits until the object or one of the requests for its deletion is not as it was read. */

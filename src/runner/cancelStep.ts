@@ -71,8 +71,16 @@ function restoreStep({ asked, current }: CancelView): CancelStep {
   // Its finalizer holds it until a run under way has ended.
   if (current.metadata.deletionTimestamp !== undefined) return { do: "waitForDeletion", object: current };
   if (isRestorable(asked.status?.phase)) return { do: "end", result: { kind: "kept", object: current } };
-  return { do: "delete", object: current, unchanged: false };
+  const phase = current.status?.phase || "New";
+  if (RESTORE_RUNS.has(phase)) return { do: "waitForRun", object: current };
+  return { do: "delete", object: current, unchanged: phase === "New" };
 }
+
+/**
+ * Deleted now, the run goes on all the same, and Velero may write the Restore's results into the object store just after
+ * it has removed its files: they would stay for ever (seen on 1.18.3). Waiting for plugins is no run.
+ */
+const RESTORE_RUNS: ReadonlySet<string> = new Set(["InProgress", "Finalizing", "FinalizingPartiallyFailed"]);
 
 function backupStep(view: CancelView): CancelStep {
   const { asked, current, deleteRequests } = view;

@@ -38,7 +38,7 @@ describe("cancel", () => {
     expect(await stage.velero.all("Backup")).toEqual([]);
   });
 
-  test("of a Restore: it is deleted, and what it restored stays", async () => {
+  test("of a Restore: it is deleted once its run is over, and what it restored stays", async () => {
     const stage = await openStage();
     await stage.velero.make("Backup", "source", {
       spec: { includedNamespaces: [stage.namespace] },
@@ -50,6 +50,8 @@ describe("cancel", () => {
     await stage.velero.says("Restore", "r1", { phase: "InProgress" });
     await stage.until("r1", ({ phase }) => phase === "Running");
     await stage.annotate("r1", cancel);
+    await stage.until("r1", ({ conditions = [] }) => conditions.some(({ message }) => message.startsWith("cancel: ")));
+    await stage.velero.says("Restore", "r1", { phase: "Completed" });
     expect(await ended).toMatchObject({ exitCode: 2 });
     expect(conditionsOf(await stage.read("r1"))).toMatchObject({ Cancelled: "True/CancelledByUser" });
     expect(await stage.velero.all("Restore")).toEqual([]);

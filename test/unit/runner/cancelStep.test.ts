@@ -145,9 +145,18 @@ describe("cancelling a Backup", () => {
 describe("cancelling a Restore", () => {
   const asked = restore({ phase: "InProgress" });
 
-  it.each(["New", "InProgress", "Finalizing", "Failed", "FailedValidation"])("deletes it in phase %s", (phase) => {
+  it.each(["WaitingForPluginOperations", "Failed", "FailedValidation"])("deletes it in phase %s", (phase) => {
     const object = restore({ phase });
     expect(step(object)).toEqual({ do: "delete", object, unchanged: false });
+  });
+
+  it("deletes it before it has begun, in exactly the state that was read", () => {
+    const object = restore({ phase: "New" });
+    expect(step(object)).toEqual({ do: "delete", object, unchanged: true });
+  });
+
+  it.each(["InProgress", "Finalizing", "FinalizingPartiallyFailed"])("lets a run end in phase %s", (phase) => {
+    expect(step(restore({ phase })).do).toBe("waitForRun");
   });
 
   it("waits while its finalizer holds it", () => {
