@@ -18,7 +18,8 @@ const MAX_LIST_BYTES = 256 * 1024;
 
 /**
  * Velero's notes as a list: each with its scope first (`velero: `, `cluster: `, then the namespaces in alphabetical
- * order), the texts as Velero wrote them. Errors come before warnings and begin with `error: `.
+ * order), the texts as Velero wrote them but for blanks around them: `velero describe` shows none. Errors come before
+ * warnings and begin with `error: `.
  *
  * @param options.withErrors the backup or restore partially failed: its errors belong to the story
  */
@@ -47,7 +48,7 @@ export function cutList(entries: readonly string[], whereToFind: string, maxByte
 function scoped(scopes: Results["errors"]): string[] {
   const namespaces = Object.entries(scopes?.namespaces ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   const groups = [["velero", scopes?.velero], ["cluster", scopes?.cluster], ...namespaces] as const;
-  return groups.flatMap(([scope, entries]) => (entries ?? []).map((entry) => `${scope}: ${entry}`));
+  return groups.flatMap(([scope, entries]) => (entries ?? []).map((entry) => `${scope}: ${entry.trim()}`));
 }
 
 /** As JSON without brackets: each entry with its quotes and a comma. */

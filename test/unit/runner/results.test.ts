@@ -5,8 +5,8 @@ import { cutList, listResults, resultsSchema } from "../../../src/runner/results
 describe("Velero's results", () => {
   const seen = resultsSchema.parse({ errors: { velero: [" message: /no matches for kind"] }, warnings: {} });
 
-  it("are listed as Velero wrote them, scope first", () => {
-    expect(listResults(seen, { withErrors: true })).toEqual(["error: velero:  message: /no matches for kind"]);
+  it("are listed in Velero's words, scope first", () => {
+    expect(listResults(seen, { withErrors: true })).toEqual(["error: velero: message: /no matches for kind"]);
     expect(listResults(seen, { withErrors: false })).toEqual([]);
   });
 
