@@ -86,7 +86,7 @@ describe("the outputs of a Backup", () => {
         "velero: w2",
         "velero: w1",
         "cluster: c",
-        "org-a:  message: a",
+        "org-a: message: a",
         "org-a: a2",
         "org-b: b",
       ],
