@@ -63,10 +63,7 @@ async function writeStatus(hands: Hands, operation: VeleroOperation, status: Sta
     claims.confirm(operation, await client.replaceStatus(operations, next, { fieldManager: FIELD_MANAGER, timeoutMs }));
   } catch (error) {
     // No answer: it may have been written, so it still counts until the watch or the next try tells.
-    if (!(error instanceof UnreachableError)) {
-      claims.drop(operation);
-      hands.onClaimDropped(operation);
-    }
+    if (!(error instanceof UnreachableError) && claims.drop(operation)) hands.onClaimDropped(operation);
     if (!isConflict(error) && !isNotFound(error)) throw error;
     logger.debug({ err: error }, "Operation changed meanwhile, will be decided again");
     return;

@@ -27,9 +27,13 @@ export class Claims {
     else this.#claims.set(base, { claimed: written, confirmed: true });
   }
 
-  /** The API server refused it. After no answer at all a claim stays: it may have been written. */
-  drop(base: Operation): void {
-    this.#claims.delete(base);
+  /**
+   * The API server refused it, or it is not wanted any more. After no answer at all a claim stays: it may have been written.
+   *
+   * @returns whether there was a claim, on which others may have been decided
+   */
+  drop(base: Operation): boolean {
+    return this.#claims.delete(base);
   }
 
   /** The Operation as it is or will be. */

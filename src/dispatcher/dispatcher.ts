@@ -90,7 +90,11 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     if (lookAgainAt !== undefined) {
       queue.add(key, { afterMs: Math.min(MAX_TIMER_MS, Math.max(0, lookAgainAt.getTime() - clock.now().getTime())) });
     }
-    if (action === undefined) return;
+    if (action === undefined) {
+      // What got no answer and is not to be written again does not count any longer.
+      if (claims.drop(operation)) hands.onClaimDropped(operation);
+      return;
+    }
     const { uid } = operation.metadata;
     await carryOut(hands, operation, action, logger.child({ operation: key, uid, attempt: attemptOf(operation) }));
   }

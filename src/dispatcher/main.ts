@@ -41,7 +41,8 @@ export async function main(env: NodeJS.ProcessEnv, args: readonly string[]): Pro
         logger,
         settings,
         approvalKey: await readApprovalKey(settings),
-        identity: `${env.POD_NAME ?? hostname()}_${randomUUID()}`,
+        // A restarted container is the same candidate: its predecessor is dead, so the Lease need not run out first.
+        identity: env.POD_NAME ?? `${hostname()}_${randomUUID()}`,
         signal: stop.signal,
       });
       logger.info("stopped");
