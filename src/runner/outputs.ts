@@ -4,9 +4,10 @@ import type { RunnerContext } from "./context.ts";
 import { movedBytes, movementsOf } from "./dataMovement.ts";
 import { archiveOf, DOWNLOAD_LIMITS, type DownloadLimits, type DownloadSource, downloadJson } from "./downloads.ts";
 import { locationOf } from "./location.ts";
+import { counted } from "./message.ts";
 import { itemsOf } from "./progress.ts";
 import { cutList, listResults, resultsSchema } from "./results.ts";
-import { skippedVolumes, volumeBytes, volumeInfosSchema } from "./volumes.ts";
+import { skippedVolumes, unsizedSnapshots, volumeBytes, volumeInfosSchema } from "./volumes.ts";
 
 /** What an Operation hands to its reader. docs/contract.md, Status mapping; a field that is not known is left out. */
 export type Outputs = {
@@ -76,7 +77,8 @@ export async function collectOutputs(
   if (location !== undefined) outputs.storageLocation = location.metadata.name;
   if (warnings !== undefined) outputs.warnings = warnings.entries;
   if (warnings?.unlisted !== undefined) missing.push(warnings.unlisted);
-  return { ...outputs, ...sizes, ...(missing.length > 0 && { missing: missing.sort() }) };
+  if (sizes?.unsized !== undefined) missing.push(sizes.unsized);
+  return { ...outputs, ...sizes?.outputs, ...(missing.length > 0 && { missing: missing.sort() }) };
 }
 
 function counts(type: OperationType, object: VeleroObject): Outputs {
@@ -112,11 +114,17 @@ async function warningsOf(context: RunnerContext, type: OperationType, source: D
   };
 }
 
+interface Sizes {
+  readonly outputs: Outputs;
+  /** Set when there are snapshots of which Velero tells no size. */
+  readonly unsized?: string;
+}
+
 async function backupSizes(
   context: RunnerContext,
   source: DownloadSource,
   attempt: <T>(what: string, step: () => Promise<T>) => Promise<T | undefined>,
-): Promise<Outputs> {
+): Promise<Sizes> {
   const [archive, volumes] = await Promise.all([
     attempt("backupSizeBytes: size of the archive", () => archiveOf(context, source)),
     attempt("skippedVolumes and sizes of snapshots", () =>
@@ -130,12 +138,16 @@ async function backupSizes(
           return movedBytes(await movementsOf(context, source.object)).total;
         })
       : volumeBytes(volumes);
+  const unsized = volumes === undefined ? 0 : unsizedSnapshots(volumes, attemptedSnapshots(source.object));
   const skipped = skippedVolumes(volumes ?? [], snapshotVolumesOf(source.object));
   return {
-    ...(archive !== undefined && bytes !== undefined && { backupSizeBytes: String(archive.size + bytes) }),
-    ...(skipped.length > 0 && {
-      skippedVolumes: cutList(skipped, placesOf("Backup", source.object), MAX_SKIPPED_BYTES),
-    }),
+    outputs: {
+      ...(archive !== undefined && bytes !== undefined && { backupSizeBytes: String(archive.size + bytes) }),
+      ...(skipped.length > 0 && {
+        skippedVolumes: cutList(skipped, placesOf("Backup", source.object), MAX_SKIPPED_BYTES),
+      }),
+    },
+    ...(unsized > 0 && { unsized: `backupSizeBytes: Velero tells no size of ${counted(unsized, "snapshot")}` }),
   };
 }
 
@@ -145,6 +157,11 @@ const MAX_SKIPPED_BYTES = 32 * 1024;
 function placesOf(type: OperationType, { metadata: { name } }: VeleroObject): string {
   const command = `velero ${type.toLowerCase()}`;
   return `${command} describe ${name} --details, ${command} logs ${name}`;
+}
+
+function attemptedSnapshots({ status }: VeleroObject): number {
+  const attempted = status?.csiVolumeSnapshotsAttempted;
+  return typeof attempted === "number" ? attempted : 0;
 }
 
 function snapshotVolumesOf({ spec }: VeleroObject): boolean | undefined {

@@ -44,6 +44,20 @@ function bytesOf(info: VolumeInfo): number {
   }
 }
 
+/**
+ * How many snapshots {@link volumeBytes} could not count: native ones, and those of CSI which Velero looked at before the
+ * snapshot controller had told their size, or lost from its list (it notes neither as a warning).
+ *
+ * @param attempted the Backup's `status.csiVolumeSnapshotsAttempted`
+ */
+export function unsizedSnapshots(infos: readonly VolumeInfo[], attempted = 0): number {
+  const taken = infos.filter(({ skipped, snapshotDataMoved }) => !skipped && !snapshotDataMoved);
+  const csi = taken.filter(({ backupMethod }) => backupMethod === "CSISnapshot");
+  const native = taken.filter(({ backupMethod }) => backupMethod === "NativeSnapshot");
+  const sized = csi.filter((info) => bytesOf(info) > 0);
+  return native.length + Math.max(csi.length, attempted) - sized.length;
+}
+
 /** Reasons by which somebody left this volume out on purpose: a label, a pod's annotation, a resource policy. */
 const EXCLUDED = /exclude-from-backup|opted out|resource polic/i;
 /** The ways of snapshotting, as a skipped volume's reason names them: `approach: reason;`. */

@@ -101,6 +101,16 @@ describe("the outputs of a Backup", () => {
     ]);
   });
 
+  it("say of how many snapshots Velero tells no size", async () => {
+    const object = backup({ phase: "Completed", progress, csiVolumeSnapshotsAttempted: 2 });
+    const early = { backupMethod: "CSISnapshot", csiSnapshotInfo: { size: 0 } };
+    const files = { "/BackupContents": archive(24), "/BackupVolumeInfos": [...VOLUMES, early] };
+    expect((await withFiles(object, files)).outputs).toMatchObject({
+      backupSizeBytes: "1224",
+      missing: ["backupSizeBytes: Velero tells no size of 1 snapshot"],
+    });
+  });
+
   it("name volumes that were skipped though nobody asked for it", async () => {
     const skipped = [
       {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { skippedVolumes, volumeBytes, volumeInfosSchema } from "../../../src/runner/volumes.ts";
+import { skippedVolumes, unsizedSnapshots, volumeBytes, volumeInfosSchema } from "../../../src/runner/volumes.ts";
 
 const parse = (infos: unknown) => volumeInfosSchema.parse(infos);
 
@@ -27,6 +27,21 @@ describe("the bytes of all volumes", () => {
     ["a method of the future", [{ backupMethod: "Teleport" }], 0],
   ])("of %s", (_, infos, bytes) => {
     expect(volumeBytes(parse(infos))).toBe(bytes);
+  });
+});
+
+describe("snapshots of which Velero tells no size", () => {
+  const csi = (size?: number) => ({ backupMethod: "CSISnapshot", skipped: false, csiSnapshotInfo: { size } });
+
+  it.each([
+    ["all told", [csi(5), csi(6)], 2, 0],
+    ["looked at too early, as Velero 1.18 writes it", [csi(5), csi(0)], 2, 1],
+    ["lost from Velero's list", [csi(5)], 2, 1],
+    ["a native one", [{ backupMethod: "NativeSnapshot" }], 0, 1],
+    ["data moved away, which counts as what was moved", [{ ...csi(), snapshotDataMoved: true }], 0, 0],
+    ["none taken", [{ backupMethod: "CSISnapshot", skipped: true }, { backupMethod: "PodVolumeBackup" }], undefined, 0],
+  ])("are counted: %s", (_, infos, attempted, unsized) => {
+    expect(unsizedSnapshots(parse(infos), attempted)).toBe(unsized);
   });
 });
 
