@@ -4,6 +4,8 @@ import type { StoredObject } from "./s3.ts";
 /** What a driver may be unable to do; a test that needs it is skipped and says so. */
 export type Capability =
   | "audit"
+  /** Nobody looks after VolumeSnapshots yet: a test may run a snapshot controller and a CSI driver of its own. */
+  | "csi"
   | "evict-pod"
   | "kill-pod"
   | "object-store"
