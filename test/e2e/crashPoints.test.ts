@@ -4,7 +4,7 @@ import type { Operation } from "../../src/api/operation.ts";
 import { testCluster } from "../cluster/testCluster.ts";
 import type { When } from "../faults/apiProxy.ts";
 import { bundledProgram, type Identity, type Program, type Run } from "../faults/program.ts";
-import { holdJobs, identityOf, jobOf, releaseJobs, runnerEnv } from "../scenario/byHand.ts";
+import { holdJobs, identityOf, jobOf, runnerEnv } from "../scenario/byHand.ts";
 import { backupOperation, listObjects, readOperation, restoreOperation } from "../scenario/operations.ts";
 import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
 
@@ -57,7 +57,6 @@ const kinds: Record<string, Kind> = {
 
 describe("a runner that is killed", PATIENT, () => {
   beforeAll(() => holdJobs(cluster));
-  afterAll(() => releaseJobs(cluster));
 
   it.each(Object.entries(kinds))(
     "at any of its API calls: its %s ends once, with one Velero object",

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { parse, stringify } from "yaml";
+import { parse } from "yaml";
 import { z } from "zod";
 import { Label } from "../../src/api/labels.ts";
 import { type Job, jobs } from "../../src/kube/resources.ts";
@@ -7,6 +7,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import type { Identity } from "../faults/program.ts";
 import { listObjects } from "./operations.ts";
 import { SYSTEM_NAMESPACE, waitFor } from "./platform.ts";
+import { changeTemplates } from "./templates.ts";
 
 /** For tests that run the runner's program themselves, where a kubelet would. */
 
@@ -49,45 +50,13 @@ export function runnerEnv(job: Job, namespace: string, name: string): NodeJS.Pro
   };
 }
 
-const templates = z.object({ data: z.record(z.string(), z.string()) });
-const NOWHERE = { "operation-runner.test/held": "true" };
-
-/** From now on the Jobs' pods stay Pending, so that a test can run the program in their stead. */
-export async function holdJobs(cluster: Cluster): Promise<void> {
-  await changeTemplates(cluster, NOWHERE);
-}
-
-/** Jobs run by themselves again. */
-export async function releaseJobs(cluster: Cluster): Promise<void> {
-  await changeTemplates(cluster, undefined);
-}
-
-/** Restarts the dispatcher as well, so that what it makes afterwards is of the new templates for certain. */
-async function changeTemplates(cluster: Cluster, nodeSelector: Record<string, string> | undefined): Promise<void> {
-  const where = ["-n", SYSTEM_NAMESPACE];
-  const { stdout } = await cluster.kubectl(["get", "configmap/operation-jobs", ...where, "-o", "json"]);
-  const { data } = templates.parse(JSON.parse(stdout));
-  for (const [file, text] of Object.entries(data)) {
-    const job = parse(text);
-    if (nodeSelector === undefined) delete job.spec.template.spec.nodeSelector;
-    else job.spec.template.spec.nodeSelector = nodeSelector;
-    data[file] = stringify(job);
-  }
-  await cluster.kubectl([
-    "patch",
-    "configmap/operation-jobs",
-    ...where,
-    "--type=merge",
-    "-p",
-    JSON.stringify({ data }),
-  ]);
-  await cluster.kubectl(["rollout", "restart", "deployment/operation-dispatcher", ...where]);
-  const rolled = await cluster.kubectl([
-    "rollout",
-    "status",
-    "deployment/operation-dispatcher",
-    ...where,
-    "--timeout=180s",
-  ]);
-  if (rolled.code !== 0) throw new Error(rolled.stderr);
+/**
+ * From now on the Jobs' pods stay Pending, so that a test can run the program in their stead.
+ *
+ * @returns lets Jobs run by themselves again
+ */
+export async function holdJobs(cluster: Cluster): Promise<() => Promise<void>> {
+  return await changeTemplates(cluster, ({ spec }) => {
+    spec.template.spec.nodeSelector = { "operation-runner.test/held": "true" };
+  });
 }

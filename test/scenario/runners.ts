@@ -1,0 +1,53 @@
+import { readFile } from "node:fs/promises";
+import { Label } from "../../src/api/labels.ts";
+import type { Operation } from "../../src/api/operation.ts";
+import { type KubeObject, kubeObjectSchema } from "../../src/kube/metadata.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { run } from "../cluster/run.ts";
+import { listObjects } from "./operations.ts";
+import { SYSTEM_NAMESPACE } from "./platform.ts";
+
+/** The Jobs and pods that work on an Operation. */
+
+/** Every Job that was made for it by the dispatcher. */
+export async function jobsOf(cluster: Cluster, { metadata }: Operation): Promise<KubeObject[]> {
+  return await listObjects(cluster, ["jobs", "-n", SYSTEM_NAMESPACE, "-l", `${Label.operation}=${metadata.uid}`]);
+}
+
+/** The name of the one pod that works on it now. */
+export async function runnerPodOf(cluster: Cluster, namespace: string, name: string): Promise<string> {
+  const selector = `${Label.operationNamespace}=${namespace},${Label.operationName}=${name}`;
+  const running = ["-l", selector, "--field-selector=status.phase=Running"];
+  const [pod, ...others] = await listObjects(cluster, ["pods", "-n", SYSTEM_NAMESPACE, ...running]);
+  if (pod === undefined || others.length > 0) throw new Error(`${namespace}/${name}: not exactly one pod is running`);
+  return pod.metadata.name;
+}
+
+const COMMAND = /kubectl get cm operation-jobs.*\n.*\n.*kubectl create.*/;
+
+/**
+ * Runs the command by which the README has a Job made by hand: in a shell, with nothing replaced but the Operation.
+ *
+ * @returns the Job
+ */
+export async function jobByHand(cluster: Cluster, namespace: string, name: string): Promise<KubeObject> {
+  const [command] = COMMAND.exec(await readFile("README.md", "utf8")) ?? [];
+  const script = command?.replace(
+    /OPERATION_NAMESPACE=\S+ OPERATION_NAME=\S+/,
+    `OPERATION_NAMESPACE=${namespace} OPERATION_NAME=${name}`,
+  );
+  if (script === undefined || script === command) throw new Error("the README has no such command any more");
+  const env = { PATH: `${cluster.programs}:${process.env.PATH}`, KUBECONFIG: cluster.kubeconfig };
+  const made = await run("sh", ["-c", script], { env });
+  const [, job] = /^job\.batch\/(\S+) created$/m.exec(made.stdout) ?? [];
+  if (made.code !== 0 || job === undefined) throw new Error(`${script}: ${made.stdout}${made.stderr}`);
+  const answer = await cluster.kubectl(["get", "job", job, "-n", SYSTEM_NAMESPACE, "-o", "json"]);
+  return kubeObjectSchema.parse(JSON.parse(answer.stdout));
+}
+
+/** What the runner of a Job left as its pod's termination message. */
+export async function lastWordsOf(cluster: Cluster, { metadata }: KubeObject): Promise<unknown> {
+  const pods = ["pods", "-n", SYSTEM_NAMESPACE, "-l", `${Label.jobName}=${metadata.name}`];
+  const message = "jsonpath={.items[0].status.containerStatuses[0].state.terminated.message}";
+  return JSON.parse((await cluster.kubectl(["get", ...pods, "-o", message])).stdout);
+}
