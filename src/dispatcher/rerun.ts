@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { Annotation } from "../api/labels.ts";
 import { isTerminal, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
-import { conditionOf, openAttempt, resumeAttempt } from "../api/status.ts";
+import { conditionOf, openAttempt, resumeAttempt, type StatusChange } from "../api/status.ts";
 import { admittedChange } from "./admission/admission.ts";
 import { cancelRequested } from "./cancel.ts";
 import { endedJobs } from "./jobState.ts";
@@ -12,16 +12,22 @@ import { NOTHING, unblocked, write } from "./statusWrite.ts";
 import type { Decision, World } from "./world.ts";
 
 const MAX_TOKEN = 128;
+/** After so many Jobs that gave up on a cancel, each with its own retries, a person has to look. */
+const MAX_CANCEL_RESUMES = 3;
 
 /**
- * An ended Operation: nothing more happens to it, unless it failed and its annotation asks for another run by a token that
- * was not acted on yet. docs/contract.md, Cancel, delete, re-run.
+ * An ended Operation: nothing more happens to it, unless its runner gave up before a cancel was carried out, or it failed
+ * and its annotation asks for another run by a token that was not acted on yet. docs/contract.md, Cancel, delete, re-run.
  *
  * @returns undefined for an Operation that has not ended
  */
 export function ended(operation: VeleroOperation, world: World): Decision | undefined {
   const { status } = operation;
   if (status === undefined || !isTerminal(status.phase)) return undefined;
+  const { cancelResumes = 0 } = status.runner ?? {};
+  if (cancelRequested(operation) && cancelResumes < MAX_CANCEL_RESUMES && livesOn(operation, world)) {
+    return resume(operation, world, { runner: { ...status.runner, cancelResumes: cancelResumes + 1 } });
+  }
   const token = rerunToken(operation);
   if (status.phase !== "Failed" || token === undefined || token === status.observedRerun) {
     return withdrawn(operation, world);
@@ -32,7 +38,11 @@ export function ended(operation: VeleroOperation, world: World): Decision | unde
       conditions: [{ type: ConditionType.blocked, status: "True", reason: Reason.rerunRefused, message }],
     });
   }
-  if (livesOn(operation, world)) return resume(operation, world, token);
+  if (livesOn(operation, world)) {
+    // Somebody has looked: a later cancel has all its tries again.
+    const { cancelResumes: _spent, ...runner } = status.runner ?? {};
+    return resume(operation, world, { runner, observedRerun: token });
+  }
   return write(operation, world, { observedRerun: token }, openAttempt(status));
 }
 
@@ -40,15 +50,20 @@ export function ended(operation: VeleroOperation, world: World): Decision | unde
  * Back to following Velero's object, which holds its namespace and its slot all along. The Job that gave up goes first:
  * whoever found it beside an attempt under way would end that once more.
  */
-function resume(operation: VeleroOperation, world: World, token: string): Decision {
+function resume(
+  operation: VeleroOperation,
+  world: World,
+  { runner, ...change }: Pick<StatusChange, "runner" | "observedRerun">,
+): Decision {
   const [old] = endedJobs(operation, world);
   if (old?.metadata.deletionTimestamp !== undefined) return NOTHING;
   if (old !== undefined) {
     const { name, uid } = old.metadata;
     return { action: { kind: "deleteJob", name, uid, why: "it gave up, and the same attempt is to be resumed" } };
   }
-  const resumed = resumeAttempt(operation.status ?? {});
-  return write(operation, world, { ...admittedChange(operation, world), observedRerun: token }, resumed);
+  const resumed = resumeAttempt({ ...operation.status, ...(runner && { runner }) });
+  const admitted = admittedChange({ ...operation, status: resumed }, world);
+  return write(operation, world, { ...admitted, ...change }, resumed);
 }
 
 /** A refusal of a re-run that nobody asks for any more. */

@@ -178,12 +178,13 @@ export class History extends Cluster {
   }
 
   #checkRerun(now: VeleroOperation, next: Status): void {
-    if (now.status?.phase !== "Failed" || next.observedRerun === now.status.observedRerun) {
+    const cancel = now.metadata.annotations?.["ops.vworkspace.io/cancel"] === "true";
+    const sameAttempt = next.runner?.attempt === attemptOf(now);
+    const forCancel = cancel && sameAttempt && this.#isUnderWay(now);
+    if (now.status?.phase !== "Failed" || (next.observedRerun === now.status.observedRerun && !forCancel)) {
       throw new Error("a terminal phase was left without anybody asking for it");
     }
-    if (now.metadata.annotations?.["ops.vworkspace.io/cancel"] === "true")
-      throw new Error("re-run though it is cancelled");
-    const sameAttempt = next.runner?.attempt === attemptOf(now);
+    if (cancel && !forCancel) throw new Error("re-run though it is cancelled");
     if (!sameAttempt && this.#isUnderWay(now)) throw new Error("a new attempt while Velero is at work on the last one");
     const old = this.jobs.get(now.status.runner?.jobName ?? "");
     if (sameAttempt && old !== undefined && !isUnfinished(old)) throw new Error("resumed beside the Job that gave up");

@@ -75,6 +75,65 @@ describe("cancel", () => {
     expect(cluster.decide(operation)).toEqual({});
   });
 
+  describe("after the runner gave up on it", () => {
+    let operation: VeleroOperation;
+    const giveUp = () => {
+      cluster.join(operation, cluster.job(operation));
+      cluster.endJob(cluster.job(operation), "Failed");
+    };
+
+    beforeEach(() => {
+      operation = cluster.settle(cluster.add());
+      cluster.veleroObject(operation, "InProgress");
+      cancel(operation);
+      giveUp();
+    });
+
+    test("is carried out by a new one, without anybody asking again", () => {
+      const old = cluster.job(operation);
+      cluster.settle(operation);
+      expect(cluster.job(operation).metadata.uid).not.toBe(old.metadata.uid);
+      expect(cluster.job(operation).metadata.name).toBe(old.metadata.name);
+      const { phase, runner, engineRef, observedRerun } = cluster.status(operation);
+      expect({ phase, observedRerun }).toEqual({ phase: "Pending" });
+      expect(runner).toMatchObject({ attempt: 1, jobUIDs: [old.metadata.uid] });
+      expect(engineRef).toBeDefined();
+      expect(conditionsOf(cluster.status(operation))).toEqual([
+        "Accepted=True/TemplateValidated",
+        "Running=False/Pending",
+      ]);
+    });
+
+    test("comes before the refusal of a re-run", () => {
+      cluster.annotate(operation, { [RERUN]: "again" });
+      cluster.settle(operation);
+      expect(cluster.status(operation)).toMatchObject({ phase: "Pending" });
+    });
+
+    test("is not tried for ever, and has all its tries again after a re-run", () => {
+      for (let tries = 0; tries < 3; tries += 1) {
+        cluster.settle(operation);
+        expect(cluster.status(operation).phase).toBe("Pending");
+        giveUp();
+      }
+      cluster.settle(operation);
+      expect(cluster.status(operation).phase).toBe("Failed");
+      cluster.annotate(operation, { [CANCEL]: undefined, [RERUN]: "again" });
+      cluster.settle(operation);
+      cancel(operation);
+      giveUp();
+      cluster.settle(operation);
+      expect(cluster.status(operation)).toMatchObject({ phase: "Pending", runner: { cancelResumes: 1 } });
+    });
+
+    test("has nothing left to do where Velero has ended", () => {
+      cluster.step(operation);
+      for (const { metadata } of cluster.veleroObjects.values()) cluster.veleroObjects.delete(metadata.uid);
+      cluster.settle(operation);
+      expect(cluster.status(operation).phase).toBe("Failed");
+    });
+  });
+
   test.each(["false", "TRUE", "yes", ""])("is asked for by true alone, not by %j", (value) => {
     const operation = cluster.add({ annotations: { [CANCEL]: value } });
     cluster.settle(operation);
