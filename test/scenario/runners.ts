@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { Label } from "../../src/api/labels.ts";
 import type { Operation } from "../../src/api/operation.ts";
 import { type KubeObject, kubeObjectSchema } from "../../src/kube/metadata.ts";
@@ -37,7 +38,10 @@ export async function jobByHand(cluster: Cluster, namespace: string, name: strin
     `OPERATION_NAMESPACE=${namespace} OPERATION_NAME=${name}`,
   );
   if (script === undefined || script === command) throw new Error("the README has no such command any more");
-  const env = { PATH: `${cluster.programs}:${process.env.PATH}`, KUBECONFIG: cluster.kubeconfig };
+  // kubectl keeps what it knows of a cluster in a folder, which must not be this one or the user's own.
+  const KUBECACHEDIR = path.join(path.dirname(cluster.kubeconfig), "kubectl-cache");
+  const PATH = `${cluster.programs}:${process.env.PATH}`;
+  const env = { PATH, KUBECONFIG: cluster.kubeconfig, KUBECACHEDIR, KUBERC: "off" };
   const made = await run("sh", ["-c", script], { env });
   const [, job] = /^job\.batch\/(\S+) created$/m.exec(made.stdout) ?? [];
   if (made.code !== 0 || job === undefined) throw new Error(`${script}: ${made.stdout}${made.stderr}`);
