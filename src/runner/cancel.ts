@@ -1,19 +1,18 @@
 import { Label } from "../api/labels.ts";
 import { labelValue } from "../api/names.ts";
 import type { OperationType } from "../api/operation.ts";
-import { backups, type DeleteBackupRequest, deleteBackupRequests, type VeleroObject } from "../api/velero.ts";
+import { type DeleteBackupRequest, deleteBackupRequests, type VeleroObject } from "../api/velero.ts";
 import { type Backoff, backoffDelay } from "../kube/backoff.ts";
-import { isConflict, isNotFound } from "../kube/errors.ts";
-import type { KubeObject } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
 import { retry } from "../kube/retry.ts";
 import { awaitCondition } from "../kube/wait.ts";
 import { watchResource } from "../kube/watch.ts";
-import { type CancelResult, isCollided, nextCancelStep, type Stored } from "./cancelStep.ts";
+import { type CancelResult, nextCancelStep, type Stored } from "./cancelStep.ts";
 import type { RunnerContext } from "./context.ts";
 import { movementsOf } from "./dataMovement.ts";
 import { getVelero, veleroResource } from "./own.ts";
 import { ownershipLabels } from "./ownership.ts";
+import { remove } from "./remove.ts";
 import { whoseFiles } from "./store.ts";
 
 /** Between two requests that Velero refused, such as while the storage location is unavailable. */
@@ -91,34 +90,6 @@ export async function cancel(
         for (const request of step.requests) await remove(context, deleteBackupRequests, request, true);
         break;
     }
-  }
-}
-
-/**
- * Removes a Backup that Velero refused because the object store holds an older one of its name, and nothing else: the
- * older one's files are found by the same name.
- *
- * @throws Error for any other object
- */
-export async function removeCollided(context: RunnerContext, object: VeleroObject): Promise<void> {
-  if (!isCollided(object)) throw new Error(`${object.kind} ${object.metadata.name} did not collide with an older one`);
-  await remove(context, backups, object, false);
-}
-
-async function remove(
-  context: RunnerContext,
-  resource: Resource,
-  object: KubeObject,
-  unchanged: boolean,
-): Promise<void> {
-  const { namespace, name, uid, resourceVersion } = object.metadata;
-  const options = { signal: context.signal, preconditions: unchanged ? { uid, resourceVersion } : { uid } };
-  try {
-    await retry(() => context.client.delete(resource, { namespace, name }, options), context);
-    context.logger.info({ kind: resource.kind, name, uid }, "deleted");
-  } catch (error) {
-    // Gone, or no longer what it was: whoever decided this reads again.
-    if (!isNotFound(error) && !isConflict(error)) throw error;
   }
 }
 

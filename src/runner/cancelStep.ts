@@ -65,6 +65,15 @@ export function isCollided(object: VeleroObject): boolean {
   return object.status?.failureReason?.includes("already exists in object storage") ?? false;
 }
 
+/**
+ * Whether Velero refused this Backup without beginning it, so that nothing in the object store is its own: an older backup
+ * of its name may lie there. Its phase may be Deleting by now, which hides FailedValidation.
+ */
+export function wasRefused(backup: Backup): boolean {
+  const { phase, validationErrors } = backup.status ?? {};
+  return isCollided(backup) || phase === "FailedValidation" || (validationErrors ?? []).length > 0;
+}
+
 function restoreStep({ asked, current }: CancelView): CancelStep {
   // Velero never makes a Restore anew: another uid is another Restore.
   if (current === undefined || current.metadata.uid !== asked.metadata.uid) return removed();
@@ -91,7 +100,7 @@ function backupStep(view: CancelView): CancelStep {
   if (isRestorable(asked.status?.phase) && own.length === 0) {
     return { do: "end", result: { kind: "kept", object: current } };
   }
-  if (isCollided(current) || isInvalid(current)) return { do: "delete", object: current, unchanged: true };
+  if (wasRefused(current)) return { do: "delete", object: current, unchanged: true };
   switch (current.status?.phase || "New") {
     case "New":
     case "Queued":
@@ -106,11 +115,6 @@ function backupStep(view: CancelView): CancelStep {
     default:
       return { do: "waitForRun", object: current };
   }
-}
-
-/** The phase may be Deleting by now, which hides FailedValidation. */
-function isInvalid({ status }: Backup): boolean {
-  return status?.phase === "FailedValidation" || (status?.validationErrors ?? []).length > 0;
 }
 
 function removal(

@@ -3,12 +3,12 @@ import { isVeleroTerminal, type VeleroObject } from "../api/velero.ts";
 import { isForbidden, isNotFound } from "../kube/errors.ts";
 import { namespaces } from "../kube/resources.ts";
 import { retry } from "../kube/retry.ts";
-import { cancel, removeCollided } from "./cancel.ts";
-import { isCollided } from "./cancelStep.ts";
+import { cancel } from "./cancel.ts";
 import type { RunnerContext } from "./context.ts";
 import { type Ending, EXIT, type OperationGone } from "./endings.ts";
 import { veleroResource } from "./own.ts";
 import { operationSelector } from "./plan.ts";
+import { removeShadows } from "./shadows.ts";
 
 /**
  * Ends a run whose Operation was deleted: what Velero has not finished of it is cancelled, what it has finished stays.
@@ -18,13 +18,13 @@ import { operationSelector } from "./plan.ts";
 export async function cleanUp(context: RunnerContext, gone: OperationGone): Promise<Ending> {
   // A Job made by hand for something that does not exist: a typo, which must not look like success.
   if (gone.uid === undefined) return { exitCode: EXIT.final, message: gone.message };
+  await removeShadows(context, gone.uid);
   if (await namespaceGoes(context)) {
     return { exitCode: EXIT.done, message: `${gone.message}: its namespace goes with it, Velero goes on` };
   }
   for (const { type, object } of await leftOvers(context, gone.uid)) {
     context.logger.info({ veleroObject: object.metadata.name }, "cleaning up: the Operation was deleted");
-    if (isCollided(object)) await removeCollided(context, object);
-    else await cancel(context, type, object);
+    await cancel(context, type, object);
   }
   return { exitCode: EXIT.done, message: `${gone.message}: nothing unfinished is left of it` };
 }
@@ -46,7 +46,7 @@ async function leftOvers(
       }
     }),
   );
-  return found.flat().filter(({ object }) => !isVeleroTerminal(object.status?.phase) || isCollided(object));
+  return found.flat().filter(({ object }) => !isVeleroTerminal(object.status?.phase));
 }
 
 /** The Operation's namespace is terminating, or gone. */

@@ -1,16 +1,14 @@
-import { attemptOf, type Operation, type VeleroOperation } from "../api/operation.ts";
+import { attemptOf, isTerminal, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
 import { isVeleroTerminal, type VeleroObject } from "../api/velero.ts";
-import { cancel } from "./cancel.ts";
-import { isCollided } from "./cancelStep.ts";
 import type { RunnerContext } from "./context.ts";
 import { type Ending, EXIT, type Failure } from "./endings.ts";
 import { cutBytes } from "./message.ts";
 import { collectOutputs } from "./outputs.ts";
-import { getVelero } from "./own.ts";
 import { progress } from "./progress.ts";
 import { type Attempt, cancelRequested, readAttempt } from "./request.ts";
+import { removeShadows } from "./shadows.ts";
 import { writeStatus } from "./statusWriter.ts";
 import { verdict } from "./verdict.ts";
 
@@ -57,23 +55,16 @@ export async function fail(context: RunnerContext, attempt: Attempt, failure: Fa
   return await over(context, written);
 }
 
-/**
- * How an attempt that is over ended, once nothing dangerous is left of it: a Backup that Velero refused may have the name
- * of an older one in the object store. At the end of its ttl Velero would collect the refused one by name, and delete the
- * older one's files: so it goes now, by a plain delete. docs/velero-facts.md, section 0.
- */
+/** How an attempt that is over ended, once nothing is left of it that endangers an older backup ({@link removeShadows}). */
 export async function over(context: RunnerContext, operation: VeleroOperation): Promise<Ending> {
-  const { status, spec } = operation;
-  if (status?.phase === "Succeeded") return { exitCode: EXIT.done, message: summary(operation), operation };
-  const ref = status?.engineRef;
+  const { status, spec, metadata } = operation;
+  const attempt = attemptOf(operation);
   // A later attempt may be under way: its object is not this run's to judge.
-  if (status?.phase === "Failed" && spec.type === "Backup" && ref?.uid !== undefined && ref.name !== undefined) {
-    const object = await getVelero(context, spec.type, ref.name);
-    const refused = object !== undefined && (isCollided(object) || object.status?.phase === "FailedValidation");
-    // Of a refused Backup cancel removes the object alone.
-    if (refused && object.metadata.uid === ref.uid) await cancel(context, spec.type, object);
+  if (spec.type === "Backup") {
+    await removeShadows(context, metadata.uid, isTerminal(status?.phase) ? attempt : attempt - 1);
   }
-  return { exitCode: EXIT.final, message: summary(operation), operation };
+  const exitCode = status?.phase === "Succeeded" ? EXIT.done : EXIT.final;
+  return { exitCode, message: summary(operation), operation };
 }
 
 /** An intent that nothing came of must not point at somebody else's object for ever. */

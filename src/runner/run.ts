@@ -1,9 +1,9 @@
 import { isTerminal, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf } from "../api/status.ts";
-import type { VeleroObject } from "../api/velero.ts";
+import { backups, type VeleroObject } from "../api/velero.ts";
 import { joinAttempt } from "./attempt.ts";
-import { cancel, removeCollided } from "./cancel.ts";
+import { cancel } from "./cancel.ts";
 import { isCollided } from "./cancelStep.ts";
 import { cleanUp } from "./cleanUp.ts";
 import type { RunnerContext } from "./context.ts";
@@ -16,7 +16,9 @@ import { knownOutputs } from "./outputs.ts";
 import { findOwn, getVelero } from "./own.ts";
 import { prepare } from "./prepare.ts";
 import { progress } from "./progress.ts";
+import { remove } from "./remove.ts";
 import { type Attempt, attemptIn, cancelRequested, readAttempt } from "./request.ts";
+import { removeShadows } from "./shadows.ts";
 import { writeStatus } from "./statusWriter.ts";
 import { verdict } from "./verdict.ts";
 
@@ -30,7 +32,10 @@ import { verdict } from "./verdict.ts";
 export async function run(context: RunnerContext): Promise<Ending> {
   try {
     const operation = await joinAttempt(context);
-    return await carryOut(context, attemptIn(operation));
+    const attempt = attemptIn(operation);
+    // Whoever worked on the earlier attempts may not have seen how they ended.
+    if (operation.spec.type === "Backup") await removeShadows(context, attempt.uid, attempt.attempt - 1);
+    return await carryOut(context, attempt);
   } catch (error) {
     if (error instanceof Refused) return { exitCode: EXIT.final, message: error.message };
     if (error instanceof AttemptOver) return await over(context, error.operation);
@@ -65,7 +70,7 @@ async function ownObject(context: RunnerContext, operation: VeleroOperation): Pr
   const own = await findOwn(context, operation);
   if (own.kind === "found") return await record(context, operation, own.object);
   if (own.kind === "vanished") return undefined;
-  for (const refused of own.refused) await removeCollided(context, refused);
+  for (const refused of own.refused) await remove(context, backups, refused, false);
   if (cancelRequested(operation)) return undefined;
   return await createOnce(context, operation, await prepare(context, operation));
 }

@@ -24,6 +24,8 @@ export class VeleroDouble {
   readonly namespace: string;
   /** What its BackupResults and RestoreResults say. */
   results: object = { warnings: {}, errors: {} };
+  /** When the archives in its object store were written; unset: the store does not tell. */
+  archiveWritten: Date | undefined;
   readonly #client: KubeClient;
   readonly #stop = new AbortController();
   readonly #files: Server;
@@ -34,7 +36,8 @@ export class VeleroDouble {
     this.namespace = namespace;
     this.#files = createServer((request, response) => {
       if (request.url?.startsWith("/BackupContents") === true) {
-        response.writeHead(206, { "content-range": `bytes 0-0/${ARCHIVE_BYTES}` }).end("x");
+        const written = this.archiveWritten && { "last-modified": this.archiveWritten.toUTCString() };
+        response.writeHead(206, { "content-range": `bytes 0-0/${ARCHIVE_BYTES}`, ...written }).end("x");
         return;
       }
       const file = request.url?.startsWith("/BackupVolumeInfos") === true ? [] : this.results;

@@ -1,0 +1,47 @@
+import { Label } from "../api/labels.ts";
+import { type Backup, backups } from "../api/velero.ts";
+import { isForbidden } from "../kube/errors.ts";
+import { retry } from "../kube/retry.ts";
+import { wasRefused } from "./cancelStep.ts";
+import type { RunnerContext } from "./context.ts";
+import { operationSelector } from "./plan.ts";
+import { remove } from "./remove.ts";
+import { whoseFiles } from "./store.ts";
+
+/**
+ * Removes what is left of an Operation's refused or failed Backups where an older backup of the same name lies in the
+ * object store. At the end of its ttl Velero would collect such a one by name, and delete the older one's files: so it
+ * goes now, and itself alone. docs/velero-facts.md, section 0.
+ *
+ * @param uid the Operation's
+ * @param upTo the last attempt whose Backups are looked at; a later one may be under way. Default: all
+ * @throws as KubeClient.list and delete; the signal's reason once it aborts
+ */
+export async function removeShadows(
+  context: RunnerContext,
+  uid: string,
+  upTo: number = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  for (const backup of await backupsOf(context, uid)) {
+    if (Number(backup.metadata.labels?.[Label.attempt] ?? 0) > upTo) continue;
+    if (wasRefused(backup)) await remove(context, backups, backup, false);
+    // Velero was seen to call a failed one Completed later: then it is none of these.
+    else if (await hidesOlder(context, backup)) await remove(context, backups, backup, true);
+  }
+}
+
+async function backupsOf(context: RunnerContext, uid: string): Promise<Backup[]> {
+  const selection = { namespace: context.settings.veleroNamespace, labelSelector: operationSelector(uid) };
+  try {
+    return (await retry(() => context.client.list(backups, selection, context), context)).items;
+  } catch (error) {
+    // A Restore's runner has no right to list Backups, and its Operation has none.
+    if (isForbidden(error)) return [];
+    throw error;
+  }
+}
+
+/** A run can fail before Velero has looked whether the name is free. */
+async function hidesOlder(context: RunnerContext, backup: Backup): Promise<boolean> {
+  return backup.status?.phase === "Failed" && (await whoseFiles(context, backup)) === "older";
+}
