@@ -5,11 +5,13 @@ import { archiveOf, DOWNLOAD_LIMITS, DownloadError, type DownloadLimits } from "
 import type { RemoteFile } from "./fetch.ts";
 import { locationOf } from "./location.ts";
 
+/** A file that existed for so much longer than the backup runs is an older one's, in milliseconds: all are whole seconds. */
+const OLDER_MS = 2_000;
 /**
- * How much longer than the backup runs a file may have existed and still count as its own, in milliseconds: both times
- * are whole seconds, of two clocks.
+ * A file that came so much later than the run began is its own, in milliseconds. Three clocks have a say, and who takes an
+ * older backup's files for its own destroys them: what lies between is nobody's for certain, and stays.
  */
-const TOLERANCE_MS = 2_000;
+const OWN_MS = 10_000;
 
 /**
  * Whose files lie under the name of a failed backup. Velero finds files by name, so before it is asked to delete them it
@@ -33,9 +35,11 @@ export async function whoseFiles(
   }
 }
 
-/** Compares ages, each by one clock, because the object store's clock need not be ours. */
+/** Compares ages, because the object store's clock need not be ours; the run's age is from Velero's clock to ours. */
 export function judge(archive: RemoteFile, { metadata, status }: VeleroObject, now: Date): Stored {
   const began = Date.parse(status?.startTimestamp ?? metadata.creationTimestamp);
   if (archive.ageMs === undefined || Number.isNaN(began)) return "unknown";
-  return archive.ageMs > now.getTime() - began + TOLERANCE_MS ? "older" : "own";
+  const aheadMs = archive.ageMs - (now.getTime() - began);
+  if (aheadMs > OLDER_MS) return "older";
+  return aheadMs < -OWN_MS ? "own" : "unknown";
 }

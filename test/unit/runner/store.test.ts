@@ -40,10 +40,16 @@ describe("files under the name of a failed backup", () => {
     expect(judge({ size: 1, ageMs: undefined }, failed(HOUR), new Date())).toBe("unknown");
   });
 
+  it.each([-9_000, 0, 1_000])("are unknown when the clocks may be to blame, %d ms before the run", (aheadMs) => {
+    const now = new Date("2026-01-01T01:00:00Z");
+    const began = backup({ phase: "Failed", startTimestamp: "2026-01-01T00:00:00Z" });
+    expect(judge({ size: 1, ageMs: HOUR + aheadMs }, began, now)).toBe("unknown");
+  });
+
   it("are dated against the object's creation when the run has no start", () => {
     const unstarted = backup({ phase: "Failed" }, { creationTimestamp: "2026-01-01T00:00:00Z" });
     const now = new Date("2026-01-01T01:00:00Z");
-    expect(judge({ size: 1, ageMs: HOUR + 1000 }, unstarted, now)).toBe("own");
-    expect(judge({ size: 1, ageMs: HOUR + 3000 }, unstarted, now)).toBe("older");
+    expect(judge({ size: 1, ageMs: HOUR - 11_000 }, unstarted, now)).toBe("own");
+    expect(judge({ size: 1, ageMs: HOUR + 3_000 }, unstarted, now)).toBe("older");
   });
 });
