@@ -5,6 +5,7 @@ import { isVeleroTerminal, type VeleroObject } from "../api/velero.ts";
 import { needsApproval } from "./admission/approved.ts";
 import { firstHindrance } from "./admission/checks.ts";
 import { cancelRequested } from "./cancel.ts";
+import { activeJobs } from "./jobState.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -39,6 +40,12 @@ export function isAtWork(object: VeleroObject | undefined): boolean {
   return object !== undefined && !isVeleroTerminal(phase) && phase !== "Deleting";
 }
 
+/** Deleted, and only somebody's finalizer still holds it: nobody works on it, and nobody will. */
+function isAbandoned(operation: VeleroOperation, world: World): boolean {
+  if (operation.metadata.deletionTimestamp === undefined) return false;
+  return activeJobs(operation, world).length === 0 && !isAtWork(world.veleroObject(operation));
+}
+
 /** Everybody else who is under way, and everybody who waits for nothing but others, by age. */
 function lineUp(self: VeleroOperation, world: World): { underWay: VeleroOperation[]; line: VeleroOperation[] } {
   const underWay: VeleroOperation[] = [];
@@ -48,7 +55,7 @@ function lineUp(self: VeleroOperation, world: World): { underWay: VeleroOperatio
     if (isTerminal(operation.status?.phase)) {
       if (livesOn(operation, world)) underWay.push(operation);
     } else if (isAdmitted(operation.status)) {
-      underWay.push(operation);
+      if (!isAbandoned(operation, world)) underWay.push(operation);
     } else if (couldRun(operation, world)) {
       line.push(operation);
     }

@@ -42,7 +42,7 @@ export function standing(operation: Operation | undefined): string {
     const condition = conditionOf(status, type);
     return `${condition?.status}/${condition?.reason}`;
   });
-  return [metadata.uid, begun, isQueued(operation), ...says].join();
+  return [metadata.uid, metadata.deletionTimestamp, begun, isQueued(operation), ...says].join();
 }
 
 /** The oldest first, as order.ts has it. */

@@ -61,7 +61,11 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
       ...indexes.operationsByUid.get(owner),
       ...[caches.operations.get(owner)].filter((operation) => operation !== undefined),
     ]);
-    for (const owner of owners) wake(keyOf(owner));
+    for (const { metadata } of owners) {
+      wake(keyOf({ metadata }));
+      // Nothing more will be written about one that goes: its place is free as soon as its last Job has ended.
+      if (metadata.deletionTimestamp !== undefined && metadata.namespace !== undefined) wakePeers(metadata.namespace);
+    }
     if (owners.length === 0 && operationUidOf(job) !== undefined) wakeOrphan(job.metadata.name);
   };
 

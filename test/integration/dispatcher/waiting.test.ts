@@ -5,7 +5,7 @@ import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Operation, operations } from "../../../src/api/operation.ts";
 import { isAdmitted } from "../../../src/api/status.ts";
 import { storageLocations } from "../../../src/api/velero.ts";
-import { configMaps, volumeSnapshotClasses } from "../../../src/kube/resources.ts";
+import { configMaps, jobs, volumeSnapshotClasses } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
 import { Arena, installApis } from "./arena.ts";
@@ -176,4 +176,19 @@ test("a broken template is told on the Operation, and mending it is enough", asy
   );
   await arena.client.mergePatch(configMaps, metadata, { data: { "backup.yaml": data?.["backup.yaml"] } });
   await arena.job(operation);
+});
+
+test("an Operation waits for one that is deleted only as long as that is worked on, whoever holds it after that", async () => {
+  arena.dispatcher();
+  await arena.target();
+  const { metadata } = await arena.job(await arena.operation({ name: "held" }));
+  const held = { namespace: arena.tenant, name: "held" };
+  await arena.client.mergePatch(operations, held, { metadata: { finalizers: ["example.com/keep"] } });
+  const next = await arena.operation({ name: "next", type: "Restore", parameters: { backupName: "b1" } });
+  await arena.client.delete(operations, held);
+  await arena.says("next", "Blocked=True/ConflictingOperation");
+  const job = { namespace: arena.jobNamespace, name: metadata.name };
+  await arena.client.delete(jobs, job, { propagationPolicy: "Background" });
+  await arena.job(next);
+  await arena.client.mergePatch(operations, held, { metadata: { finalizers: [] } });
 });

@@ -92,6 +92,26 @@ test("an ended one blocks nobody, unless its runner gave up and Velero did not",
   expect(standing(restore)).toMatch(RUNS);
 });
 
+test("one that is deleted but held by somebody's finalizer keeps its place only while there is work on it", () => {
+  limits(1);
+  const backup = add(1);
+  cluster.settle(backup);
+  cluster.join(backup, cluster.job(backup));
+  const object = cluster.veleroObject(backup, "InProgress");
+  const { metadata, ...rest } = cluster.current(backup);
+  const deleted = { ...metadata, deletionTimestamp: "2026-11-22T12:00:00Z" };
+  cluster.operations.set("org-a/at-1", { ...rest, metadata: deleted });
+  const [restore, other] = [add(2, { type: "Restore" }), add(3, { namespace: "org-b" })];
+  expect(standing(restore)).toMatch(/^waits for the Backup at-1/);
+  cluster.endJob(cluster.job(backup), "Complete");
+  expect(standing(restore)).toMatch(/^waits for the Backup at-1/);
+  expect(standing(other)).toMatch(/^waits for a free slot/);
+  cluster.setVeleroPhase(object, "Completed");
+  expect(standing(restore)).toMatch(RUNS);
+  finish(restore);
+  expect(standing(other)).toMatch(RUNS);
+});
+
 test("slots are given in order, and the others say where they stand", () => {
   limits(1);
   const first = add(1);
