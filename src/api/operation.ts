@@ -168,4 +168,6 @@ export const operations: Resource<Operation> = {
   kind: "Operation",
   namespaced: true,
   schema: operationSchema,
+  // Of up to 256 KiB of outputs each.
+  pageSize: 50,
 };

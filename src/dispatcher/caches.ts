@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { type ApplicationInstance, applicationInstances } from "../api/applicationInstance.ts";
 import { Label, MANAGED_BY } from "../api/labels.ts";
-import { type Operation, operations } from "../api/operation.ts";
+import type { Operation } from "../api/operation.ts";
 import { backups, restores, type StorageLocation, storageLocations, type VeleroObject } from "../api/velero.ts";
 import { ResourceCache } from "../kube/cache.ts";
 import type { KubeClient, Selection } from "../kube/client.ts";
@@ -20,6 +20,7 @@ import {
   volumeSnapshotClasses,
 } from "../kube/resources.ts";
 import { MAX_SILENCE_MS } from "../kube/watch.ts";
+import { keptOperations } from "./kept.ts";
 import type { Settings } from "./settings.ts";
 import { JoinedStore, type Store } from "./store.ts";
 import { TEMPLATES_CONFIG_MAP } from "./templates.ts";
@@ -65,7 +66,7 @@ export function openCaches(
   const made = { ...ofVelero, labelSelector: `${Label.managedBy}=${MANAGED_BY}` };
 
   return {
-    operations: ofTenants(operations),
+    operations: ofTenants(keptOperations),
     targets: ofTenants(applicationInstances, true),
     jobs: open(jobs, here),
     pods: open(pods, { ...here, labelSelector: Label.jobUid }),

@@ -25,7 +25,8 @@ const guards: readonly Guard[] = [restoredCopy, deleted, ended, cancelled, admit
  * docs/contract.md, Admission, Job, "Two writers, one rule".
  */
 export function decide(operation: Operation, world: World): Decision {
-  if (!isVeleroOperation(operation)) return NOTHING;
+  // A success is final, and kept without its outputs (kept.ts): whatever was written over it would erase them.
+  if (!isVeleroOperation(operation) || operation.status?.phase === "Succeeded") return NOTHING;
   for (const guard of guards) {
     const decision = guard(operation, world);
     if (decision !== undefined) return decision;

@@ -66,7 +66,7 @@ export interface StreamEvent {
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
-const PAGE_SIZE = 500;
+const DEFAULT_PAGE_SIZE = 500;
 
 const listSchema = z.looseObject({
   metadata: z.looseObject({ resourceVersion: z.string(), continue: z.string().optional() }),
@@ -102,7 +102,7 @@ export class KubeClient {
     options: ListOptions = {},
   ): Promise<ObjectList<T>> {
     try {
-      return await this.#listPages(resource, selection, options, PAGE_SIZE);
+      return await this.#listPages(resource, selection, options, resource.pageSize ?? DEFAULT_PAGE_SIZE);
     } catch (error) {
       // The next page's token expires with the snapshot it belongs to. One big answer has no next page.
       if (isGone(error)) return await this.#listPages(resource, selection, options, undefined);

@@ -11,6 +11,8 @@ export interface Resource<T extends KubeObject = KubeObject> {
   readonly namespaced: boolean;
   /** Every answer is parsed with this. Loose, so that unknown fields survive a write. */
   readonly schema: ZodType<T>;
+  /** How many are asked for at a time in a list. Default 500; fewer where one object may be large. */
+  readonly pageSize?: number;
 }
 
 /** `v1`, or `group/version`. */
