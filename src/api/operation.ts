@@ -59,6 +59,10 @@ const runnerSchema = z.looseObject({
   jobNamespace: z.string().optional(),
   attempt: z.int().meta({ minimum: 1, description: "Counts from 1; a re-run makes the next one." }).optional(),
   jobUIDs: z.array(z.string()).meta({ description: "Every Job that worked on this attempt." }).optional(),
+  resumedAfter: z
+    .string()
+    .meta({ description: "The last of these Jobs when the attempt was resumed: it had given up by then." })
+    .optional(),
   cancelResumes: count("How often a cancel brought the attempt a new Job after its runner had given up.").optional(),
 });
 

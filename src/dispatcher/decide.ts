@@ -8,7 +8,7 @@ import { original } from "./admission/restoredCopy.ts";
 import { templateUsable } from "./admission/template.ts";
 import { cancelRequested } from "./cancel.ts";
 import { buildJob } from "./job.ts";
-import { activeJobs, jobState, neverStarted } from "./jobState.ts";
+import { activeJobs, isHandMade, jobState, neverStarted } from "./jobState.ts";
 import { endOf, type PodState, podState, type Trouble } from "./podState.ts";
 import { ended } from "./rerun.ts";
 import { NOTHING, unblocked, write } from "./statusWrite.ts";
@@ -59,12 +59,14 @@ function cancelled(operation: VeleroOperation, world: World): Decision | undefin
   if (!cancelRequested(operation) || hasBegun(operation)) return undefined;
   const jobs = isAdmitted(operation.status) ? activeJobs(operation, world) : [];
   if (jobs.some((job) => !neverStarted(job, world.podsOf(job)))) return undefined;
-  const job = jobs.find(({ metadata }) => metadata.deletionTimestamp === undefined);
+  // The runner of one made by hand finds the cancel when it starts, and refuses.
+  const own = jobs.filter((job) => !isHandMade(job));
+  const job = own.find(({ metadata }) => metadata.deletionTimestamp === undefined);
   if (job !== undefined) {
     const { name, uid } = job.metadata;
     return { action: { kind: "deleteJob", name, uid, why: "its Operation is cancelled and it never started" } };
   }
-  if (jobs.length > 0) return NOTHING;
+  if (own.length > 0) return NOTHING;
   const because = { reason: Reason.cancelledByUser, message: "cancelled before anything was begun" };
   return write(operation, world, {
     phase: "Failed",

@@ -42,10 +42,15 @@ export function activeJobs(operation: VeleroOperation, world: World): Job[] {
   return [...(own === undefined ? [] : [own]), ...others].filter((job) => !hasEnded(job));
 }
 
-/** Ended Jobs that would be read as the failure of the attempt if it were under way. */
-export function endedJobs(operation: VeleroOperation, world: World): Job[] {
-  const jobs = [ownJob(operation, world), lastJob(operation, world)].filter((job) => job !== undefined);
-  return jobs.filter((job) => hasEnded(job));
+/** The dispatcher's own Job, once it has ended: beside an attempt under way it would be read as its failure. */
+export function endedOwnJob(operation: VeleroOperation, world: World): Job | undefined {
+  const own = ownJob(operation, world);
+  return own !== undefined && hasEnded(own) ? own : undefined;
+}
+
+/** Made by a person from the template, and so theirs to delete: the dispatcher has no right to it. */
+export function isHandMade(job: Job): boolean {
+  return job.metadata.labels?.[Label.operation] === undefined;
 }
 
 /** The condition Failed, never FailureTarget: until then pods of it may live. */
@@ -77,10 +82,13 @@ function ownJob(operation: VeleroOperation, world: World): Job | undefined {
   return job?.metadata.labels?.[Label.operation] === uid ? job : undefined;
 }
 
-/** The Job whose runner was the last to join the attempt, if it still exists. */
+/** The Job whose runner was the last to join the attempt since that was resumed, if it still exists. */
 function lastJob(operation: VeleroOperation, world: World): Job | undefined {
-  const last = operation.status?.runner?.jobUIDs?.at(-1);
-  return last === undefined ? undefined : world.jobsOf(operation).find(({ metadata }) => metadata.uid === last);
+  const { jobUIDs = [], resumedAfter } = operation.status?.runner ?? {};
+  const last = jobUIDs.at(-1);
+  return last === undefined || last === resumedAfter
+    ? undefined
+    : world.jobsOf(operation).find(({ metadata }) => metadata.uid === last);
 }
 
 function hasEnded(job: Job): boolean {

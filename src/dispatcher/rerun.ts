@@ -5,7 +5,7 @@ import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, openAttempt, resumeAttempt, type StatusChange } from "../api/status.ts";
 import { admittedChange } from "./admission/admission.ts";
 import { cancelRequested } from "./cancel.ts";
-import { endedJobs } from "./jobState.ts";
+import { endedOwnJob } from "./jobState.ts";
 import { quoted } from "./message.ts";
 import { livesOn } from "./order.ts";
 import { NOTHING, unblocked, write } from "./statusWrite.ts";
@@ -47,21 +47,24 @@ export function ended(operation: VeleroOperation, world: World): Decision | unde
 }
 
 /**
- * Back to following Velero's object, which holds its namespace and its slot all along. The Job that gave up goes first:
- * whoever found it beside an attempt under way would end that once more.
+ * Back to following Velero's object, which holds its namespace and its slot all along. The dispatcher's Job that
+ * gave up goes first: whoever found it beside an attempt under way would end that once more. One made by hand stays, and is
+ * noted as past.
  */
 function resume(
   operation: VeleroOperation,
   world: World,
   { runner, ...change }: Pick<StatusChange, "runner" | "observedRerun">,
 ): Decision {
-  const [old] = endedJobs(operation, world);
+  const old = endedOwnJob(operation, world);
   if (old?.metadata.deletionTimestamp !== undefined) return NOTHING;
   if (old !== undefined) {
     const { name, uid } = old.metadata;
     return { action: { kind: "deleteJob", name, uid, why: "it gave up, and the same attempt is to be resumed" } };
   }
-  const resumed = resumeAttempt({ ...operation.status, ...(runner && { runner }) });
+  const resumedAfter = runner?.jobUIDs?.at(-1);
+  const past = { ...runner, ...(resumedAfter !== undefined && { resumedAfter }) };
+  const resumed = resumeAttempt({ ...operation.status, runner: past });
   const admitted = admittedChange({ ...operation, status: resumed }, world);
   return write(operation, world, { ...admitted, ...change }, resumed);
 }

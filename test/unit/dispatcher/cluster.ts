@@ -278,6 +278,10 @@ export class Cluster {
         if (!this.jobs.has(action.name)) this.#storeJob(action.manifest);
         return;
       case "deleteJob":
+        // As manifests/policies/dispatcher-job.yaml has it.
+        if (this.jobs.get(action.name)?.metadata.labels?.[Label.operation] === undefined) {
+          throw new Error(`the dispatcher may not delete Job ${action.name}`);
+        }
         if (this.jobs.get(action.name)?.metadata.uid === action.uid) this.jobs.delete(action.name);
     }
   }

@@ -51,6 +51,15 @@ describe("cancel", () => {
     expect(conditionsOf(cluster.status(operation))).toEqual(expect.arrayContaining(CANCELLED));
   });
 
+  test("leaves a Job alone that was made by hand, whether it ever starts or not", () => {
+    const operation = cluster.settle(cluster.add());
+    const byHand = cluster.handMadeJob(operation);
+    cancel(operation);
+    cluster.settle(operation);
+    expect(conditionsOf(cluster.status(operation))).toEqual(expect.arrayContaining(CANCELLED));
+    expect([...cluster.jobs.keys()]).toEqual([byHand.metadata.name]);
+  });
+
   test("is the runner's business once a container has started", () => {
     const operation = cluster.settle(cluster.add());
     cluster.pod(cluster.job(operation), running);
@@ -295,7 +304,7 @@ describe("re-run", () => {
     expect(cluster.decide(operation)).toEqual({});
   });
 
-  test("also takes away a Job made by hand that gave up last", () => {
+  test("passes over a Job made by hand that gave up last, which is not the dispatcher's to delete", () => {
     const operation = cluster.settle(cluster.add());
     cluster.join(operation, cluster.job(operation));
     const byHand = cluster.handMadeJob(operation);
@@ -306,8 +315,12 @@ describe("re-run", () => {
     cluster.settle(operation);
     rerun(operation, "again");
     cluster.settle(operation);
-    expect([...cluster.jobs.keys()]).toEqual([cluster.status(operation).runner?.jobName]);
+    expect(cluster.jobs.has(byHand.metadata.name)).toBe(true);
+    expect(cluster.job(operation).status?.conditions).toBeUndefined();
     expect(cluster.status(operation)).toMatchObject({ phase: "Pending", runner: { attempt: 1 } });
+    cluster.endJob(cluster.job(operation), "Failed");
+    cluster.settle(operation);
+    expect(cluster.status(operation).phase).toBe("Failed");
   });
 
   test.each(["Completed", "Failed", "Deleting"])("starts anew when the Velero object is %s", (phase) => {
