@@ -3,6 +3,7 @@ import { Label } from "../../src/api/labels.ts";
 import type { Operation } from "../../src/api/operation.ts";
 import type { KubeObject } from "../../src/kube/metadata.ts";
 import { testCluster } from "../cluster/testCluster.ts";
+import { veleroVersion } from "../cluster/toolchain/programs.ts";
 import { contentOf, installApplication } from "../scenario/application.ts";
 import { backupOperation, listObjects, readOperation, restoreOperation } from "../scenario/operations.ts";
 import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
@@ -35,6 +36,14 @@ beforeAll(async () => {
   await installPlatform(cluster, () => {});
   await installApplication(cluster, TEAM);
   backup = await carryOut(TEAM, "shop-backup", backupOperation({ namespace: TEAM, name: "shop-backup" }));
+});
+
+describe("Velero", () => {
+  it("is the release that these tests were asked to run on", async () => {
+    expect(await velero(cluster, ["version"])).toMatch(
+      new RegExp(`Server:\\s+Version: ${await veleroVersion(process.env)}\\s`),
+    );
+  });
 });
 
 describe("a Backup", () => {

@@ -22,6 +22,8 @@ function kubernetesVersion(version: (module: string) => string): Record<string, 
   return { [`${variable}.gitVersion`]: gitVersion, [`${variable}.gitMajor`]: major, [`${variable}.gitMinor`]: minor };
 }
 
+const veleroLibrary = "github.com/vmware-tanzu/velero";
+
 const table = {
   etcd: { module: "kubernetes", package: "go.etcd.io/etcd/server/v3" },
   "kube-apiserver": {
@@ -40,7 +42,7 @@ const table = {
     module: veleroModule,
     package: "./server",
     stamps: (version) => ({
-      "github.com/vmware-tanzu/velero/pkg/buildinfo.Version": version("github.com/vmware-tanzu/velero"),
+      [`${veleroLibrary}/pkg/buildinfo.Version`]: version(veleroLibrary),
     }),
   },
   // Of one version for all: it is a process of its own, and the protocol between the two has not changed.
@@ -84,6 +86,12 @@ export async function buildPlan(name: ProgramName, env: NodeJS.ProcessEnv): Prom
   const stamps = Object.entries(program.stamps?.((module) => requiredVersion(goMod, module)) ?? {});
   const linkerFlags = ["-s", "-w", ...stamps.map(([variable, value]) => `-X ${variable}=${value}`)].join(" ");
   return { name, folder, package: program.package, linkerFlags };
+}
+
+/** The release of Velero that is built in this environment, e.g. "v1.18.3". */
+export async function veleroVersion(env: NodeJS.ProcessEnv): Promise<string> {
+  const goMod = await readFile(path.join(modulesFolder, veleroModule(env), "go.mod"), "utf8");
+  return requiredVersion(goMod, veleroLibrary);
 }
 
 /** The version which a go.mod requires of a module, e.g. "v1.18.3". Throws when it does not name the module. */
