@@ -5,7 +5,16 @@ import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, nextStatus, timestamp } from "../api/status.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
-import { ApiError, isAlreadyExists, isConflict, isInvalid, isNotFound, UnreachableError } from "../kube/errors.ts";
+import {
+  ApiError,
+  isAlreadyExists,
+  isConflict,
+  isForbidden,
+  isInvalid,
+  isNotFound,
+  isTransient,
+  UnreachableError,
+} from "../kube/errors.ts";
 import type { Announcement } from "../kube/events.ts";
 import { jobs } from "../kube/resources.ts";
 import { announcements } from "./announcements.ts";
@@ -86,9 +95,12 @@ async function createJob(
   } catch (error) {
     if (isAlreadyExists(error)) return await adoptJob(hands, operation, name, logger);
     if (error instanceof ApiError) {
-      // Everything that is not the template's is known to fit, so it is the template that does not.
-      if (error.code === 400 || isInvalid(error)) return templates.reject(operation.spec.type, error.message);
-      await say(hands, operation, `${NOT_CREATED}: ${error.message}`, logger);
+      const fields = wrongFields(error);
+      if (fields.length > 0) {
+        logger.error({ err: error, job: name }, "the API server refuses what is made from the template");
+        return templates.reject(operation.spec.type, fields);
+      }
+      await say(hands, operation, `${NOT_CREATED}: ${refusal(error)}`, logger);
     }
     throw error;
   }
@@ -97,6 +109,24 @@ async function createJob(
   if (said?.startsWith(NOT_CREATED)) await say(hands, operation, "its Job is created", logger);
   const message = `Created Job ${jobNamespace}/${name}`;
   announce(operation, { type: "Normal", reason: "JobCreated", message, at: timestamp(clock.now()) });
+}
+
+/**
+ * The fields for which no API server will ever take this Job. All that is not the template's is known to fit, so it is the
+ * template's. Admission plugins name none: they may judge one tenant's Job otherwise than another's.
+ */
+function wrongFields(error: ApiError): string[] {
+  return isInvalid(error) ? error.causes.map(({ field }) => field).filter((field) => field !== undefined) : [];
+}
+
+/**
+ * Why a Job was not created, for the tenant: always in the same words while it is the same, and without the server's own,
+ * which name hosts and service accounts. Those are in the log.
+ */
+function refusal(error: ApiError): string {
+  if (isTransient(error) && isForbidden(error)) return "exceeded quota of the namespace of the Jobs, waiting for room";
+  const reason = /^[A-Za-z]{1,64}$/.test(error.reason) ? ` ${error.reason}` : "";
+  return `the API server answered ${error.code}${reason}; the dispatcher's log has its words`;
 }
 
 /** The name is taken: by ourselves, when a create got lost on its way back; or else by somebody to be told of. */

@@ -4,7 +4,7 @@ import type { ConfigMap } from "../kube/resources.ts";
 import type { JobTemplates } from "./job.ts";
 import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
-import { contradictions, parseTemplates } from "./templates.ts";
+import { contradictions, parseTemplates, refused } from "./templates.ts";
 
 /** The Job templates as their ConfigMap has them now; a change of it is taken up at once. */
 export class TemplateStore {
@@ -45,9 +45,10 @@ export class TemplateStore {
    * The API server does not take what is made from a template. It is broken until the ConfigMap changes, so that nobody
    * tries the same again and again.
    *
-   * @param problem the API server's words
+   * @param fields of the Job that do not fit
    */
-  reject(type: OperationType, problem: string): void {
+  reject(type: OperationType, fields: readonly string[]): void {
+    const problem = refused(type, fields);
     this.#current = { ...this.#current, [type]: { ok: false, problem } };
     this.#logger.error({ type, problem }, "Job template cannot be used");
     this.#tell();

@@ -19,10 +19,19 @@ export function parseTemplates(configMap: ConfigMap | undefined): JobTemplates {
   return { Backup: parseTemplate(configMap, FILES.Backup), Restore: parseTemplate(configMap, FILES.Restore) };
 }
 
+/** @returns what is wrong with a template of whose Jobs the API server refuses these fields */
+export function refused(type: OperationType, fields: readonly string[]): string {
+  return `${place(FILES[type])}: the API server refuses ${[...new Set(fields)].join(", ")}`;
+}
+
+function place(file: string): string {
+  return `ConfigMap ${TEMPLATES_CONFIG_MAP}, ${file}`;
+}
+
 function parseTemplate(configMap: ConfigMap | undefined, file: string): TemplateState {
   const broken = (what: string): TemplateState => ({
     ok: false,
-    problem: `ConfigMap ${TEMPLATES_CONFIG_MAP}, ${file}: ${what}`,
+    problem: `${place(file)}: ${what}`,
   });
   if (configMap === undefined) return broken("the ConfigMap does not exist");
   const text = configMap.data?.[file];

@@ -167,11 +167,13 @@ test("a broken template is told on the Operation, and mending it is enough", asy
   expect(refused.status?.phase).not.toBe("Failed");
 
   // Valid as far as anybody can tell, but not for the API server.
-  const impossible = data?.["backup.yaml"]?.replace("memory: 256Mi", "memory: plenty") ?? "";
+  const impossible =
+    data?.["backup.yaml"]?.replace("imagePullPolicy: IfNotPresent", "imagePullPolicy: Sometimes") ?? "";
   await arena.client.mergePatch(configMaps, metadata, { data: { "backup.yaml": impossible } });
   await arena.until(operations, { namespace: arena.tenant, name: "nightly" }, (seen) =>
     (seen?.status?.conditions ?? []).some(
-      ({ reason, message }) => reason === "TemplateInvalid" && message.includes("quantities must match"),
+      ({ reason, message }) =>
+        reason === "TemplateInvalid" && message.includes("refuses spec.template.spec.containers[0].imagePullPolicy"),
     ),
   );
   await arena.client.mergePatch(configMaps, metadata, { data: { "backup.yaml": data?.["backup.yaml"] } });

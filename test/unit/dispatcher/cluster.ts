@@ -23,6 +23,7 @@ import { parseTemplates } from "../../../src/dispatcher/templates.ts";
 import type { Action, World } from "../../../src/dispatcher/world.ts";
 import type { KubeObject, Manifest } from "../../../src/kube/metadata.ts";
 import {
+  type ConfigMap,
   type Job,
   jobs,
   type Pod,
@@ -33,7 +34,8 @@ import {
 
 export const APPROVAL_KEY = "the control plane's key";
 
-const shipped = parseTemplates({
+/** The ConfigMap with the templates as they are shipped. */
+export const shippedTemplates: ConfigMap = {
   apiVersion: "v1",
   kind: "ConfigMap",
   metadata: {
@@ -46,7 +48,9 @@ const shipped = parseTemplates({
     "backup.yaml": readFileSync("jobs/backup.yaml", "utf8"),
     "restore.yaml": readFileSync("jobs/restore.yaml", "utf8"),
   },
-});
+};
+
+const shipped = parseTemplates(shippedTemplates);
 
 export interface OperationChange {
   name?: string;

@@ -1,0 +1,103 @@
+import { beforeEach, expect, test } from "vitest";
+import type { VeleroOperation } from "../../../src/api/operation.ts";
+import { carryOut, type Hands } from "../../../src/dispatcher/actions.ts";
+import { Claims } from "../../../src/dispatcher/claims.ts";
+import { settingsSchema } from "../../../src/dispatcher/settings.ts";
+import type { Store } from "../../../src/dispatcher/store.ts";
+import { TemplateStore } from "../../../src/dispatcher/templateStore.ts";
+import type { ConfigMap } from "../../../src/kube/resources.ts";
+import { FakeClock } from "../kube/fakeClock.ts";
+import { recordingLogger, serve } from "../kube/loopback.ts";
+import { Cluster, messageOf, shippedTemplates } from "./cluster.ts";
+
+let cluster: Cluster;
+let operation: VeleroOperation;
+
+beforeEach(() => {
+  cluster = new Cluster();
+  operation = cluster.add();
+  cluster.step(operation);
+});
+
+/** An API server that refuses every Job, each time with the next of these answers. */
+async function refusing(answers: { code: number; [field: string]: unknown }[]) {
+  const { client } = await serve(async ({ request, json }) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const body = JSON.parse(Buffer.concat(chunks).toString());
+    if (request.method === "PUT") return json(200, cluster.setStatus(operation, body.status));
+    const { code = 500, ...answer } = answers.shift() ?? {};
+    json(code, { kind: "Status", apiVersion: "v1", status: "Failure", code, ...answer });
+  });
+  const { logger, lines } = recordingLogger();
+  let publish: (configMap: ConfigMap) => void = () => undefined;
+  const configMaps: Store<ConfigMap> = {
+    get: () => shippedTemplates,
+    values: () => [shippedTemplates],
+    onChange: (listener) => {
+      publish = (configMap) => listener("operation-jobs", configMap, undefined);
+    },
+  };
+  const templates = new TemplateStore(configMaps, settingsSchema.parse({}), logger);
+  publish(shippedTemplates);
+  const hands: Hands = {
+    client,
+    clock: new FakeClock(),
+    claims: new Claims(),
+    templates,
+    announce: () => undefined,
+    jobNamespace: "vworkspace-system",
+    callTimeoutMs: 5_000,
+    onClaimDropped: () => undefined,
+  };
+  const create = async () => {
+    const { action } = cluster.decide(operation);
+    if (action?.kind !== "createJob") throw new Error(`to be created, not ${action?.kind}`);
+    await carryOut(hands, cluster.current(operation), action, logger);
+  };
+  return { create, templates, logged: () => JSON.stringify(lines) };
+}
+
+const told = () => messageOf(cluster.status(operation), "Running");
+
+test("what a webhook denies is no fault of the template, and is told in words that stay the same", async () => {
+  const denied = (host: string) => ({
+    code: 400,
+    message: `admission webhook "${host}" denied the request of system:serviceaccount:ns:operation-dispatcher`,
+  });
+  const { create, templates } = await refusing([denied("one.example.com"), denied("two.example.com")]);
+  await expect(create()).rejects.toThrow("one.example.com");
+  expect(told()).toBe("its Job cannot be created: the API server answered 400; the dispatcher's log has its words");
+  expect(templates.current.Backup.ok).toBe(true);
+  // A write would wake the Operation at once: no wait between two tries.
+  const before = cluster.current(operation).metadata.resourceVersion;
+  await expect(create()).rejects.toThrow("two.example.com");
+  expect(cluster.current(operation).metadata.resourceVersion).toBe(before);
+});
+
+test("a policy that denies with 422 is no fault of the template either", async () => {
+  const details = { causes: [{ message: "ValidatingAdmissionPolicy p denied request" }] };
+  const { create, templates } = await refusing([{ code: 422, reason: "Invalid", message: "not yours", details }]);
+  await expect(create()).rejects.toThrow("not yours");
+  expect(told()).toMatch(/answered 422 Invalid; /);
+  expect(templates.current.Backup.ok).toBe(true);
+});
+
+test("a full quota is told as that, without the server's words", async () => {
+  const message = 'jobs.batch "x" is forbidden: exceeded quota: q, requested: count/jobs.batch=1';
+  const { create } = await refusing([{ code: 403, reason: "Forbidden", message }]);
+  await expect(create()).rejects.toThrow("exceeded quota: q");
+  expect(told()).toMatch(/exceeded quota of the namespace of the Jobs, waiting for room$/);
+});
+
+test("a field that no API server takes breaks the template; the field is told, and its value logged only", async () => {
+  const field = "spec.template.spec.containers[0].imagePullPolicy";
+  const details = { causes: [{ reason: "FieldValueNotSupported", message: 'value: "host.internal"', field }] };
+  const { create, templates, logged } = await refusing([
+    { code: 422, reason: "Invalid", message: 'Job is invalid: "host.internal"', details },
+  ]);
+  await create();
+  const problem = `ConfigMap operation-jobs, backup.yaml: the API server refuses ${field}`;
+  expect(templates.current).toMatchObject({ Backup: { ok: false, problem }, Restore: { ok: true } });
+  expect(logged()).toContain("host.internal");
+});
