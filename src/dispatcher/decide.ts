@@ -34,15 +34,11 @@ export function decide(operation: Operation, world: World): Decision {
   return NOTHING;
 }
 
-/**
- * A copy is not judged by the status that may have come with it. What has a Job, whatever label it was given since, is
- * none. docs/contract.md, Admission 0.
- */
+/** A copy is not judged by the status that may have come with it. docs/contract.md, Admission 0. */
 function restoredCopy(operation: VeleroOperation, world: World): Decision | undefined {
   const hindrance = original(operation, world);
   if (hindrance === undefined) return undefined;
   if (isTerminal(operation.status?.phase)) return NOTHING;
-  if (isAdmitted(operation.status) && activeJobs(operation, world).length > 0) return undefined;
   return write(operation, world, hindered(operation, hindrance));
 }
 

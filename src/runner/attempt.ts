@@ -1,7 +1,7 @@
-import { Label } from "../api/labels.ts";
 import { attemptOf, isTerminal, type Status, type VeleroOperation } from "../api/operation.ts";
 import { backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
 import { ConditionType, Reason, veleroReason } from "../api/reasons.ts";
+import { isRestoredCopy } from "../api/restoredCopy.ts";
 import { conditionOf, isAdmitted, nextStatus, openAttempt, resumeAttempt } from "../api/status.ts";
 import { isVeleroTerminal } from "../api/velero.ts";
 import { findConflict } from "./conflicts.ts";
@@ -34,8 +34,8 @@ export async function joinAttempt(context: RunnerContext): Promise<VeleroOperati
  * @throws Refused, AttemptOver as {@link joinAttempt}
  */
 export function entry(operation: VeleroOperation, job: RunnerSettings["job"]): "join" | "again" {
-  const { status, metadata } = operation;
-  if (metadata.labels?.[Label.veleroRestoreName] !== undefined) {
+  const { status } = operation;
+  if (isRestoredCopy(operation)) {
     throw new Refused(`not admitted: ${Reason.restoredCopy}: it came out of a backup`);
   }
   const past = status?.history?.find(({ jobName }) => jobName !== undefined && jobName === job.name);

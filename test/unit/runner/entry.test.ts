@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { jobName } from "../../../src/api/names.ts";
 import type { Condition, Status } from "../../../src/api/operation.ts";
 import { entry } from "../../../src/runner/attempt.ts";
 import { AttemptOver, Refused } from "../../../src/runner/endings.ts";
@@ -73,6 +74,12 @@ describe("a Job", () => {
   ])("may not act for an Operation that %s", (_, status, message) => {
     expect(() => at(status)).toThrow(Refused);
     expect(() => at(status)).toThrow(message);
+  });
+
+  test("goes on with an Operation that a restore has only touched", () => {
+    const { metadata } = operation("Backup");
+    const status: Status = { phase: "Running", conditions: [accepted], runner: { jobName: jobName(metadata, 1) } };
+    expect(at(status, { "velero.io/restore-name": "r1" })).toBe("join");
   });
 
   test("may not act for an Operation that came out of a backup", () => {
