@@ -39,6 +39,8 @@ export const Reason = {
   // Failed, Degraded, Cancelled
   partialFailure: "PartialFailure",
   volumesSkipped: "VolumesSkipped",
+  /** Cancelled=Unknown: a runner has seen the request and acts on it, to the end. */
+  cancelRequested: "CancelRequested",
   cancelledByUser: "CancelledByUser",
   externalDeletion: "ExternalDeletion",
   runnerFailed: "RunnerFailed",

@@ -20,21 +20,26 @@ const REFUSED: Backoff = { minMs: 5_000, maxMs: 60_000 };
 /** While a run goes on, new volume data is looked for no more often than this, in milliseconds. */
 const LOOK_AGAIN_MS = 10_000;
 
-/** Told, in words for the Operation's status, what a cancel waits for. */
-export type Tell = (message: string) => Promise<void>;
+export interface CancelOptions {
+  /** An earlier run has begun with it, so that nothing is kept that ended since. */
+  readonly decided?: boolean;
+  /** Told, in words for the Operation's status, what the cancel waits for. */
+  readonly tell?: (message: string) => Promise<void>;
+}
 
 /**
  * Ends a Backup or a Restore on request, as {@link nextCancelStep} decides, however long Velero takes: only the context's
  * signal ends it early, and the next runner goes on. docs/contract.md, Cancel, delete, re-run.
  *
- * @param object as it was when the cancel was seen: what had been Completed or PartiallyFailed by then is kept
+ * @param object as it was when the cancel was seen: what had been Completed or PartiallyFailed by then is kept, unless the
+ *   cancel was decided before
  * @throws ApiError, UnreachableError when the API server does not cooperate; the signal's reason once it aborts
  */
 export async function cancel(
   context: RunnerContext,
   type: OperationType,
   object: VeleroObject,
-  tell: Tell = async () => {},
+  { decided = false, tell = async () => {} }: CancelOptions = {},
 ): Promise<CancelResult> {
   const { name } = object.metadata;
   let last = object;
@@ -45,7 +50,7 @@ export async function cancel(
     // In this order: a request that is told as done then goes with a Backup read after it was done.
     const deleteRequests = type === "Backup" ? await deleteRequestsFor(context, name) : [];
     const current = await getVelero(context, type, name);
-    const step = nextCancelStep({ asked: object, last, current, deleteRequests, stored });
+    const step = nextCancelStep({ asked: object, decided, last, current, deleteRequests, stored });
     context.logger.debug({ step: step.do, phase: current?.status?.phase }, "cancel");
     if ("object" in step && step.object !== undefined) last = step.object;
     switch (step.do) {

@@ -20,6 +20,8 @@ export type Stored =
 export interface CancelView {
   /** The object as it was when the cancel was seen. */
   readonly asked: VeleroObject;
+  /** An earlier run saw the cancel while there was nothing to keep, and may have acted on it. */
+  readonly decided: boolean;
   /** It, as it was last seen. */
   readonly last: VeleroObject;
   /** What has its name now, read after `deleteRequests`. */
@@ -74,15 +76,21 @@ export function wasRefused(backup: Backup): boolean {
   return isCollided(backup) || phase === "FailedValidation" || (validationErrors ?? []).length > 0;
 }
 
-function restoreStep({ asked, current }: CancelView): CancelStep {
+function restoreStep(view: CancelView): CancelStep {
+  const { asked, current } = view;
   // Velero never makes a Restore anew: another uid is another Restore.
   if (current === undefined || current.metadata.uid !== asked.metadata.uid) return removed();
   // Its finalizer holds it until a run under way has ended.
   if (current.metadata.deletionTimestamp !== undefined) return { do: "waitForDeletion", object: current };
-  if (isRestorable(asked.status?.phase)) return { do: "end", result: { kind: "kept", object: current } };
+  if (isKept(view)) return { do: "end", result: { kind: "kept", object: current } };
   const phase = current.status?.phase || "New";
   if (RESTORE_RUNS.has(phase)) return { do: "waitForRun", object: current };
   return { do: "delete", object: current, unchanged: phase === "New" };
+}
+
+/** A backup or restore that was done before anybody asked for its end stays. */
+export function isKept({ asked, decided }: Pick<CancelView, "asked" | "decided">): boolean {
+  return !decided && isRestorable(asked.status?.phase);
 }
 
 /**
@@ -97,7 +105,7 @@ function backupStep(view: CancelView): CancelStep {
   if (current === undefined || !hasSameOwner(current, asked)) return afterwards(view, own);
   if (current.metadata.deletionTimestamp !== undefined) return { do: "waitForDeletion", object: current };
   // With a request of ours an earlier runner had decided already.
-  if (isRestorable(asked.status?.phase) && own.length === 0) {
+  if (isKept(view) && own.length === 0) {
     return { do: "end", result: { kind: "kept", object: current } };
   }
   if (wasRefused(current)) return { do: "delete", object: current, unchanged: true };

@@ -10,7 +10,7 @@ import type { RunnerContext } from "./context.ts";
 import { Failure } from "./endings.ts";
 import { engineRef, findOwn, getVelero, veleroResource } from "./own.ts";
 import { isOwn, type Plan } from "./plan.ts";
-import { attemptIn, cancelRequested } from "./request.ts";
+import { attemptIn, isCancelled } from "./request.ts";
 import { writeStatus } from "./statusWriter.ts";
 
 /**
@@ -30,7 +30,7 @@ export async function createOnce(
   for (;;) {
     // The guarded write also proves that the Operation was neither cancelled nor deleted before the POST.
     const ready = await writeStatus(context, attempt, (latest) => ({ engineRef: intend(context, latest, taken) }));
-    if (cancelRequested(ready)) return undefined;
+    if (isCancelled(ready)) return undefined;
     const intent = ready.status?.engineRef;
     if (intent?.name === undefined || intent.uid !== undefined) return await recorded(context, ready);
 
@@ -116,7 +116,9 @@ export async function record(
 ): Promise<VeleroObject | undefined> {
   const { type } = operation.spec;
   const { name, uid } = object.metadata;
-  if (operation.status?.engineRef?.uid === uid) return object;
+  const ref = operation.status?.engineRef;
+  // Under the recorded name and another uid it is the recorded one, made anew by Velero (findOwn).
+  if (ref?.uid === uid || (ref?.uid !== undefined && ref.name === name)) return object;
   const written = await writeStatus(context, attemptIn(operation), (latest) =>
     latest.status?.engineRef?.uid === undefined ? { engineRef: engineRef(context, type, name, uid) } : {},
   );

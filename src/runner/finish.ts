@@ -7,7 +7,7 @@ import { type Ending, EXIT, type Failure } from "./endings.ts";
 import { cutBytes } from "./message.ts";
 import { collectOutputs } from "./outputs.ts";
 import { progress } from "./progress.ts";
-import { type Attempt, cancelRequested, readAttempt } from "./request.ts";
+import { type Attempt, isCancelled, readAttempt } from "./request.ts";
 import { removeShadows } from "./shadows.ts";
 import { writeStatus } from "./statusWriter.ts";
 import { verdict } from "./verdict.ts";
@@ -31,7 +31,7 @@ export async function finish(context: RunnerContext, attempt: Attempt, end: End)
   const outputs = ended && (await collectOutputs(context, operation, ended));
   const done = ended && (await progress(context, ended));
   const written = await writeStatus(context, attempt, (latest) => ({
-    ...verdict({ type, object, cancelRequested: cancelled || cancelRequested(latest), outputs, remains }),
+    ...verdict({ type, object, cancelRequested: cancelled || isCancelled(latest), outputs, remains }),
     ...(done && { progress: done }),
     ...withoutIntent(latest),
   }));
@@ -59,12 +59,12 @@ export async function fail(context: RunnerContext, attempt: Attempt, failure: Fa
 export async function over(context: RunnerContext, operation: VeleroOperation): Promise<Ending> {
   const { status, spec, metadata } = operation;
   const attempt = attemptOf(operation);
+  if (status?.phase === "Succeeded") return { exitCode: EXIT.done, message: summary(operation), operation };
   // A later attempt may be under way: its object is not this run's to judge.
   if (spec.type === "Backup") {
     await removeShadows(context, metadata.uid, isTerminal(status?.phase) ? attempt : attempt - 1);
   }
-  const exitCode = status?.phase === "Succeeded" ? EXIT.done : EXIT.final;
-  return { exitCode, message: summary(operation), operation };
+  return { exitCode: EXIT.final, message: summary(operation), operation };
 }
 
 /** An intent that nothing came of must not point at somebody else's object for ever. */

@@ -6,7 +6,7 @@ import { watchResource } from "../kube/watch.ts";
 import { Bell } from "./bell.ts";
 import type { RunnerContext } from "./context.ts";
 import { veleroResource } from "./own.ts";
-import { cancelRequested } from "./request.ts";
+import { isCancelled } from "./request.ts";
 
 /** Both objects as the API server last told them. */
 export interface View {
@@ -85,7 +85,7 @@ function isTransition(last: View, next: View): boolean {
 }
 
 function wantsCancel({ operation }: View): boolean {
-  return operation !== undefined && cancelRequested(operation);
+  return operation !== undefined && isCancelled(operation);
 }
 
 /** One object, followed by name; whatever else takes its name does not count. */

@@ -1,10 +1,10 @@
 import { isTerminal, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
-import { conditionOf } from "../api/status.ts";
+import { type ConditionChange, conditionOf } from "../api/status.ts";
 import { backups, type VeleroObject } from "../api/velero.ts";
 import { joinAttempt } from "./attempt.ts";
 import { cancel } from "./cancel.ts";
-import { isCollided } from "./cancelStep.ts";
+import { isCollided, isKept } from "./cancelStep.ts";
 import { cleanUp } from "./cleanUp.ts";
 import type { RunnerContext } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
@@ -17,7 +17,7 @@ import { findOwn, getVelero } from "./own.ts";
 import { prepare } from "./prepare.ts";
 import { progress } from "./progress.ts";
 import { remove } from "./remove.ts";
-import { type Attempt, attemptIn, cancelRequested, readAttempt } from "./request.ts";
+import { type Attempt, attemptIn, cancelDecided, isCancelled, readAttempt } from "./request.ts";
 import { removeShadows } from "./shadows.ts";
 import { writeStatus } from "./statusWriter.ts";
 import { verdict } from "./verdict.ts";
@@ -34,7 +34,8 @@ export async function run(context: RunnerContext): Promise<Ending> {
     const operation = await joinAttempt(context);
     const attempt = attemptIn(operation);
     // Whoever worked on the earlier attempts may not have seen how they ended.
-    if (operation.spec.type === "Backup") await removeShadows(context, attempt.uid, attempt.attempt - 1);
+    if (operation.spec.type === "Backup" && attempt.attempt > 1)
+      await removeShadows(context, attempt.uid, attempt.attempt - 1);
     return await carryOut(context, attempt);
   } catch (error) {
     if (error instanceof Refused) return { exitCode: EXIT.final, message: error.message };
@@ -71,7 +72,7 @@ async function ownObject(context: RunnerContext, operation: VeleroOperation): Pr
   if (own.kind === "found") return await record(context, operation, own.object);
   if (own.kind === "vanished") return undefined;
   for (const refused of own.refused) await remove(context, backups, refused, false);
-  if (cancelRequested(operation)) return undefined;
+  if (isCancelled(operation)) return undefined;
   return await createOnce(context, operation, await prepare(context, operation));
 }
 
@@ -83,9 +84,9 @@ async function toTheEnd(context: RunnerContext, operation: VeleroOperation, obje
     const { operation: request } = view;
     if (request === undefined) throw new OperationGone("the Operation was deleted", attempt.uid);
     const latest = await confirmed(context, operation, view.object);
-    if (latest !== undefined && cancelRequested(request)) return await cancelled(context, operation, latest);
+    if (latest !== undefined && isCancelled(request)) return await cancelled(context, operation, latest);
 
-    const change = verdict({ type, object: latest, cancelRequested: cancelRequested(request) });
+    const change = verdict({ type, object: latest, cancelRequested: isCancelled(request) });
     if (latest === undefined || isTerminal(change.phase)) return { object: latest };
     const done = change.phase === "Running" ? await progress(context, latest) : undefined;
     const outputs = knownOutputs(type, latest);
@@ -105,15 +106,28 @@ async function confirmed(
   return now?.metadata.uid === object.metadata.uid ? now : undefined;
 }
 
+const CANCEL_DECIDED: ConditionChange = {
+  type: ConditionType.cancelled,
+  status: "Unknown",
+  reason: Reason.cancelRequested,
+  message: "asked to end: what Velero has of it is being removed",
+};
+
+/** Ends the object on request. That it is about to is written first: a run that is killed must not leave the choice open. */
 async function cancelled(context: RunnerContext, operation: VeleroOperation, object: VeleroObject): Promise<End> {
+  const attempt = attemptIn(operation);
+  const decided = cancelDecided(await readAttempt(context, attempt));
+  if (!isKept({ asked: object, decided })) {
+    await writeStatus(context, attempt, () => ({ conditions: [CANCEL_DECIDED] }));
+  }
   const tell = async (message: string): Promise<void> => {
-    await writeStatus(context, attemptIn(operation), ({ status }) => {
+    await writeStatus(context, attempt, ({ status }) => {
       const running = conditionOf(status, ConditionType.running);
       const { status: is = "False", reason = Reason.pending } = running ?? {};
       return { conditions: [{ type: ConditionType.running, status: is, reason, message: cutBytes(message) }] };
     });
   };
-  const result = await cancel(context, operation.spec.type, object, tell);
+  const result = await cancel(context, operation.spec.type, object, { decided, tell });
   if (result.kind === "kept") return { object: result.object };
   return { object: undefined, cancelled: true, remains: result.remains };
 }

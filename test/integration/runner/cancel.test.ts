@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { namespaces } from "../../../src/kube/resources.ts";
+import { Deletions } from "./deletions.ts";
+import { Scene } from "./scene.ts";
 import { client, conditionsOf, type Stage, stages } from "./stage.ts";
 
 const openStage = stages();
@@ -57,6 +59,31 @@ describe("cancel", () => {
     expect(await stage.velero.all("Restore")).toEqual([]);
     expect(await stage.velero.all("Backup")).toHaveLength(1);
   });
+
+  test.each(["Backup", "Restore"] as const)(
+    "once seen holds, even if the %s ends well while no run looks",
+    async (type) => {
+      const scene = await Scene.open(await openStage(), type);
+      await scene.says({ phase: "InProgress" });
+      await scene.shown("InProgress");
+      await scene.stage.annotate("x1", cancel);
+      await scene.stage.until("x1", ({ conditions = [] }) =>
+        conditions.some(({ reason, status }) => reason === "CancelRequested" && status === "Unknown"),
+      );
+      await scene.restart(async () => {
+        await scene.stage.annotate("x1", { "ops.vworkspace.io/cancel": null });
+        await scene.says({ phase: "Completed" });
+      });
+      if (type === "Backup") {
+        const deletions = new Deletions(client, scene.stage.velero.namespace);
+        await deletions.carryOut(await deletions.next());
+      }
+      expect(await scene.run.ended).toMatchObject({ exitCode: 2 });
+      expect(conditionsOf(await scene.stage.read("x1"))).toMatchObject({ Cancelled: "True/CancelledByUser" });
+      const left = (await scene.stage.velero.all(type)).filter(({ metadata: { name } }) => name === "x1");
+      expect(left).toEqual([]);
+    },
+  );
 
   test("after the backup was Completed: it stays, and the Operation ends as it ended", async () => {
     const stage = await openStage();

@@ -3,6 +3,7 @@ import { veleroNames } from "../../../src/api/names.ts";
 import type { Operation } from "../../../src/api/operation.ts";
 import { backups } from "../../../src/api/velero.ts";
 import { operationSelector } from "../../../src/runner/plan.ts";
+import { Deletions } from "./deletions.ts";
 import { client, conditionsOf, Died, type Stage, stages } from "./stage.ts";
 
 const openStage = stages();
@@ -29,6 +30,12 @@ const SUCCEEDED = {
   Accepted: "True/TemplateValidated",
   Running: "False/VeleroBackupSucceeded",
   Succeeded: "True/VeleroBackupCompleted",
+};
+
+const CANCELLED = {
+  Accepted: "True/TemplateValidated",
+  Running: "False/CancelledByUser",
+  Cancelled: "True/CancelledByUser",
 };
 
 const stories: Record<string, Story> = {
@@ -85,11 +92,21 @@ const stories: Record<string, Story> = {
       await stage.annotate(name, { "ops.vworkspace.io/cancel": "true" });
     },
     exitCode: 2,
-    conditions: {
-      Accepted: "True/TemplateValidated",
-      Running: "False/CancelledByUser",
-      Cancelled: "True/CancelledByUser",
+    conditions: CANCELLED,
+    left: () => [],
+  },
+  "a cancel during Velero's run, which ends well before the next run looks": {
+    async play(stage, { metadata: { name } }) {
+      await stage.velero.created("Backup", name);
+      await stage.velero.says("Backup", name, { phase: "InProgress" });
+      await stage.annotate(name, { "ops.vworkspace.io/cancel": "true" });
+      await stage.until(name, ({ conditions = [] }) => conditions.some(({ type }) => type === "Cancelled"));
+      await stage.velero.says("Backup", name, { phase: "Completed" });
+      const deletions = new Deletions(client, stage.velero.namespace);
+      await deletions.carryOut(await deletions.next(name));
     },
+    exitCode: 2,
+    conditions: CANCELLED,
     left: () => [],
   },
   "a Backup that Velero refuses": {
@@ -108,7 +125,9 @@ const stories: Record<string, Story> = {
   },
 };
 
-describe.concurrent("a run that dies at any of its calls is carried on by the next, to one end:", (it) => {
+describe.concurrent("a run that dies at any of its calls is carried on by the next, to one end:", {
+  timeout: 600_000,
+}, (it) => {
   it.for(Object.entries(stories))("%s", async ([, story], { expect }) => {
     const stage = await openStage();
     const { attempt = 1 } = story;

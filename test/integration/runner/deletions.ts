@@ -18,11 +18,12 @@ export class Deletions {
     this.#namespace = namespace;
   }
 
-  /** Waits for a request that nobody has taken up yet. */
-  async next(): Promise<DeleteBackupRequest> {
+  /** Waits for a request that nobody has taken up yet; with a name, for one that concerns that Backup. */
+  async next(backupName?: string): Promise<DeleteBackupRequest> {
     const options = { namespace: this.#namespace, signal: new AbortController().signal, logger, clock: systemClock };
     for await (const event of watchResource(this.#client, deleteBackupRequests, options)) {
       if (event.type === "synced" || event.type === "deleted") continue;
+      if (backupName !== undefined && event.object.spec?.backupName !== backupName) continue;
       if ((event.object.status?.phase ?? "New") === "New") return event.object;
     }
     throw new Error("a watch never ends");
@@ -37,7 +38,8 @@ export class Deletions {
   async carryOut(request: DeleteBackupRequest): Promise<void> {
     const namespace = this.#namespace;
     const backup = { namespace, name: request.spec?.backupName ?? "" };
-    for (const { metadata } of await this.all()) {
+    for (const { metadata, spec } of await this.all()) {
+      if (spec?.backupName !== backup.name) continue;
       if (metadata.name !== request.metadata.name) await this.#client.delete(deleteBackupRequests, metadata);
     }
     await this.#client.mergePatch(deleteBackupRequests, request.metadata, { status: { phase: "InProgress" } });

@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { VeleroObject } from "../../../src/api/velero.ts";
-import { type CancelResult, type CancelStep, nextCancelStep, type Stored } from "../../../src/runner/cancelStep.ts";
+import {
+  type CancelResult,
+  type CancelStep,
+  isKept,
+  nextCancelStep,
+  type Stored,
+} from "../../../src/runner/cancelStep.ts";
 import { VeleroModel } from "./veleroModel.ts";
 import { backup, deleteRequest, OWN_LABELS, restore } from "./veleroObjects.ts";
 
@@ -9,7 +15,15 @@ type View = Parameters<typeof nextCancelStep>[0];
 
 function step(current: VeleroObject | undefined, more: Partial<View> = {}): CancelStep {
   const asked = more.asked ?? current ?? backup({ phase: "New" });
-  return nextCancelStep({ asked, last: asked, current, deleteRequests: [], stored: undefined, ...more });
+  return nextCancelStep({
+    asked,
+    decided: false,
+    last: asked,
+    current,
+    deleteRequests: [],
+    stored: undefined,
+    ...more,
+  });
 }
 
 const running = backup({ phase: "InProgress" });
@@ -48,6 +62,11 @@ describe("cancelling a Backup", () => {
 
   it.each(["Completed", "PartiallyFailed"])("removes what became %s only afterwards", (phase) => {
     expect(step(backup({ phase }), { asked: running }).do).toBe("requestDeletion");
+  });
+
+  it.each(["Completed", "PartiallyFailed"])("removes what became %s after an earlier run had decided so", (phase) => {
+    expect(step(backup({ phase }), { decided: true }).do).toBe("requestDeletion");
+    expect(step(restore({ phase }), { decided: true }).do).toBe("delete");
   });
 
   it("goes on with what an earlier runner asked Velero to delete", () => {
@@ -185,7 +204,9 @@ describe("cancelling a Restore", () => {
 /** One runner after the other, as each remembers things. */
 class Runner {
   readonly #world: VeleroModel;
-  #memory: { asked: VeleroObject; last: VeleroObject; stored: Stored | undefined } | undefined;
+  #memory: { asked: VeleroObject; decided: boolean; last: VeleroObject; stored: Stored | undefined } | undefined;
+  /** What the status says, whoever reads it. */
+  #written = false;
   #decided: Extract<CancelStep, { do: "delete" }> | undefined;
   result: CancelResult | undefined;
 
@@ -210,7 +231,8 @@ class Runner {
     const { object: current, requests: deleteRequests } = this.#world;
     const found = current?.metadata.labels === OWN_LABELS ? current : undefined;
     const first = found ?? backup({ phase: "New" });
-    this.#memory ??= { asked: first, last: first, stored: undefined };
+    this.#memory ??= { asked: first, decided: this.#written, last: first, stored: undefined };
+    this.#written ||= !isKept(this.#memory);
     const next = nextCancelStep({ ...this.#memory, current, deleteRequests });
     if ("object" in next && next.object !== undefined) this.#memory.last = next.object;
     if (next.do === "end") this.result = next.result;
