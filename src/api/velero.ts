@@ -17,6 +17,12 @@ export function isVeleroTerminal(phase: string | undefined): boolean {
   return phase !== undefined && TERMINAL_PHASES.has(phase);
 }
 
+/** Whether Velero still acts for this object. Deleting can last for ever, and touches no namespace. */
+export function isAtWork(object: VeleroObject | undefined): boolean {
+  const phase = object?.status?.phase;
+  return object !== undefined && !isVeleroTerminal(phase) && phase !== "Deleting";
+}
+
 /** Completed or PartiallyFailed: there is something to restore, and a person may need it. */
 export function isRestorable(phase: string | undefined): boolean {
   return phase === "Completed" || phase === "PartiallyFailed";

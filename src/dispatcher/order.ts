@@ -1,7 +1,7 @@
 import { isTerminal, isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, isAdmitted } from "../api/status.ts";
-import { isVeleroTerminal, type VeleroObject } from "../api/velero.ts";
+import { isAtWork } from "../api/velero.ts";
 import { needsApproval } from "./admission/approved.ts";
 import { firstHindrance } from "./admission/checks.ts";
 import { cancelRequested } from "./cancel.ts";
@@ -32,12 +32,6 @@ export function livesOn(operation: VeleroOperation, world: World): boolean {
   if (status?.phase !== "Failed") return false;
   if (conditionOf(status, ConditionType.failed)?.reason !== Reason.runnerFailed) return false;
   return isAtWork(world.veleroObject(operation));
-}
-
-/** Whether Velero still acts for this object. Deleting can last for ever, and touches no namespace. */
-export function isAtWork(object: VeleroObject | undefined): boolean {
-  const phase = object?.status?.phase;
-  return object !== undefined && !isVeleroTerminal(phase) && phase !== "Deleting";
 }
 
 /** Deleted, and only somebody's finalizer still holds it: nobody works on it, and nobody will. */

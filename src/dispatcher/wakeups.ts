@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { Label } from "../api/labels.ts";
 import { isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
 import { isAdmitted } from "../api/status.ts";
-import { isVeleroTerminal, type StorageLocation } from "../api/velero.ts";
+import { isAtWork, type StorageLocation } from "../api/velero.ts";
 import { keyOf } from "../kube/metadata.ts";
 import type { Job } from "../kube/resources.ts";
 import type { Caches } from "./caches.ts";
@@ -99,8 +99,7 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
       if (object === undefined) return;
       for (const operation of indexes.operationsByUid.get(operationUidOf(object) ?? "")) {
         wake(keyOf(operation));
-        const ended = current === undefined || isVeleroTerminal(current.status?.phase);
-        if (ended && operation.metadata.namespace !== undefined) wakePeers(operation.metadata.namespace);
+        if (!isAtWork(current) && operation.metadata.namespace !== undefined) wakePeers(operation.metadata.namespace);
       }
     });
   }

@@ -3,7 +3,7 @@ import { backupParametersSchema, parseParameters, restoreParametersSchema } from
 import { ConditionType, Reason, veleroReason } from "../api/reasons.ts";
 import { isRestoredCopy } from "../api/restoredCopy.ts";
 import { conditionOf, isAdmitted, nextStatus, openAttempt, resumeAttempt } from "../api/status.ts";
-import { isVeleroTerminal } from "../api/velero.ts";
+import { isAtWork } from "../api/velero.ts";
 import { findConflict } from "./conflicts.ts";
 import type { RunnerContext, RunnerSettings } from "./context.ts";
 import { AttemptOver, Refused } from "./endings.ts";
@@ -90,7 +90,7 @@ async function again(context: RunnerContext, operation: VeleroOperation): Promis
 async function stillLives(context: RunnerContext, operation: VeleroOperation): Promise<boolean> {
   if (conditionOf(operation.status, ConditionType.failed)?.reason !== Reason.runnerFailed) return false;
   const own = await findOwn(context, operation);
-  return own.kind === "found" && !isVeleroTerminal(own.object.status?.phase);
+  return own.kind === "found" && isAtWork(own.object);
 }
 
 /** The status with this Job among those that worked on the attempt. */

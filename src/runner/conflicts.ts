@@ -1,7 +1,7 @@
 import { isTerminal, isVeleroOperation, operations, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, isAdmitted } from "../api/status.ts";
-import { isVeleroTerminal } from "../api/velero.ts";
+import { isAtWork } from "../api/velero.ts";
 import { keyOf } from "../kube/metadata.ts";
 import { retry } from "../kube/retry.ts";
 import type { RunnerContext } from "./context.ts";
@@ -34,5 +34,5 @@ async function isUnderWay(context: RunnerContext, other: VeleroOperation): Promi
   if (conditionOf(status, ConditionType.failed)?.reason !== Reason.runnerFailed || name === undefined) return false;
   // Its runner gave up, but Velero may still be at work in this namespace.
   const object = await getVelero(context, spec.type, name);
-  return object !== undefined && isOwn(other, object.metadata.labels) && !isVeleroTerminal(object.status?.phase);
+  return isOwn(other, object?.metadata.labels) && isAtWork(object);
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Operation, operations } from "../../../src/api/operation.ts";
 import { isAdmitted } from "../../../src/api/status.ts";
-import { storageLocations } from "../../../src/api/velero.ts";
+import { backups, storageLocations } from "../../../src/api/velero.ts";
 import { configMaps, jobs, volumeSnapshotClasses } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
@@ -178,6 +178,31 @@ test("a broken template is told on the Operation, and mending it is enough", asy
   );
   await arena.client.mergePatch(configMaps, metadata, { data: { "backup.yaml": data?.["backup.yaml"] } });
   await arena.job(operation);
+});
+
+test("a Restore waits no longer for a Backup whose runner gave up once Velero deletes that", async () => {
+  arena.dispatcher();
+  await arena.target();
+  const { metadata } = await arena.operation({ name: "left" });
+  await arena.says("left", "Accepted=True/TemplateValidated");
+  const labels = {
+    "app.vworkspace.io/managed-by": "vworkspace-operator",
+    "ops.vworkspace.io/operation": metadata.uid,
+    "ops.vworkspace.io/attempt": "1",
+  };
+  const name = { name: "left", namespace: arena.veleroNamespace };
+  const backup = await arena.client.create(backups, { metadata: { ...name, labels }, spec: {} });
+  await arena.client.mergePatch(backups, name, { status: { phase: "InProgress" } });
+  const because = { reason: "RunnerFailed", message: "gave up" };
+  await arena.report("left", {
+    phase: "Failed",
+    engineRef: { name: "left", uid: backup.metadata.uid },
+    conditions: [{ type: "Failed", status: "True", ...because }],
+  });
+  const next = await arena.operation({ name: "next", type: "Restore", parameters: { backupName: "b1" } });
+  await arena.says("next", "Blocked=True/ConflictingOperation");
+  await arena.client.mergePatch(backups, name, { status: { phase: "Deleting" } });
+  await arena.job(next);
 });
 
 test("an Operation waits for one that is deleted only as long as that is worked on, whoever holds it after that", async () => {
