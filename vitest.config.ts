@@ -8,9 +8,11 @@ const onCluster: TestProjectInlineConfiguration["test"] = {
   pool: "forks",
   testTimeout: 3 * minutes,
   hookTimeout: 5 * minutes,
+  // Each file may have a cluster of its own.
+  maxWorkers: 2,
 };
 
-/** One project after the other, quickest answer first: side by side they would only wait for each other. */
+/** Quick answers first; then what needs clusters, whose files mostly wait for what runs in these. */
 const inTurn = (groupOrder: number) => ({ sequence: { groupOrder } });
 
 export default defineConfig({
@@ -19,25 +21,9 @@ export default defineConfig({
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: minutes, ...inTurn(0) } },
       {
-        test: {
-          name: "integration",
-          include: ["test/integration/**/*.test.ts"],
-          // Each may have a cluster of its own beside the shared one.
-          maxWorkers: 2,
-          ...onCluster,
-          ...inTurn(1),
-        },
+        test: { name: "integration", include: ["test/integration/**/*.test.ts"], ...onCluster, ...inTurn(1) },
       },
-      // One file at a time: they share one Velero, which works on one backup at a time.
-      {
-        test: {
-          name: "e2e",
-          include: ["test/e2e/**/*.test.ts"],
-          fileParallelism: false,
-          ...onCluster,
-          ...inTurn(2),
-        },
-      },
+      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...onCluster, ...inTurn(1) } },
     ],
   },
 });

@@ -1,6 +1,6 @@
 import type { TestProject } from "vitest/node";
 import { printProgress } from "./progress.ts";
-import { type Connection, startCluster } from "./startCluster.ts";
+import { type Connection, prepareCluster, startCluster } from "./startCluster.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -8,14 +8,18 @@ declare module "vitest" {
   }
 }
 
-/** Starts one cluster for all test files of a project: the full one for e2e, a control plane for the others. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+/**
+ * Starts one control plane for all files of a project that share it. The files of e2e have a full cluster each
+ * (ownCluster), because they stop and kill what others would need; for them its programs are built here.
+ */
+export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   const say = printProgress(process.stderr);
-  const cluster = await startCluster({
-    tier: project.name === "e2e" ? "full" : "api",
-    env: process.env,
-    progress: (line) => say(`${project.name}: ${line}`),
-  });
+  const options = { env: process.env, progress: (line: string) => say(`${project.name}: ${line}`) };
+  if (project.name === "e2e") {
+    await prepareCluster({ ...options, tier: "full" });
+    return undefined;
+  }
+  const cluster = await startCluster({ ...options, tier: "api" });
   project.provide("cluster", cluster.connection);
   return cluster.down;
 }

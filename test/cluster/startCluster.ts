@@ -1,6 +1,6 @@
 import type { Cluster, OwnedCluster } from "./cluster.ts";
 import type { Connection } from "./embedded/connection.ts";
-import { type StartOptions, startEmbedded, stopEmbedded } from "./embedded/driver.ts";
+import { preparePrograms, type StartOptions, startEmbedded, stopEmbedded } from "./embedded/driver.ts";
 import { embeddedCluster } from "./embedded/embeddedCluster.ts";
 import { endKeptCluster, startKeptCluster } from "./keptCluster.ts";
 
@@ -20,6 +20,11 @@ export async function startCluster(options: Omit<StartOptions, "keep"> & { keep?
   const connection = await (keep ? startKeptCluster(rest) : startEmbedded(rest));
   const down = async () => void (keep ? await endKeptCluster(rest.env) : await stopEmbedded(connection));
   return Object.assign(connectCluster(connection, rest.env), { connection, down });
+}
+
+/** Does now what the first start of a cluster would otherwise have to wait for. */
+export async function prepareCluster(options: Omit<StartOptions, "keep">): Promise<void> {
+  await preparePrograms(options);
 }
 
 /** Uses a cluster that another process started. */

@@ -2,14 +2,14 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Label } from "../../src/api/labels.ts";
 import type { Operation } from "../../src/api/operation.ts";
 import type { KubeObject } from "../../src/kube/metadata.ts";
-import { testCluster } from "../cluster/testCluster.ts";
+import { ownCluster } from "../cluster/testCluster.ts";
 import { veleroVersion } from "../cluster/toolchain/programs.ts";
 import { contentOf, installApplication } from "../scenario/application.ts";
 import { backupOperation, listObjects, readOperation, restoreOperation } from "../scenario/operations.ts";
 import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
 import { describedResults, velero } from "../scenario/velero.ts";
 
-const cluster = testCluster();
+const cluster = await ownCluster();
 const TEAM = "org-myteam";
 const STAGING = "org-myteam-staging";
 

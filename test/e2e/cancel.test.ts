@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { testCluster } from "../cluster/testCluster.ts";
+import { ownCluster } from "../cluster/testCluster.ts";
 import { contentOf, installApplication } from "../scenario/application.ts";
 import { killVelero, whileStoreHangs, whileVeleroIsDown } from "../scenario/hold.ts";
 import { backupOperation, readOperation, restoreOperation } from "../scenario/operations.ts";
@@ -19,7 +19,7 @@ import { CANCELLED, PATIENT, teamIn } from "../scenario/team.ts";
  * Velero cannot cancel: what a cancel leaves, in Velero's namespace and in the bucket, is looked at on the real thing.
  */
 
-const cluster = testCluster();
+const cluster = await ownCluster();
 const TEAM = "org-cancel";
 const team = teamIn(cluster, TEAM);
 

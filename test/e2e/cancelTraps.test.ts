@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Label } from "../../src/api/labels.ts";
 import { veleroNames } from "../../src/api/names.ts";
 import type { Operation } from "../../src/api/operation.ts";
-import { testCluster } from "../cluster/testCluster.ts";
+import { ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
 import { killVelero, whileStoreHangs, whileVeleroIsDown } from "../scenario/hold.ts";
 import { awaitJob, conditionsOf, filesUnder, phaseIs, veleroObjectsOf } from "../scenario/outcome.ts";
@@ -15,7 +15,7 @@ import { NOTHING_KEPT, teamIn } from "../scenario/team.ts";
  * too. docs/velero-facts.md, section 0.
  */
 
-const cluster = testCluster();
+const cluster = await ownCluster();
 const TEAM = "org-traps";
 const team = teamIn(cluster, TEAM);
 
@@ -73,6 +73,18 @@ describe("an older backup of the same name in the object store", () => {
     await team.expectCancelled("nightly");
   });
 
+  it("survives that the new one fails before Velero could find that out, for good", async () => {
+    await whileStoreHangs(cluster, async () => {
+      await team.inProgress("nightly");
+      await killVelero(cluster);
+    });
+    const operation = await team.until("nightly", phaseIs("Failed"));
+    expect(conditionsOf(operation)).toMatchObject({ Failed: "True/VeleroBackupFailed" });
+    // At the end of its ttl it would take the older one's files with it.
+    await awaitJob(cluster, operation, "Failed");
+    expect(await veleroObjectsOf(cluster, operation)).toEqual([]);
+  });
+
   it("survives that the new one is cancelled under its other name", async () => {
     const other = ({ metadata }: Operation) => veleroNames(metadata, 1)[1] ?? "";
     const name = await team.whenFinalizing("nightly", other, async (operation) => {
@@ -102,7 +114,6 @@ describe("an older backup of the same name in the object store", () => {
     try {
       const operation = await team.until("nightly", phaseIs("Failed"));
       expect(conditionsOf(operation)).toMatchObject({ Accepted: "False/VeleroBackupValidationFailed" });
-      // At the end of its ttl it would take the older one's files with it.
       await awaitJob(cluster, operation, "Failed");
       expect(await veleroObjectsOf(cluster, operation)).toEqual([]);
     } finally {

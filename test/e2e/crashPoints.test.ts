@@ -1,11 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { applicationInstances } from "../../src/api/applicationInstance.ts";
 import { Label } from "../../src/api/labels.ts";
-import type { Operation } from "../../src/api/operation.ts";
-import { testCluster } from "../cluster/testCluster.ts";
+import { isTerminal, type Operation, operations } from "../../src/api/operation.ts";
+import type { Manifest } from "../../src/kube/metadata.ts";
+import { configMaps, namespaces } from "../../src/kube/resources.ts";
+import { ownCluster } from "../cluster/testCluster.ts";
 import type { When } from "../faults/apiProxy.ts";
 import { bundledProgram, type Identity, type Program, type Run } from "../faults/program.ts";
 import { holdJobs, identityOf, jobOf, runnerEnv } from "../scenario/byHand.ts";
-import { backupOperation, listObjects, readOperation, restoreOperation } from "../scenario/operations.ts";
+import { adminClient, operationThat } from "../scenario/client.ts";
+import { backupOperation, listObjects, restoreOperation } from "../scenario/operations.ts";
 import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
 
 /**
@@ -13,7 +17,8 @@ import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "..
  * the point: the Operation ends once, and Velero was asked for one object.
  */
 
-const cluster = testCluster();
+const cluster = await ownCluster();
+const client = adminClient(cluster);
 const SOURCE = "crash-source";
 /** As many Operations at once as one Velero keeps busy. */
 const LANES = 4;
@@ -27,33 +32,32 @@ let program: Program;
 beforeAll(async () => {
   await installPlatform(cluster, () => {});
   program = await bundledProgram();
-  await namespaceWithApplication(SOURCE);
-  await cluster.apply([backupOperation({ namespace: SOURCE, name: "crash-source" })]);
-  await waitFor(cluster, ["operation/crash-source", "-n", SOURCE], "jsonpath={.status.phase}=Succeeded");
+  await ask(BACKUP, SOURCE);
+  await operationThat(client, { namespace: SOURCE, name: SOURCE }, ({ status }) => status?.phase === "Succeeded");
 });
 
 afterAll(async () => program?.remove());
 
 interface Kind {
   readonly plural: string;
-  request(namespace: string, name: string): object;
+  /** The Operation in a namespace of its own, by whose name it goes. */
+  request(namespace: string): Manifest;
 }
 
-const kinds: Record<string, Kind> = {
-  Backup: {
-    plural: "backups.velero.io",
-    request: (namespace, name) => backupOperation({ namespace, name }),
-  },
-  Restore: {
-    plural: "restores.velero.io",
-    request: (namespace, name) =>
-      restoreOperation({
-        namespace,
-        name,
-        parameters: { backupName: "crash-source", namespaceMapping: { [SOURCE]: namespace } },
-      }),
-  },
+const BACKUP: Kind = {
+  plural: "backups.velero.io",
+  request: (namespace) => backupOperation({ namespace, name: namespace }),
 };
+const RESTORE: Kind = {
+  plural: "restores.velero.io",
+  request: (namespace) =>
+    restoreOperation({
+      namespace,
+      name: namespace,
+      parameters: { backupName: SOURCE, namespaceMapping: { [SOURCE]: namespace } },
+    }),
+};
+const kinds: Record<string, Kind> = { Backup: BACKUP, Restore: RESTORE };
 
 describe("a runner that is killed", PATIENT, () => {
   beforeAll(() => holdJobs(cluster));
@@ -65,14 +69,13 @@ describe("a runner that is killed", PATIENT, () => {
       const identity = await identityOf(cluster, `operation-${runner}`);
       const points = await atEveryCall(LANES, async (call, when) => {
         const namespace = `crash-${runner}-${call}-${when}`;
-        await namespaceWithApplication(namespace);
-        await cluster.apply([kind.request(namespace, namespace)]);
-        const env = runnerEnv(await jobOf(cluster, namespace, namespace), namespace, namespace);
+        await ask(kind, namespace);
+        const env = runnerEnv(await jobOf(client, namespace, namespace), namespace, namespace);
         const first = await program.run(["run"], identity, env, { fault: { call, when } });
         // As the Job controller would: another pod, until one of them says how it ended.
         const last = first.struck ? await program.run(["run"], identity, env) : first;
         expect(last, last.output).toMatchObject({ code: 0 });
-        return { run: first, operations: [await readOperation(cluster, namespace, namespace)] };
+        return { run: first, operations: [await client.get(operations, { namespace, name: namespace })] };
       });
       await expectOneOutcomeEach(points);
     },
@@ -86,22 +89,19 @@ describe("a dispatcher that is killed", PATIENT, () => {
   it("at any of its API calls: a Backup and a Restore end once, with one Velero object each", async () => {
     const identity = await identityOf(cluster, "operation-dispatcher");
     const points = await atEveryCall(1, async (call, when) => {
-      const namespaces = Object.entries(kinds).map(([type, kind]) => ({
+      const pair = Object.entries(kinds).map(([type, kind]) => ({
         kind,
         namespace: `crash-${type.toLowerCase()}-dispatcher-${call}-${when}`,
       }));
-      for (const { namespace } of namespaces) await namespaceWithApplication(namespace);
-      await cluster.apply(namespaces.map(({ kind, namespace }) => kind.request(namespace, namespace)));
+      for (const { kind, namespace } of pair) await ask(kind, namespace);
       const over = Promise.all(
-        namespaces.map(({ namespace: name }) =>
-          waitFor(cluster, [`operation/${name}`, "-n", name], "jsonpath={.status.phase}=Succeeded"),
+        pair.map(({ namespace }) =>
+          operationThat(client, { namespace, name: namespace }, ({ status }) => isTerminal(status?.phase)),
         ),
       );
       const first = await runDispatcher(identity, over, { call, when });
       if (first.struck) await runDispatcher(identity, over);
-      await over;
-      const operations = namespaces.map(({ namespace }) => readOperation(cluster, namespace, namespace));
-      return { run: first, operations: await Promise.all(operations) };
+      return { run: first, operations: await over };
     });
     await expectOneOutcomeEach(points);
   });
@@ -202,15 +202,13 @@ async function scaleDispatcher(replicas: number): Promise<void> {
   await waitFor(cluster, pods, "delete");
 }
 
-async function namespaceWithApplication(namespace: string): Promise<void> {
-  await cluster.apply([
-    { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
-    { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings", namespace }, data: { theme: "dark" } },
-    {
-      apiVersion: "apps.vworkspace.io/v1alpha1",
-      kind: "ApplicationInstance",
-      metadata: { name: "shop", namespace },
-      spec: { appRef: { catalogId: "shop" } },
-    },
-  ]);
+/** Makes a namespace with an application in it, and asks for its Backup or Restore. */
+async function ask(kind: Kind, namespace: string): Promise<void> {
+  await client.create(namespaces, { metadata: { name: namespace } });
+  await client.create(configMaps, { metadata: { name: "settings", namespace }, data: { theme: "dark" } });
+  await client.create(applicationInstances, {
+    metadata: { name: "shop", namespace },
+    spec: { appRef: { catalogId: "shop" } },
+  });
+  await client.create(operations, kind.request(namespace));
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { Operation } from "../../src/api/operation.ts";
 import { printProgress } from "../cluster/progress.ts";
-import { testCluster } from "../cluster/testCluster.ts";
+import { ownCluster } from "../cluster/testCluster.ts";
 import { SNAPSHOT_BYTES, type SnapshotDriver, startSnapshotDriver } from "../csi/driver.ts";
 import { snapshotTimeout } from "../csi/timeout.ts";
 import { csiVolume, nfsVolume, snapshotClass, storageClass } from "../csi/volumes.ts";
@@ -11,7 +11,7 @@ import { backupOperation, readOperation } from "../scenario/operations.ts";
 import { installPlatform, waitFor } from "../scenario/platform.ts";
 import { describedResults, velero } from "../scenario/velero.ts";
 
-const cluster = testCluster();
+const cluster = await ownCluster();
 /** Holds one volume that can be snapshotted. */
 const TEAM = "org-csi";
 /** Holds one volume that cannot. */

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Label } from "../../src/api/labels.ts";
 import { jobName } from "../../src/api/names.ts";
 import type { Operation } from "../../src/api/operation.ts";
-import { testCluster } from "../cluster/testCluster.ts";
+import { ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
 import { killVelero, whileStoreHangs } from "../scenario/hold.ts";
 import { backupOperation, listObjects, readOperation, restoreOperation } from "../scenario/operations.ts";
@@ -14,7 +14,7 @@ import { describedResults, velero } from "../scenario/velero.ts";
 
 /** What Velero makes of a backup besides success, and what the Operation tells of it. */
 
-const cluster = testCluster();
+const cluster = await ownCluster();
 const TEAM = "org-outcomes";
 const RERUN = "ops.vworkspace.io/rerun";
 

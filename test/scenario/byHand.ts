@@ -2,11 +2,13 @@ import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
 import { Label } from "../../src/api/labels.ts";
+import type { KubeClient } from "../../src/kube/client.ts";
 import { type Job, jobs } from "../../src/kube/resources.ts";
+import { awaitCondition } from "../../src/kube/wait.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Identity } from "../faults/program.ts";
-import { listObjects } from "./operations.ts";
-import { SYSTEM_NAMESPACE, waitFor } from "./platform.ts";
+import { operationThat, patience } from "./client.ts";
+import { SYSTEM_NAMESPACE } from "./platform.ts";
 import { changeTemplates } from "./templates.ts";
 
 /** For tests that run the runner's program themselves, where a kubelet would. */
@@ -27,12 +29,16 @@ export async function identityOf(cluster: Cluster, serviceAccount: string): Prom
 }
 
 /** The Job that the dispatcher makes for an Operation, once it is there. */
-export async function jobOf(cluster: Cluster, namespace: string, name: string): Promise<Job> {
-  await waitFor(cluster, [`operation/${name}`, "-n", namespace], "jsonpath={.status.runner.jobName}");
-  const selector = `${Label.operationNamespace}=${namespace},${Label.operationName}=${name}`;
-  await waitFor(cluster, ["jobs", "-n", SYSTEM_NAMESPACE, "-l", selector], "create");
-  const [job] = await listObjects(cluster, ["jobs", "-n", SYSTEM_NAMESPACE, "-l", selector]);
-  return jobs.schema.parse(job);
+export async function jobOf(client: KubeClient, namespace: string, name: string): Promise<Job> {
+  const operation = await operationThat(
+    client,
+    { namespace, name },
+    ({ status }) => status?.runner?.jobName !== undefined,
+  );
+  const at = { namespace: SYSTEM_NAMESPACE, name: operation.status?.runner?.jobName ?? "" };
+  const job = await awaitCondition(client, jobs, at, (found) => found !== undefined, patience());
+  if (job === undefined) throw new Error(`no Job ${at.name}`);
+  return job;
 }
 
 /** The environment that a kubelet would give to a pod of this Job. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Operation, operationSchema } from "../../src/api/operation.ts";
-import { type KubeObject, kubeObjectSchema } from "../../src/kube/metadata.ts";
+import { type KubeObject, kubeObjectSchema, type Manifest } from "../../src/kube/metadata.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 
 interface Request {
@@ -11,16 +11,16 @@ interface Request {
 }
 
 /** An Operation of type Backup, as a user writes it. */
-export function backupOperation({ parameters, ...request }: Request): object {
+export function backupOperation({ parameters, ...request }: Request): Manifest {
   return operation("Backup", { parameters: parameters ?? {}, ...request });
 }
 
 /** An Operation of type Restore; `parameters.backupName` says which Backup. */
-export function restoreOperation(request: Request & { parameters: { backupName: string } }): object {
+export function restoreOperation(request: Request & { parameters: { backupName: string } }): Manifest {
   return operation("Restore", request);
 }
 
-function operation(type: string, { namespace, name, parameters, target = "shop" }: Request): object {
+function operation(type: string, { namespace, name, parameters, target = "shop" }: Request): Manifest {
   return {
     apiVersion: "ops.vworkspace.io/v1alpha1",
     kind: "Operation",

@@ -28,6 +28,15 @@ export interface StartOptions {
   readonly keep?: string;
 }
 
+/** Builds what a cluster of that tier is made of, if that was not done before. Throws ToolchainError when it cannot be. */
+export async function preparePrograms({
+  tier,
+  env,
+  progress,
+}: Omit<StartOptions, "keep">): Promise<HostOptions["programs"]> {
+  return await ensurePrograms(tier === "full" ? fullPrograms : apiPrograms, { env, progress });
+}
+
 /**
  * Starts an embedded cluster and resolves once it serves; the first time on a
  * machine its programs are built. Throws ToolchainError when they cannot be, or
@@ -35,7 +44,7 @@ export interface StartOptions {
  * left behind in that case.
  */
 export async function startEmbedded({ tier, env, progress, keep }: StartOptions): Promise<Connection> {
-  const programs = await ensurePrograms(tier === "full" ? fullPrograms : apiPrograms, { env, progress });
+  const programs = await preparePrograms({ tier, env, progress });
   const began = performance.now();
   const folder = await mkdtemp(path.join(os.tmpdir(), "operation-runner-"));
   try {

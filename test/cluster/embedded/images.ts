@@ -6,6 +6,11 @@ export interface ImageOptions {
   readonly operationRunner: string;
   /** Folder with a short path, for Unix sockets. */
   readonly sockets: string;
+  /**
+   * The object store's keys, for Velero's plugin beside those in the storage location's Secret: Velero writes these into a
+   * file anew each time, and a plugin that reads it in that moment finds none. Seen once in some fifty backups.
+   */
+  readonly credentials: Readonly<Record<"AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY", string>>;
   /** Variables that mark each process as part of the cluster. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -14,7 +19,7 @@ export interface ImageOptions {
  * Which local program stands for which image. The containers of this cluster
  * share one network, so what listens gets a free loopback port instead of its own.
  */
-export function images({ programs, operationRunner, sockets, env }: ImageOptions): Images {
+export function images({ programs, operationRunner, credentials, sockets, env }: ImageOptions): Images {
   return {
     "ghcr.io/vworkspace-io/operation-runner": (context) => ({
       command: [process.execPath, operationRunner, ...context.container.args],
@@ -31,7 +36,7 @@ export function images({ programs, operationRunner, sockets, env }: ImageOptions
         "--item-operation-sync-frequency=1s",
       ],
       // A Unix socket's path has 108 bytes at most (104 on macOS), and the folder of a pod's volume takes most of them.
-      env: { ...env, PLUGIN_UNIX_SOCKET_DIR: sockets },
+      env: { ...env, ...credentials, PLUGIN_UNIX_SOCKET_DIR: sockets },
     }),
     // Upstream's image copies its plugin into /target and exits.
     "velero/velero-plugin-for-aws": ({ path }) => ({

@@ -42,6 +42,10 @@ export async function startWorkload({
     images: images({
       programs: choose(programs, ["velero", "velero-plugin-for-aws"]),
       operationRunner,
+      credentials: {
+        AWS_ACCESS_KEY_ID: objectStore.bucket.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: objectStore.bucket.secretAccessKey,
+      },
       sockets: path.join(folder, "tmp"),
       env: { [clusterVariable]: folder },
     }),

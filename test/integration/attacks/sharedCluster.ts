@@ -95,7 +95,7 @@ export class SharedCluster {
 
   /** Has a runner carry out an Operation's Job; resolves with its exit code. */
   async carryOut(namespace: string, name: string): Promise<number> {
-    const job = await jobOf(this.cluster, namespace, name);
+    const job = await jobOf(this.client, namespace, name);
     const isRestore = job.metadata.labels?.["app.kubernetes.io/component"] === "restore-runner";
     return await runner({
       ...runnerEnv(job, namespace, name),
