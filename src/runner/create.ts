@@ -8,6 +8,7 @@ import { retry } from "../kube/retry.ts";
 import { cancel } from "./cancel.ts";
 import type { RunnerContext } from "./context.ts";
 import { Failure } from "./endings.ts";
+import type { End } from "./finish.ts";
 import { engineRef, findOwn, getVelero, veleroResource } from "./own.ts";
 import { isOwn, type Plan } from "./plan.ts";
 import { attemptIn, isCancelled } from "./request.ts";
@@ -17,26 +18,22 @@ import { writeStatus } from "./statusWriter.ts";
  * Creates the Velero object of an attempt, once: first the intent goes into status.engineRef, then one POST, then its uid
  * is recorded. A crash at any point, or a second runner, ends with the same one object. docs/contract.md, Runner 3.
  *
- * @returns the object, ours or adopted; undefined when a cancel came first, or it was recorded and is gone again
+ * @returns the object, ours or adopted; none when a cancel came first, or it was recorded and is gone again
  * @throws Failure when Velero's API refuses the object, or every name is taken; OperationGone, AttemptOver
  */
-export async function createOnce(
-  context: RunnerContext,
-  operation: VeleroOperation,
-  plan: Plan,
-): Promise<VeleroObject | undefined> {
+export async function createOnce(context: RunnerContext, operation: VeleroOperation, plan: Plan): Promise<End> {
   const attempt = attemptIn(operation);
   let taken: string | undefined;
   for (;;) {
     // The guarded write also proves that the Operation was neither cancelled nor deleted before the POST.
     const ready = await writeStatus(context, attempt, (latest) => ({ engineRef: intend(context, latest, taken) }));
-    if (isCancelled(ready)) return undefined;
+    if (isCancelled(ready)) return { object: undefined, cancelled: true };
     const intent = ready.status?.engineRef;
-    if (intent?.name === undefined || intent.uid !== undefined) return await recorded(context, ready);
+    if (intent?.name === undefined || intent.uid !== undefined) return { object: await recorded(context, ready) };
 
     const object = await createOrRead(context, ready, plan, intent.name);
     if (object === undefined) continue;
-    if (isOwn(ready, object.metadata.labels)) return await record(context, ready, object);
+    if (isOwn(ready, object.metadata.labels)) return { object: await record(context, ready, object) };
     context.logger.info({ name: intent.name }, "the name is taken by somebody else's object");
     taken = intent.name;
   }

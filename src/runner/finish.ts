@@ -16,7 +16,7 @@ import { verdict } from "./verdict.ts";
 export interface End {
   /** Undefined when there is none (any more). */
   readonly object: VeleroObject | undefined;
-  /** This run removed it, because the Operation was cancelled. */
+  /** This run removed it, or did not make it, because the Operation was cancelled. */
   readonly cancelled?: boolean;
   /** What that could not clean up, in words. */
   readonly remains?: string | undefined;

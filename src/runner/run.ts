@@ -49,8 +49,8 @@ async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Endin
   try {
     for (;;) {
       const operation = await readAttempt(context, attempt);
-      const object = await ownObject(context, operation);
-      const end = object === undefined ? { object } : await toTheEnd(context, operation, object);
+      const made = await ownObject(context, operation);
+      const end = made.object === undefined ? made : await toTheEnd(context, operation, made.object);
       // The store has a backup of this name, so this one was refused: once more, under the attempt's other name.
       const refused = end.object !== undefined && isCollided(end.object) ? end.object : undefined;
       if (refused !== undefined && (await takeOtherName(context, operation, refused))) continue;
@@ -65,14 +65,15 @@ async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Endin
 /**
  * The attempt's Velero object: found, or created now.
  *
- * @returns undefined when it has vanished, or a cancel came before it was made
+ * @returns none when it has vanished, or a cancel came before it was made: that this run obeyed it stays true, even if the
+ *   request is taken back meanwhile
  */
-async function ownObject(context: RunnerContext, operation: VeleroOperation): Promise<VeleroObject | undefined> {
+async function ownObject(context: RunnerContext, operation: VeleroOperation): Promise<End> {
   const own = await findOwn(context, operation);
-  if (own.kind === "found") return await record(context, operation, own.object);
-  if (own.kind === "vanished") return undefined;
+  if (own.kind === "found") return { object: await record(context, operation, own.object) };
+  if (own.kind === "vanished") return { object: undefined };
   for (const refused of own.refused) await remove(context, backups, refused, false);
-  if (isCancelled(operation)) return undefined;
+  if (isCancelled(operation)) return { object: undefined, cancelled: true };
   return await createOnce(context, operation, await prepare(context, operation));
 }
 

@@ -30,6 +30,16 @@ describe("cancel", () => {
     expect(await stage.velero.all("Backup")).toEqual([]);
   });
 
+  test("before there is anything, and taken back just after it was obeyed: it is said so", async () => {
+    const stage = await openStage();
+    const operation = await stage.admitted("b1", backup, { annotations: cancel });
+    const meanwhile = async (call: string) => {
+      if (call.startsWith("list backups")) await stage.annotate("b1", { "ops.vworkspace.io/cancel": null });
+    };
+    expect(await stage.start(operation, { meanwhile }).ended).toMatchObject({ exitCode: 2 });
+    expect(conditionsOf(await stage.read("b1"))).toMatchObject({ Cancelled: "True/CancelledByUser" });
+  });
+
   test("while Velero has not begun: the Backup goes at once", async () => {
     const stage = await openStage();
     const { ended } = stage.start(await stage.admitted("b1", backup));

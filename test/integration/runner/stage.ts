@@ -57,6 +57,8 @@ export interface RunOptions {
   readonly uid?: string | null;
   /** Default: the machine's. */
   readonly clock?: Clock;
+  /** What the others do just before a call of it leaves, which is given as `list backups.velero.io velero-x`. */
+  readonly meanwhile?: (call: string) => Promise<void>;
   /** Where the process dies: at its nth call, before the API server hears of it or after it did what was asked. */
   readonly dies?: { readonly call: number; readonly when: "before" | "after" };
 }
@@ -168,7 +170,7 @@ export class Stage {
     const job = { name: `job-${this.#count}`, uid: `job-uid-${this.#count}`, ...options.job };
     const stop = new AbortController();
     const { config } = this.#accounts[operation.spec?.type === "Restore" ? "Restore" : "Backup"];
-    const runClient = new KubeClient(new MortalTransport(config, stop, options.dies));
+    const runClient = new KubeClient(new MortalTransport(config, stop, options));
     const context: RunnerContext = {
       client: runClient,
       clock: options.clock ?? systemClock,
@@ -264,15 +266,18 @@ export function conditionsOf(operation: Operation): Record<string, string> {
 class MortalTransport extends Transport {
   readonly #stop: AbortController;
   readonly #dies: RunOptions["dies"];
+  readonly #meanwhile: RunOptions["meanwhile"];
   #calls = 0;
 
-  constructor(config: KubeConfig, stop: AbortController, dies: RunOptions["dies"]) {
+  constructor(config: KubeConfig, stop: AbortController, { dies, meanwhile }: RunOptions) {
     super(config, "operation-runner/0 (runner)");
     this.#stop = stop;
     this.#dies = dies;
+    this.#meanwhile = meanwhile;
   }
 
   override async text(request: ApiRequest): Promise<string> {
+    await this.#meanwhile?.(request.call);
     const strike = this.#isStruck();
     if (strike === "before") this.#die();
     const answer = await super.text(request);
