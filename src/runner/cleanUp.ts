@@ -18,15 +18,17 @@ import { removeShadows } from "./shadows.ts";
 export async function cleanUp(context: RunnerContext, gone: OperationGone): Promise<Ending> {
   // A Job made by hand for something that does not exist: a typo, which must not look like success.
   if (gone.uid === undefined) return { exitCode: EXIT.final, message: gone.message };
+  const goes = await namespaceGoes(context);
+  if (!goes) {
+    for (const { type, object } of await leftOvers(context, gone.uid)) {
+      context.logger.info({ veleroObject: object.metadata.name }, "cleaning up: the Operation was deleted");
+      await cancel(context, type, object);
+    }
+  }
+  // Last, because what was under way a moment ago may have been refused since.
   await removeShadows(context, gone.uid);
-  if (await namespaceGoes(context)) {
-    return { exitCode: EXIT.done, message: `${gone.message}: its namespace goes with it, Velero goes on` };
-  }
-  for (const { type, object } of await leftOvers(context, gone.uid)) {
-    context.logger.info({ veleroObject: object.metadata.name }, "cleaning up: the Operation was deleted");
-    await cancel(context, type, object);
-  }
-  return { exitCode: EXIT.done, message: `${gone.message}: nothing unfinished is left of it` };
+  const how = goes ? "its namespace goes with it, Velero goes on" : "nothing unfinished is left of it";
+  return { exitCode: EXIT.done, message: `${gone.message}: ${how}` };
 }
 
 async function leftOvers(
