@@ -5,7 +5,8 @@ import { apiVersionOf, type Resource } from "../kube/resource.ts";
 import { retry } from "../kube/retry.ts";
 import { isCollided } from "./cancelStep.ts";
 import type { RunnerContext } from "./context.ts";
-import { attemptSelector } from "./plan.ts";
+import { attemptSelector, isOwn } from "./plan.ts";
+import { isCancelled } from "./request.ts";
 
 /** What there is of the Velero object of an attempt. */
 export type Own =
@@ -22,13 +23,15 @@ export function veleroResource(type: OperationType): Resource<VeleroObject> {
 
 /**
  * Finds the Velero object of the attempt: by the uid that was recorded, else, after a crash between creating and
- * recording, by its labels. docs/contract.md, Runner 3.
+ * recording, by its labels. A cancelled attempt's is also what Velero has since made anew of it from the object store,
+ * under another uid: it is to be removed all the same. docs/contract.md, Runner 3; docs/velero-facts.md, section 0.
  */
 export async function findOwn(context: RunnerContext, operation: VeleroOperation): Promise<Own> {
   const ref = operation.status?.engineRef;
   if (ref?.uid !== undefined && ref.name !== undefined) {
     const object = await getVelero(context, operation.spec.type, ref.name);
-    return object?.metadata.uid === ref.uid ? { kind: "found", object } : { kind: "vanished" };
+    const isAnew = object !== undefined && isCancelled(operation) && isOwn(operation, object.metadata.labels);
+    return object?.metadata.uid === ref.uid || isAnew ? { kind: "found", object } : { kind: "vanished" };
   }
   const selection = { namespace: context.settings.veleroNamespace, labelSelector: attemptSelector(operation) };
   const resource = veleroResource(operation.spec.type);
