@@ -3,6 +3,7 @@ import { labelValue } from "../api/names.ts";
 import type { OperationType } from "../api/operation.ts";
 import { type DeleteBackupRequest, deleteBackupRequests, type VeleroObject } from "../api/velero.ts";
 import { type Backoff, backoffDelay } from "../kube/backoff.ts";
+import { isTransient } from "../kube/errors.ts";
 import type { Resource } from "../kube/resource.ts";
 import { retry } from "../kube/retry.ts";
 import { awaitCondition } from "../kube/wait.ts";
@@ -17,6 +18,8 @@ import { whoseFiles } from "./store.ts";
 
 /** Between two requests that Velero refused, such as while the storage location is unavailable. */
 const REFUSED: Backoff = { minMs: 5_000, maxMs: 60_000 };
+/** Before it is looked whether a request that nobody answered was heard. */
+const UNANSWERED: Backoff = { minMs: 500, maxMs: 30_000 };
 /** While a run goes on, new volume data is looked for no more often than this, in milliseconds. */
 const LOOK_AGAIN_MS = 10_000;
 
@@ -45,6 +48,7 @@ export async function cancel(
   let last = object;
   let stored: Stored | undefined;
   let refusals = 0;
+  let failures = 0;
   let waited = false;
   for (;;) {
     // In this order: a request that is told as done then goes with a Backup read after it was done.
@@ -87,9 +91,17 @@ export async function cancel(
           waited = true;
           break;
         }
-        await requestDeletion(context, step.object);
         waited = false;
         stored = undefined;
+        try {
+          await requestDeletion(context, step.object);
+        } catch (error) {
+          if (!isTransient(error)) throw error;
+          // Whether it took effect is read back in the next round.
+          failures += 1;
+          context.logger.warn({ err: error, failures }, "no answer to the request for deletion, will look again");
+          await context.clock.sleep(backoffDelay(failures, UNANSWERED, Math.random()), context.signal);
+        }
         break;
       case "withdraw":
         for (const request of step.requests) await remove(context, deleteBackupRequests, request, true);
@@ -109,7 +121,7 @@ function deleteRequestSelection(context: RunnerContext, backupName: string) {
   return { namespace: context.settings.veleroNamespace, labelSelector };
 }
 
-/** Not retried here: whether a lost answer meant success is read back in the next round. */
+/** Tried once: each try that takes effect makes another request. */
 async function requestDeletion(context: RunnerContext, backup: VeleroObject): Promise<void> {
   const { name, uid } = backup.metadata;
   const manifest = {
@@ -130,15 +142,23 @@ async function requestDeletion(context: RunnerContext, backup: VeleroObject): Pr
 
 /** Stops the volume data that a run waits for, so that it ends soon. It ends without that, too. */
 async function cancelData(context: RunnerContext, backup: VeleroObject): Promise<void> {
-  try {
-    for (const { resource, object } of await movementsOf(context, backup)) {
-      if (object.spec?.cancel === true || DATA_DONE.has(object.status?.phase ?? "")) continue;
-      await context.client.mergePatch(resource, object.metadata, { spec: { cancel: true } }, context);
-      context.logger.info({ kind: resource.kind, name: object.metadata.name }, "cancelled");
+  const attempt = async <T>(what: object, step: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await step();
+    } catch (error) {
+      context.signal.throwIfAborted();
+      context.logger.warn({ err: error, ...what }, "could not cancel volume data, waiting for it to end");
+      return undefined;
     }
-  } catch (error) {
-    context.signal.throwIfAborted();
-    context.logger.warn({ err: error }, "could not cancel volume data, waiting for it to end");
+  };
+  for (const { resource, object } of (await attempt({}, () => movementsOf(context, backup))) ?? []) {
+    if (object.spec?.cancel === true || DATA_DONE.has(object.status?.phase ?? "")) continue;
+    const what = { kind: resource.kind, name: object.metadata.name };
+    await attempt(what, async () => {
+      const patch = { spec: { cancel: true } };
+      await retry(() => context.client.mergePatch(resource, object.metadata, patch, context), context);
+      context.logger.info(what, "cancelled");
+    });
   }
 }
 

@@ -2,10 +2,11 @@ import { describe, expect, test } from "vitest";
 import type { VeleroObject } from "../../../src/api/velero.ts";
 import { dataUploads, podVolumeBackups } from "../../../src/api/velero.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
+import { ApiError, UnreachableError } from "../../../src/kube/errors.ts";
 import { awaitCondition } from "../../../src/kube/wait.ts";
 import { createLogger } from "../../../src/log.ts";
 import { Deletions } from "./deletions.ts";
-import { CLUSTER_ID, client, conditionsOf, type Run, type Stage, stages } from "./stage.ts";
+import { CLUSTER_ID, client, conditionsOf, type Run, type RunOptions, type Stage, stages } from "./stage.ts";
 
 const openStage = stages();
 const CANCEL = { "ops.vworkspace.io/cancel": "true" };
@@ -24,10 +25,11 @@ interface Cancelled {
 async function cancelledIn(
   phase: string,
   prepare: (stage: Stage, object: VeleroObject) => Promise<void> = async () => {},
+  meanwhile: RunOptions["meanwhile"] = async () => {},
 ) {
   const stage = await openStage();
   const operation = await stage.admitted("b1", { type: "Backup" });
-  const run = stage.start(operation);
+  const run = stage.start(operation, { meanwhile });
   await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
   await stage.velero.says("Backup", "b1", { phase });
   await stage.until("b1", ({ conditions = [] }) => conditions.some(({ message }) => message.includes(phase)));
@@ -118,6 +120,26 @@ describe("a Backup that is cancelled during its run", () => {
       done: undefined,
       foreign: undefined,
     });
+  });
+
+  test("is ended for all the trouble that the API server makes", async () => {
+    let asked = 0;
+    const trouble = async (call: string) => {
+      if (call.startsWith("patch podvolumebackups")) throw new ApiError(call, 404, "gone");
+      if (!call.startsWith("create deletebackuprequests")) return;
+      asked += 1;
+      if (asked === 1) throw new UnreachableError(call, "ECONNRESET");
+    };
+    const prepare = async (stage: Stage, { metadata: { uid } }: VeleroObject) => {
+      await movement(stage, podVolumeBackups, "pvb", uid);
+      await movement(stage, dataUploads, "du", uid);
+    };
+    const cancelled = await cancelledIn("InProgress", prepare, trouble);
+    await untilCancelled(cancelled.stage, dataUploads, "du");
+    await cancelled.stage.velero.says("Backup", "b1", { phase: "Completed" });
+    await cancelled.deletions.carryOut(await cancelled.deletions.next());
+    await expectCancelled(cancelled);
+    expect(asked).toBe(2);
   });
 
   test("is asked for again when Velero refuses to delete it", async () => {
