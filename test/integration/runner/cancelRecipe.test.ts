@@ -193,6 +193,23 @@ describe("a Backup that is cancelled during its run", () => {
     await deletions.carryOut(request);
     await expectCancelled({ stage, deletions, run: successor });
   });
+
+  test("goes too when Velero brought it back from the store while no runner was there", async () => {
+    const cancelled = await cancelledIn("InProgress");
+    const { stage, run, deletions, again, object } = cancelled;
+    await stage.until("b1", ({ conditions = [] }) => conditions.some(({ message }) => message.startsWith("cancel: ")));
+    run.stop();
+    await expect(run.ended).rejects.toThrow("killed");
+    const { labels = {} } = object.metadata;
+    await stage.velero.delete("Backup", "b1");
+    const copy = await stage.velero.make("Backup", "b1", { labels, status: { phase: "Completed" } });
+    const successor = again();
+    const request = await deletions.next();
+    expect(request.metadata.labels?.["velero.io/backup-uid"]).toBe(copy.metadata.uid);
+    await deletions.carryOut(request);
+    await expectCancelled({ stage, deletions, run: successor });
+    expect(await stage.velero.all("Backup")).toEqual([]);
+  });
 });
 
 describe("when somebody makes another Backup of that name meanwhile", () => {
