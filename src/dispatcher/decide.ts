@@ -143,12 +143,14 @@ function hasBegun({ status }: VeleroOperation): boolean {
 
 /**
  * What to do with a Job whose Operation (the very one, by its uid) is gone. One of whose containers ever started is
- * cleaning up, or has done so; its own ttl removes it. docs/contract.md, Job.
+ * cleaning up, or has done so; its own ttl removes it. After an eviction neither Job nor pods tell of that any more, but
+ * what it has made does. docs/contract.md, Job.
  *
  * @returns the deletion of the Job, or undefined when it is to be left alone
  */
 export function decideOrphan(job: Job, world: World): Extract<Action, { kind: "deleteJob" }> | undefined {
   if (job.metadata.deletionTimestamp !== undefined || !neverStarted(job, world.podsOf(job))) return undefined;
+  if (world.veleroObjectsOf(job).length > 0) return undefined;
   const { name, uid } = job.metadata;
   return { kind: "deleteJob", name, uid, why: "its Operation is gone and it never started" };
 }

@@ -3,6 +3,7 @@ import type { Operation } from "../api/operation.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import type { Job, Pod } from "../kube/resources.ts";
 import type { Caches } from "./caches.ts";
+import { jobNamespaces, veleroNamespaces } from "./leftBehind.ts";
 import { operationUidOf, ownersOf } from "./owners.ts";
 import { isOpen } from "./standing.ts";
 import { Index, type Store } from "./store.ts";
@@ -18,6 +19,9 @@ export interface Indexes {
   readonly veleroByUid: Index<VeleroObject>;
   /** By {@link attemptTerm}. */
   readonly veleroByAttempt: Index<VeleroObject>;
+  /** By the namespaces that they are at work in. */
+  readonly busyVelero: Index<VeleroObject>;
+  readonly busyJobs: Index<Job>;
 }
 
 /** One attempt of one Operation, as its Velero object's labels name it. */
@@ -47,5 +51,7 @@ export function indexCaches(caches: Caches): Indexes {
     veleroByAttempt: new Index(veleroObjects, (object) => [
       attemptTerm(operationUidOf(object), object.metadata.labels?.[Label.attempt]),
     ]),
+    busyVelero: new Index(veleroObjects, veleroNamespaces),
+    busyJobs: new Index(caches.jobs, jobNamespaces),
   };
 }

@@ -14,6 +14,13 @@ const SERVICE_ACCOUNT: Record<OperationType, string> = {
   Restore: "operation-restore-runner",
 };
 
+export const COMPONENT_LABEL = "app.kubernetes.io/component";
+
+/** What the {@link COMPONENT_LABEL} of a Job says: of what type its Operation is, or was. */
+export function componentOf(type: OperationType): string {
+  return `${type.toLowerCase()}-runner`;
+}
+
 const DEFAULT_BACKOFF_LIMIT = 3;
 const DAY_SECONDS = 86_400;
 
@@ -130,7 +137,7 @@ function jobLabels(operation: VeleroOperation, settings: Settings, attempt: numb
   const target = tenantLabel(operation.spec.targetRef.name);
   return {
     "app.kubernetes.io/name": "operation-runner",
-    "app.kubernetes.io/component": `${operation.spec.type.toLowerCase()}-runner`,
+    [COMPONENT_LABEL]: componentOf(operation.spec.type),
     "app.kubernetes.io/part-of": "operation-runner",
     "app.kubernetes.io/managed-by": "operation-dispatcher",
     [Label.managedBy]: MANAGED_BY,

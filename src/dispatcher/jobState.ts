@@ -91,7 +91,8 @@ function lastJob(operation: VeleroOperation, world: World): Job | undefined {
     : world.jobsOf(operation).find(({ metadata }) => metadata.uid === last);
 }
 
-function hasEnded(job: Job): boolean {
+/** No pod of it will ever start again. */
+export function hasEnded(job: Job): boolean {
   return (job.status?.conditions ?? []).some(
     ({ type, status }) => (type === "Failed" || type === "Complete") && status === "True",
   );

@@ -1,9 +1,12 @@
+import { Label } from "../api/labels.ts";
 import { attemptOf, type Operation } from "../api/operation.ts";
 import type { Clock } from "../kube/clock.ts";
-import { keyOf } from "../kube/metadata.ts";
+import { type KubeObject, keyOf } from "../kube/metadata.ts";
 import type { Caches } from "./caches.ts";
 import type { Claims } from "./claims.ts";
 import { attemptTerm, type Indexes } from "./indexes.ts";
+import { jobLeftBehind, veleroLeftBehind } from "./leftBehind.ts";
+import { operationUidOf } from "./owners.ts";
 import type { Settings } from "./settings.ts";
 import type { TemplateStore } from "./templateStore.ts";
 import type { World } from "./world.ts";
@@ -29,6 +32,7 @@ export function liveWorld({ caches, indexes, claims, templates, settings, approv
     store.onChange(forget);
   templates.onChange(forget);
   const here = (name: string) => `${settings.jobNamespace}/${name}`;
+  const isOrphan = (object: KubeObject) => indexes.operationsByUid.get(operationUidOf(object) ?? "").length === 0;
   return {
     settings,
     approvalKey,
@@ -60,6 +64,12 @@ export function liveWorld({ caches, indexes, claims, templates, settings, approv
       if (uid !== undefined) return indexes.veleroByUid.get(uid)[0];
       return indexes.veleroByAttempt.get(attemptTerm(operation.metadata.uid, attemptOf(operation)))[0];
     },
+    veleroObjectsOf: (job) =>
+      indexes.veleroByAttempt.get(attemptTerm(operationUidOf(job), job.metadata.labels?.[Label.attempt])),
+    leftBehind: (namespace) => [
+      ...indexes.busyVelero.get(namespace).filter(isOrphan).map(veleroLeftBehind),
+      ...indexes.busyJobs.get(namespace).filter(isOrphan).map(jobLeftBehind),
+    ],
     get ableToRun() {
       return ableToRun;
     },

@@ -6,6 +6,7 @@ import { needsApproval } from "./admission/approved.ts";
 import { firstHindrance } from "./admission/checks.ts";
 import { cancelRequested } from "./cancel.ts";
 import { activeJobs } from "./jobState.ts";
+import type { LeftBehind } from "./leftBehind.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -17,13 +18,17 @@ import type { World } from "./world.ts";
 export type Place =
   | { readonly kind: "free" }
   | { readonly kind: "conflict"; readonly other: VeleroOperation; readonly otherIs: "under way" | "ahead" }
+  /** Nobody is in the way but what a deleted Operation has left behind. */
+  | { readonly kind: "leftBehind"; readonly what: string }
   /** Counted from 1, among those that wait for a slot and nothing else. */
   | { readonly kind: "queued"; readonly position: number; readonly total: number };
 
 /** Whether there is room for an Operation that is itself ready to run, and if not, why. */
 export function placeInLine(operation: VeleroOperation, world: World): Place {
   const { underWay, line } = lineUp(operation, world);
-  return conflictOf(operation, underWay, line) ?? slotOf(operation, underWay, line, world);
+  return (
+    conflictOf(operation, underWay, line) ?? leftInTheWay(operation, world) ?? slotOf(operation, underWay, line, world)
+  );
 }
 
 /** The runner gave up, but its Velero object goes on: the Operation is still under way for all others. */
@@ -83,6 +88,11 @@ function conflictOf(
   return before && { kind: "conflict", other: before, otherIs: running.includes(before) ? "under way" : "ahead" };
 }
 
+function leftInTheWay({ metadata, spec }: VeleroOperation, world: World): Place | undefined {
+  const left = world.leftBehind(metadata.namespace).find(({ isBackup }) => spec.type === "Restore" || !isBackup);
+  return left && { kind: "leftBehind", what: left.what };
+}
+
 /** A namespace, as the next in line finds it. */
 interface Namespace {
   slots: number;
@@ -95,11 +105,11 @@ function slotOf(
   self: VeleroOperation,
   underWay: readonly VeleroOperation[],
   line: readonly VeleroOperation[],
-  { settings: { limits } }: World,
+  { settings: { limits }, leftBehind }: World,
 ): Place {
   const namespaces = new Map<string, Namespace>();
   const enter = ({ metadata, spec }: VeleroOperation): { namespace: Namespace; alone: boolean } => {
-    const namespace = namespaces.get(metadata.namespace) ?? { slots: 0, taken: false, takenByRestore: false };
+    const namespace = namespaces.get(metadata.namespace) ?? asLeft(leftBehind(metadata.namespace));
     const alone = spec.type === "Restore" ? !namespace.taken : !namespace.takenByRestore;
     namespace.taken = true;
     if (spec.type === "Restore") namespace.takenByRestore = true;
@@ -124,6 +134,11 @@ function slotOf(
     }
   }
   return { kind: "queued", position, total: queued };
+}
+
+/** What was left behind takes no slot: nobody would know when it is free again. */
+function asLeft(left: readonly LeftBehind[]): Namespace {
+  return { slots: 0, taken: left.length > 0, takenByRestore: left.some(({ isBackup }) => !isBackup) };
 }
 
 function conflicts(one: VeleroOperation, other: VeleroOperation): boolean {

@@ -7,6 +7,7 @@ import { keyOf } from "../kube/metadata.ts";
 import type { Job } from "../kube/resources.ts";
 import type { Caches } from "./caches.ts";
 import type { Indexes } from "./indexes.ts";
+import { jobNamespaces, veleroNamespaces } from "./leftBehind.ts";
 import { operationUidOf, ownersOf } from "./owners.ts";
 import { byAge, isInLine, isQueued, isWaiting, standing } from "./standing.ts";
 import type { TemplateStore } from "./templateStore.ts";
@@ -66,7 +67,9 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
       // Nothing more will be written about one that goes: its place is free as soon as its last Job has ended.
       if (metadata.deletionTimestamp !== undefined && metadata.namespace !== undefined) wakePeers(metadata.namespace);
     }
-    if (owners.length === 0 && operationUidOf(job) !== undefined) wakeOrphan(job.metadata.name);
+    if (owners.length > 0 || operationUidOf(job) === undefined) return;
+    wakeOrphan(job.metadata.name);
+    for (const namespace of jobNamespaces(job)) wakePeers(namespace);
   };
 
   caches.operations.onChange((key, current, previous) => {
@@ -84,8 +87,7 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
   });
 
   caches.jobs.onChange((_, current, previous) => {
-    const job = current ?? previous;
-    if (job !== undefined) wakeOwners(job);
+    for (const job of [previous, current]) if (job !== undefined) wakeOwners(job);
   });
   caches.pods.onChange((_, current, previous) => {
     const { namespace = "", labels } = (current ?? previous)?.metadata ?? {};
@@ -97,7 +99,11 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
     store.onChange((_, current, previous) => {
       const object = current ?? previous;
       if (object === undefined) return;
-      for (const operation of indexes.operationsByUid.get(operationUidOf(object) ?? "")) {
+      const owners = indexes.operationsByUid.get(operationUidOf(object) ?? "");
+      if (owners.length === 0 && !isAtWork(current)) {
+        for (const namespace of previous === undefined ? [] : veleroNamespaces(previous)) wakePeers(namespace);
+      }
+      for (const operation of owners) {
         wake(keyOf(operation));
         if (!isAtWork(current) && operation.metadata.namespace !== undefined) wakePeers(operation.metadata.namespace);
       }

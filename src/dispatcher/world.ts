@@ -4,6 +4,7 @@ import type { StorageLocation, VeleroObject } from "../api/velero.ts";
 import type { KubeObject, Manifest } from "../kube/metadata.ts";
 import type { Job, Pod, VolumeSnapshotClass } from "../kube/resources.ts";
 import type { JobTemplates } from "./job.ts";
+import type { LeftBehind } from "./leftBehind.ts";
 import type { Settings } from "./settings.ts";
 
 /**
@@ -38,6 +39,10 @@ export interface World {
    * one whose labels name this Operation's UID and attempt.
    */
   veleroObject(operation: Operation): VeleroObject | undefined;
+  /** The Backups and Restores whose labels name the same Operation and attempt as the Job's. */
+  veleroObjectsOf(job: Job): readonly VeleroObject[];
+  /** What is at work in a namespace and whose Operation is gone. */
+  leftBehind(namespace: string): readonly LeftBehind[];
   /**
    * What was worked out of each waiting Operation: whether it could run if there were room. With hundreds of them each
    * decision asks for all the others. A new, empty one after every change of anything but Operations, or for every World.

@@ -24,8 +24,11 @@ export function admission(operation: VeleroOperation, world: World): Decision {
     case "conflict": {
       const { spec, metadata } = place.other;
       const message = `waits for the ${spec.type} ${metadata.name} in this namespace, which is ${place.otherIs}`;
-      const blocked = { verdict: "blocked", reason: Reason.conflictingOperation, message } as const;
-      return untilApprovalEnds(operation, world, hindered(operation, blocked));
+      return untilApprovalEnds(operation, world, conflicting(operation, message));
+    }
+    case "leftBehind": {
+      const message = `waits for ${place.what}, which is at work in this namespace though its Operation was deleted`;
+      return untilApprovalEnds(operation, world, conflicting(operation, message));
     }
     case "queued": {
       const message = `waits for a free slot, ${positionText(place)}`;
@@ -33,6 +36,10 @@ export function admission(operation: VeleroOperation, world: World): Decision {
       return untilApprovalEnds(operation, world, { phase: "Pending", conditions });
     }
   }
+}
+
+function conflicting(operation: VeleroOperation, message: string): StatusChange {
+  return hindered(operation, { verdict: "blocked", reason: Reason.conflictingOperation, message });
 }
 
 /** The status of an Operation whose Job may be made; written before the Job is. */

@@ -219,3 +219,19 @@ test("an Operation waits for one that is deleted only as long as that is worked 
   await arena.job(next);
   await arena.client.mergePatch(operations, held, { metadata: { finalizers: [] } });
 });
+
+test("a Restore waits for what a deleted Backup has left at work in its namespace", async () => {
+  arena.dispatcher();
+  await arena.target();
+  const labels = {
+    "app.vworkspace.io/managed-by": "vworkspace-operator",
+    "ops.vworkspace.io/operation": "of-one-that-is-gone",
+  };
+  const name = { name: "left", namespace: arena.veleroNamespace };
+  await arena.client.create(backups, { metadata: { ...name, labels }, spec: { includedNamespaces: [arena.tenant] } });
+  await arena.client.mergePatch(backups, name, { status: { phase: "InProgress" } });
+  const next = await arena.operation({ name: "next", type: "Restore", parameters: { backupName: "b1" } });
+  await arena.says("next", "Blocked=True/ConflictingOperation");
+  await arena.client.mergePatch(backups, name, { status: { phase: "Completed" } });
+  await arena.job(next);
+});

@@ -18,6 +18,13 @@ import {
 } from "../../../src/api/velero.ts";
 import { decide } from "../../../src/dispatcher/decide.ts";
 import type { JobTemplates } from "../../../src/dispatcher/job.ts";
+import {
+  jobLeftBehind,
+  jobNamespaces,
+  type LeftBehind,
+  veleroLeftBehind,
+  veleroNamespaces,
+} from "../../../src/dispatcher/leftBehind.ts";
 import { type Settings, settingsSchema } from "../../../src/dispatcher/settings.ts";
 import { parseTemplates } from "../../../src/dispatcher/templates.ts";
 import type { Action, World } from "../../../src/dispatcher/world.ts";
@@ -105,6 +112,8 @@ export class Cluster {
       job: (name) => this.jobs.get(name),
       jobsOf: (operation) => this.jobsOf(operation),
       podsOf: (job) => this.pods.filter(({ metadata }) => metadata.labels?.[Label.jobUid] === job.metadata.uid),
+      veleroObjectsOf: (job) => this.#veleroObjectsOf(job),
+      leftBehind: (namespace) => this.leftBehind(namespace),
       veleroObject: ({ status }) => this.veleroObjects.get(status?.engineRef?.uid ?? ""),
       ableToRun: this.ableToRun,
     };
@@ -204,12 +213,33 @@ export class Cluster {
 
   veleroObject(operation: VeleroOperation, phase: string, name = "velero-object"): VeleroObject {
     const raw = this.#object(name, "velero");
-    const object = backupSchema.parse({ ...raw, status: { phase } });
+    const labels = { [Label.operation]: operation.metadata.uid, [Label.attempt]: String(attemptOf(operation)) };
+    const object = backupSchema.parse({
+      ...raw,
+      kind: operation.spec.type,
+      metadata: { ...raw.metadata, labels },
+      spec: { includedNamespaces: [operation.metadata.namespace] },
+      status: { phase },
+    });
     this.veleroObjects.set(object.metadata.uid, object);
     const { uid } = object.metadata;
     const engineRef = { apiVersion: "velero.io/v1", kind: operation.spec.type, namespace: "velero", name, uid };
     this.setStatus(operation, { ...this.current(operation).status, engineRef });
     return object;
+  }
+
+  leftBehind(namespace: string): LeftBehind[] {
+    const known = new Set([...this.operations.values()].map(({ metadata }) => metadata.uid));
+    const isOrphan = ({ metadata }: KubeObject) => !known.has(metadata.labels?.[Label.operation] ?? "");
+    const objects = [...this.veleroObjects.values()].filter((one) => veleroNamespaces(one).includes(namespace));
+    const jobs = [...this.jobs.values()].filter((one) => jobNamespaces(one).includes(namespace));
+    return [...objects.filter(isOrphan).map(veleroLeftBehind), ...jobs.filter(isOrphan).map(jobLeftBehind)];
+  }
+
+  #veleroObjectsOf({ metadata: { labels } }: Job): VeleroObject[] {
+    return [...this.veleroObjects.values()].filter(({ metadata }) =>
+      [Label.operation, Label.attempt].every((label) => metadata.labels?.[label] === labels?.[label]),
+    );
   }
 
   setVeleroPhase({ metadata: { uid } }: VeleroObject, phase: string): void {

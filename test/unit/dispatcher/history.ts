@@ -177,6 +177,10 @@ export class History extends Cluster {
     }
   }
 
+  #isHeldByTheDead({ metadata, spec }: VeleroOperation): boolean {
+    return this.leftBehind(metadata.namespace).some(({ isBackup }) => spec.type === "Restore" || !isBackup);
+  }
+
   #checkRerun(now: VeleroOperation, next: Status): void {
     const cancel = now.metadata.annotations?.["ops.vworkspace.io/cancel"] === "true";
     const sameAttempt = next.runner?.attempt === attemptOf(now);
@@ -194,6 +198,7 @@ export class History extends Cluster {
   #checkOrder(admitted: VeleroOperation): void {
     const older = this.all().filter((other) => this.#couldRun(other) && age(other) < age(admitted));
     const underWay = this.all().filter((operation) => this.#isUnderWay(operation));
+    if (this.#isHeldByTheDead(admitted)) throw new Error(`${age(admitted)} beside what was left behind`);
     const overtaken = older.find((other) => conflict(other, admitted));
     if (overtaken !== undefined) throw new Error(`${age(admitted)} overtook ${age(overtaken)}`);
     let kept = 0;
@@ -201,6 +206,7 @@ export class History extends Cluster {
       const here = (operation: VeleroOperation) => operation.metadata.namespace === namespace;
       const ready = older
         .filter(here)
+        .filter((one) => !this.#isHeldByTheDead(one))
         .filter(
           (one) =>
             ![...underWay, ...older.filter((other) => age(other) < age(one))].some((other) => conflict(one, other)),

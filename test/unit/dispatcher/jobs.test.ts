@@ -341,6 +341,11 @@ describe("the Job of an Operation that is gone", () => {
     expect(orphan()).toMatchObject({ kind: "deleteJob", uid: cluster.job(operation).metadata.uid });
   });
 
+  test("is left alone when it has made something of Velero's, though its pod was evicted without a trace", () => {
+    cluster.veleroObject(operation, "InProgress");
+    expect(orphan()).toBeUndefined();
+  });
+
   test.each<[string, object | undefined, NonNullable<Job["status"]>]>([
     ["runs", running, {}],
     ["ran", terminated({}), {}],

@@ -112,6 +112,26 @@ test("one that is deleted but held by somebody's finalizer keeps its place only 
   expect(standing(other)).toMatch(RUNS);
 });
 
+test("what a deleted Operation has left at work holds its namespace, and takes no slot", () => {
+  limits(1);
+  const backup = add(1);
+  cluster.settle(backup);
+  const job = cluster.job(backup);
+  const object = cluster.veleroObject(backup, "InProgress");
+  cluster.operations.delete("org-a/at-1");
+  const [restore, beside, other] = [add(2, { type: "Restore" }), add(3), add(4, { namespace: "org-b" })];
+  expect(standing(restore)).toBe(
+    "waits for Backup velero/velero-object, which is at work in this namespace though its Operation was deleted",
+  );
+  expect(standing(beside)).toBe("waits for the Restore at-2 in this namespace, which is ahead");
+  expect(standing(other)).toMatch(RUNS);
+  finish(other);
+  cluster.setVeleroPhase(object, "Completed");
+  expect(standing(restore)).toMatch(/^waits for Job vworkspace-system\/at-1-[0-9a-f]{10}, which is at work/);
+  cluster.endJob(job, "Complete");
+  expect(standing(restore)).toMatch(RUNS);
+});
+
 test("slots are given in order, and the others say where they stand", () => {
   limits(1);
   const first = add(1);
