@@ -23,6 +23,8 @@ export function componentOf(type: OperationType): string {
 
 const DEFAULT_BACKOFF_LIMIT = 3;
 const DAY_SECONDS = 86_400;
+/** A dispatcher that restarts or is cut off for a while would take a Job that is gone for one to be made again. */
+const MIN_TTL_SECONDS = 300;
 
 const strings = z.record(z.string(), z.string());
 const metadataSchema = z.looseObject({ labels: strings.optional(), annotations: strings.optional() });
@@ -42,7 +44,11 @@ export const jobTemplateSchema = z.looseObject({
   metadata: metadataSchema.default({}),
   spec: z.looseObject({
     backoffLimit: z.number().int().min(0).max(20).default(DEFAULT_BACKOFF_LIMIT),
-    ttlSecondsAfterFinished: z.number().int().min(0).default(DAY_SECONDS),
+    ttlSecondsAfterFinished: z
+      .number()
+      .int()
+      .min(MIN_TTL_SECONDS, `must be ${MIN_TTL_SECONDS} or more: an ended Job must be seen before it is removed`)
+      .default(DAY_SECONDS),
     parallelism: one,
     completions: one,
     selector: never,

@@ -41,6 +41,10 @@ test.each([
     /backup\.yaml: spec\.template\.spec\.containers\.0\.image: must name an image/,
   ],
   [backup.replace("backoffLimit: 3", "parallelism: 2"), /backup\.yaml: spec\.parallelism: must be 1 or left out/],
+  [
+    backup.replace("ttlSecondsAfterFinished: 86400", "ttlSecondsAfterFinished: 299"),
+    /backup\.yaml: spec\.ttlSecondsAfterFinished: must be 300 or more/,
+  ],
   [backup.replace("backoffLimit: 3", "backoffLimit: many"), /backup\.yaml: spec\.backoffLimit: /],
 ])("a broken template is told by file and field, and stops only its own type: %#", (text, expected) => {
   expect(problemOf(text)).toMatch(expected);
