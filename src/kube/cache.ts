@@ -81,7 +81,7 @@ export class ResourceCache<T extends KubeObject> {
       try {
         listener(...change);
       } catch (error) {
-        this.#logger.error({ err: error, key: change[0] }, "a listener failed on a change");
+        this.#logger.error({ err: error, object: change[0] }, "a listener failed on a change");
       }
     }
   }

@@ -100,7 +100,10 @@ export class WorkQueue {
       const afterMs = Math.max(asked, backoffDelay(failures, backoff, Math.random()));
       this.add(key, { afterMs });
       const expected = isTransient(error) || isConflict(error);
-      logger[expected ? "warn" : "error"]({ err: error, key, failures, afterMs }, "work failed, will try again");
+      logger[expected ? "warn" : "error"](
+        { err: error, object: key, failures, afterMs },
+        "work failed, will try again",
+      );
     }
   }
 }

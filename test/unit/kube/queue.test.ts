@@ -10,6 +10,7 @@ const backoff = { minMs: 1_000, maxMs: 8_000 };
 function start({ concurrency = 10 } = {}) {
   const clock = new FakeClock();
   const started: string[] = [];
+  const { logger, lines } = recordingLogger();
   const open = new Map<string, { resolve(): void; reject(error: Error): void }>();
   const queue = new WorkQueue({
     work: (key) => {
@@ -22,7 +23,7 @@ function start({ concurrency = 10 } = {}) {
     concurrency,
     backoff,
     clock,
-    logger: recordingLogger().logger,
+    logger,
   });
   const stop = new AbortController();
   const stopped = queue.run(stop.signal);
@@ -34,7 +35,7 @@ function start({ concurrency = 10 } = {}) {
     else work.reject(error);
     await clock.advance(0);
   };
-  return { queue, clock, started, open, end, stop, stopped };
+  return { queue, clock, started, open, end, stop, stopped, lines };
 }
 
 test("a key added many times before it is due is worked on once, at the earliest time", async () => {
@@ -95,6 +96,15 @@ test("failing work comes again after a growing wait; success forgets the failure
     expect(waits[i]).toBeGreaterThan(full / 2 - 1);
     expect(waits[i]).toBeLessThanOrEqual(full + 1);
   }
+});
+
+test("whose work failed can be read in the log", async () => {
+  const { queue, clock, end, lines } = start();
+  queue.add("org-a/nightly");
+  await clock.advance(0);
+  await end("org-a/nightly", new Error("no"));
+  // Not as `key`: that is blanked, as every field that may hold a credential.
+  expect(lines).toMatchObject([{ msg: "work failed, will try again", object: "org-a/nightly" }]);
 });
 
 test("one failing key holds up no other", async () => {
