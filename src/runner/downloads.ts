@@ -1,6 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { ZodType } from "zod";
-import { type DownloadKind, downloadRequests, type StorageLocation, type VeleroObject } from "../api/velero.ts";
+import {
+  type DownloadKind,
+  type DownloadRequest,
+  downloadRequests,
+  type StorageLocation,
+  type VeleroObject,
+} from "../api/velero.ts";
 import { isAlreadyExists, isInvalid, isNotFound } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
 import { awaitCondition } from "../kube/wait.ts";
@@ -13,11 +19,12 @@ export interface DownloadLimits extends FetchLimits {
   readonly urlTimeoutMs: number;
 }
 
+/** A file is parsed as a whole, which takes many times its size: the runner has to fit into the memory of its pod. */
 export const DOWNLOAD_LIMITS: DownloadLimits = {
   urlTimeoutMs: 30_000,
   timeoutMs: 60_000,
-  maxBytes: 8 * 1024 * 1024,
-  maxUnpackedBytes: 32 * 1024 * 1024,
+  maxBytes: 4 * 1024 * 1024,
+  maxUnpackedBytes: 6 * 1024 * 1024,
 };
 
 /** Where the files of an object lie, and how far to go for them. */
@@ -67,21 +74,28 @@ export async function downloadJson<T>(
  *
  * @throws as {@link downloadJson}
  */
-export async function archiveOf(context: RunnerContext, source: DownloadSource): Promise<RemoteFile> {
-  return await download(context, "BackupContents", source, fetchSize);
+export async function archiveOf(context: RunnerContext, source: DownloadSource): Promise<Archive> {
+  return await download(context, "BackupContents", source, async (url, options, askedAt) => {
+    return { ...(await fetchSize(url, options)), askedAt };
+  });
+}
+
+export interface Archive extends RemoteFile {
+  /** When it was asked for, by the API server's clock, to the second. */
+  readonly askedAt: Date;
 }
 
 async function download<T>(
   context: RunnerContext,
   kind: DownloadKind,
   source: DownloadSource,
-  fetch: (url: string, options: FetchOptions) => Promise<T>,
+  fetch: (url: string, options: FetchOptions, askedAt: Date) => Promise<T>,
 ): Promise<T> {
   const { caCert, caCertRef } = source.location?.spec?.objectStorage ?? {};
   const ca = caCert === undefined ? undefined : Buffer.from(caCert, "base64").toString("utf8");
-  const url = await signedUrl(context, kind, source);
+  const { url, askedAt } = await signedUrl(context, kind, source);
   try {
-    return await fetch(url, { ca, signal: context.signal, limits: source.limits });
+    return await fetch(url, { ca, signal: context.signal, limits: source.limits }, askedAt);
   } catch (error) {
     if (!(error instanceof FetchError)) throw error;
     // The runner has no right to Secrets.
@@ -98,7 +112,7 @@ async function signedUrl(
   context: RunnerContext,
   kind: DownloadKind,
   { object, limits }: DownloadSource,
-): Promise<string> {
+): Promise<{ url: string; askedAt: Date }> {
   const name = `${object.metadata.name}-${randomUUID()}`;
   const { client, settings } = context;
   const target = { namespace: settings.veleroNamespace, name };
@@ -115,7 +129,8 @@ async function signedUrl(
     if (!isAlreadyExists(error)) throw error;
   }
   try {
-    return await urlOf(context, target, limits);
+    const { metadata, status } = await answered(context, target, limits);
+    return { url: status.downloadURL, askedAt: new Date(metadata.creationTimestamp) };
   } finally {
     await client.delete(downloadRequests, target).catch((error: unknown) => {
       if (!isNotFound(error))
@@ -124,11 +139,11 @@ async function signedUrl(
   }
 }
 
-async function urlOf(
+async function answered(
   context: RunnerContext,
   target: { namespace: string; name: string },
   { urlTimeoutMs }: DownloadLimits,
-): Promise<string> {
+): Promise<DownloadRequest & { status: { downloadURL: string } }> {
   const { client, signal, logger, clock } = context;
   const tooLate = AbortSignal.timeout(urlTimeoutMs);
   const options = { logger, clock, signal: AbortSignal.any([signal, tooLate]) };
@@ -140,7 +155,8 @@ async function urlOf(
       (request) => request === undefined || (request.status?.downloadURL ?? "") !== "",
       options,
     );
-    if (done?.status?.downloadURL !== undefined) return done.status.downloadURL;
+    const { downloadURL } = done?.status ?? {};
+    if (done !== undefined && downloadURL !== undefined) return { ...done, status: { downloadURL } };
   } catch (error) {
     signal.throwIfAborted();
     if (!tooLate.aborted) throw error;

@@ -1,8 +1,7 @@
 import type { VeleroObject } from "../api/velero.ts";
 import type { Stored } from "./cancelStep.ts";
 import type { RunnerContext } from "./context.ts";
-import { archiveOf, DOWNLOAD_LIMITS, DownloadError, type DownloadLimits } from "./downloads.ts";
-import type { RemoteFile } from "./fetch.ts";
+import { type Archive, archiveOf, DOWNLOAD_LIMITS, DownloadError, type DownloadLimits } from "./downloads.ts";
 import { locationOf } from "./location.ts";
 
 /** A file that existed for so much longer than the backup runs is an older one's, in milliseconds: all are whole seconds. */
@@ -26,7 +25,7 @@ export async function whoseFiles(
 ): Promise<Stored> {
   try {
     const location = await locationOf(context, backup);
-    return judge(await archiveOf(context, { object: backup, location, limits }), backup, context.clock.now());
+    return judge(await archiveOf(context, { object: backup, location, limits }), backup);
   } catch (error) {
     context.signal.throwIfAborted();
     if (error instanceof DownloadError && error.absent) return "own";
@@ -35,11 +34,15 @@ export async function whoseFiles(
   }
 }
 
-/** Compares ages, because the object store's clock need not be ours; the run's age is from Velero's clock to ours. */
-export function judge(archive: RemoteFile, { metadata, status }: VeleroObject, now: Date): Stored {
-  const began = Date.parse(status?.startTimestamp ?? metadata.creationTimestamp);
+/**
+ * Compares ages, because the object store's clock need not be the cluster's. The run's age is from Velero's clock to the
+ * API server's, and never more than the object's own, which is by the API server's alone. This process's clock has no say.
+ */
+export function judge(archive: Archive, { metadata, status }: VeleroObject): Stored {
+  const created = Date.parse(metadata.creationTimestamp);
+  const began = Math.max(created, Date.parse(status?.startTimestamp ?? metadata.creationTimestamp));
   if (archive.ageMs === undefined || Number.isNaN(began)) return "unknown";
-  const aheadMs = archive.ageMs - (now.getTime() - began);
+  const aheadMs = archive.ageMs - (archive.askedAt.getTime() - began);
   if (aheadMs > OLDER_MS) return "older";
   return aheadMs < -OWN_MS ? "own" : "unknown";
 }

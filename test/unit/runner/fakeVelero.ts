@@ -63,7 +63,9 @@ export async function fakeVelero(velero: FakeVelero, signal = new AbortControlle
     const { kind } = sent.spec.target;
     if (velero.unknownKinds?.includes(kind)) return [422, status(422, "Invalid", "Unsupported value")];
     const signed = velero.storeUrl === undefined ? {} : { downloadURL: `${velero.storeUrl}/${kind}?X-Sig=s3cr3t` };
-    const request = { ...sent, metadata: { ...sent.metadata, ...stored(sent.metadata.name) }, status: signed };
+    const creationTimestamp = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+    const metadata = { ...sent.metadata, ...stored(sent.metadata.name), creationTimestamp };
+    const request = { ...sent, metadata, status: signed };
     requests.set(sent.metadata.name, request);
     return [201, request];
   }

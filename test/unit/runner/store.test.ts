@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { systemClock } from "../../../src/kube/clock.ts";
 import type { DownloadLimits } from "../../../src/runner/downloads.ts";
 import { judge, whoseFiles } from "../../../src/runner/store.ts";
 import { fakeVelero } from "./fakeVelero.ts";
@@ -32,24 +33,42 @@ describe("files under the name of a failed backup", () => {
     expect(await verdictOn(files)).toBe(expected);
   });
 
+  it.each([-3 * HOUR, 3 * HOUR])(
+    "are an older backup's, however wrong the runner's own clock is: %d ms",
+    async (wrongMs) => {
+      const { url } = await httpStore({ "/BackupContents": archive(1, 2 * HOUR) });
+      const { context } = await fakeVelero({ storeUrl: url, objectStorage: {} });
+      const clock = { ...systemClock, now: () => new Date(Date.now() + wrongMs) };
+      expect(await whoseFiles({ ...context, clock }, failed(HOUR), LIMITS)).toBe("older");
+    },
+  );
+
+  it("are an older backup's when they are older than the object, whenever Velero says that the run began", () => {
+    const early = { creationTimestamp: "2026-01-01T00:30:00Z" };
+    const object = backup({ phase: "Failed", startTimestamp: "2026-01-01T00:00:00Z" }, early);
+    expect(judge({ size: 1, ageMs: HOUR / 2 + 3_000, askedAt: new Date("2026-01-01T01:00:00Z") }, object)).toBe(
+      "older",
+    );
+  });
+
   it("are unknown when the store cannot be reached", async () => {
     expect(await verdictOn({}, {}, "http://127.0.0.1:1")).toBe("unknown");
   });
 
   it("are unknown when their age is", () => {
-    expect(judge({ size: 1, ageMs: undefined }, failed(HOUR), new Date())).toBe("unknown");
+    expect(judge({ size: 1, ageMs: undefined, askedAt: new Date() }, failed(HOUR))).toBe("unknown");
   });
 
   it.each([-9_000, 0, 1_000])("are unknown when the clocks may be to blame, %d ms before the run", (aheadMs) => {
-    const now = new Date("2026-01-01T01:00:00Z");
+    const askedAt = new Date("2026-01-01T01:00:00Z");
     const began = backup({ phase: "Failed", startTimestamp: "2026-01-01T00:00:00Z" });
-    expect(judge({ size: 1, ageMs: HOUR + aheadMs }, began, now)).toBe("unknown");
+    expect(judge({ size: 1, ageMs: HOUR + aheadMs, askedAt }, began)).toBe("unknown");
   });
 
   it("are dated against the object's creation when the run has no start", () => {
     const unstarted = backup({ phase: "Failed" }, { creationTimestamp: "2026-01-01T00:00:00Z" });
-    const now = new Date("2026-01-01T01:00:00Z");
-    expect(judge({ size: 1, ageMs: HOUR - 11_000 }, unstarted, now)).toBe("own");
-    expect(judge({ size: 1, ageMs: HOUR + 3_000 }, unstarted, now)).toBe("older");
+    const askedAt = new Date("2026-01-01T01:00:00Z");
+    expect(judge({ size: 1, ageMs: HOUR - 11_000, askedAt }, unstarted)).toBe("own");
+    expect(judge({ size: 1, ageMs: HOUR + 3_000, askedAt }, unstarted)).toBe("older");
   });
 });
