@@ -2,7 +2,14 @@ import type { OperationType, VeleroOperation } from "../api/operation.ts";
 import { isRestorable, type VeleroObject } from "../api/velero.ts";
 import type { RunnerContext } from "./context.ts";
 import { movedBytes, movementsOf } from "./dataMovement.ts";
-import { archiveOf, DOWNLOAD_LIMITS, type DownloadLimits, type DownloadSource, downloadJson } from "./downloads.ts";
+import {
+  archiveOf,
+  DOWNLOAD_LIMITS,
+  DownloadError,
+  type DownloadLimits,
+  type DownloadSource,
+  downloadJson,
+} from "./downloads.ts";
 import { locationOf } from "./location.ts";
 import { counted } from "./message.ts";
 import { itemsOf } from "./progress.ts";
@@ -63,22 +70,26 @@ export async function collectOutputs(
     } catch (error) {
       context.signal.throwIfAborted();
       context.logger.warn({ err: error, what }, "could not be had");
-      missing.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      missing.push(`${what}: ${publicWords(error)}`);
       return undefined;
     }
   };
 
   const location = await attempt("storage location", () => locationOf(context, object));
   const source: DownloadSource = { object, location, limits };
-  const [warnings, sizes] = await Promise.all([
-    attempt("warnings", () => warningsOf(context, type, source)),
-    type === "Backup" ? backupSizes(context, source, attempt) : undefined,
-  ]);
+  // One large file after the other, for the sake of memory.
+  const warnings = await attempt("warnings", () => warningsOf(context, type, source));
+  const sizes = type === "Backup" ? await backupSizes(context, source, attempt) : undefined;
   if (location !== undefined) outputs.storageLocation = location.metadata.name;
   if (warnings !== undefined) outputs.warnings = warnings.entries;
   if (warnings?.unlisted !== undefined) missing.push(warnings.unlisted);
   if (sizes?.unsized !== undefined) missing.push(sizes.unsized);
   return { ...outputs, ...sizes?.outputs, ...(missing.length > 0 && { missing: missing.sort() }) };
+}
+
+/** What the API server or the program itself says is for the log alone: who reads outputs need not know the cluster. */
+function publicWords(error: unknown): string {
+  return error instanceof DownloadError ? error.message : "could not be read; the log of the runner's Job says why";
 }
 
 function counts(type: OperationType, object: VeleroObject): Outputs {

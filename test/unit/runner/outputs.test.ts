@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import type { OperationType, VeleroOperation } from "../../../src/api/operation.ts";
 import type { VeleroObject } from "../../../src/api/velero.ts";
-import type { DownloadLimits } from "../../../src/runner/downloads.ts";
+import { DOWNLOAD_LIMITS, type DownloadLimits } from "../../../src/runner/downloads.ts";
 import { collectOutputs, knownOutputs } from "../../../src/runner/outputs.ts";
 import { type FakeVelero, fakeVelero } from "./fakeVelero.ts";
 import { answersWith, archive, type Files, httpStore, httpsStore } from "./objectStore.ts";
@@ -15,6 +15,8 @@ const LIMITS: DownloadLimits = {
   maxBytes: 100_000,
   maxUnpackedBytes: 1_000_000,
 };
+/** What is said to anybody in place of the API server's words. */
+const LOGGED = "could not be read; the log of the runner's Job says why";
 const DEFAULT = { bucket: "velero" };
 
 function operation(type: OperationType): VeleroOperation {
@@ -34,9 +36,9 @@ async function outputsOf(object: VeleroObject, velero: FakeVelero, limits: Parti
   return { outputs, ...handle };
 }
 
-async function withFiles(object: VeleroObject, files: Files, velero: FakeVelero = {}) {
+async function withFiles(object: VeleroObject, files: Files, velero: FakeVelero = {}, limits = LIMITS) {
   const { url } = await httpStore(files);
-  return await outputsOf(object, { storeUrl: url, ...velero });
+  return await outputsOf(object, { storeUrl: url, ...velero }, limits);
 }
 
 const progress = { itemsBackedUp: 412, totalItems: 412 };
@@ -91,6 +93,21 @@ describe("the outputs of a Backup", () => {
         "org-b: b",
       ],
     });
+  });
+
+  it("are read one large file after the other", async () => {
+    const object = backup({ phase: "PartiallyFailed", warnings: 6, errors: 2 });
+    let askedFor: string[] | undefined;
+    const results: RequestListener = (_, response) => {
+      askedFor = velero.made.map(({ spec }) => spec.target.kind);
+      response.end(gzipSync(JSON.stringify(RESULTS)));
+    };
+    const files = { "/BackupResults": results, "/BackupContents": archive(1), "/BackupVolumeInfos": [] };
+    const { url } = await httpStore(files);
+    const velero = await fakeVelero({ objectStorage: DEFAULT, storeUrl: url });
+    const outputs = await collectOutputs(velero.context, operation("Backup"), object, LIMITS);
+    expect(outputs.missing).toBeUndefined();
+    expect(askedFor).toEqual(["BackupResults"]);
   });
 
   it("say that Velero counted errors which it did not list", async () => {
@@ -176,6 +193,15 @@ describe("what cannot be had is said, and fails nothing:", () => {
     expect((await withFiles(completed, files)).outputs.missing).toEqual(both("the object store answered 403"));
   });
 
+  it("files larger than the runner's memory can bear", async () => {
+    const object = backup({ phase: "PartiallyFailed", warnings: 1, errors: 0 });
+    const large = { warnings: { velero: ["w".repeat(7 * 1024 * 1024)] } };
+    const files = { "/BackupResults": large, "/BackupContents": archive(24), "/BackupVolumeInfos": [] };
+    const { outputs } = await withFiles(object, files, {}, DOWNLOAD_LIMITS);
+    expect(outputs.backupSizeBytes).toBe("24");
+    expect(outputs.missing).toEqual(["warnings: the file unpacks to more than 6291456 bytes"]);
+  });
+
   it("a server that does not deliver", async () => {
     const files = { "/BackupContents": () => undefined, "/BackupVolumeInfos": () => undefined };
     const { url } = await httpStore(files);
@@ -197,7 +223,7 @@ describe("what cannot be had is said, and fails nothing:", () => {
     const { url } = await httpStore({ "/BackupContents": archive(24), "/BackupVolumeInfos": [] });
     const { outputs } = await outputsOf(completed, { storeUrl: url, objectStorage: undefined });
     expect(outputs).toMatchObject({ backupSizeBytes: "24", storageLocation: "default" });
-    expect(outputs.missing).toEqual([expect.stringMatching(/^storage location: get backupstoragelocations.*404/)]);
+    expect(outputs.missing).toEqual([`storage location: ${LOGGED}`]);
   });
 
   it("volume infos, on an older Velero: what was copied is summed up from its progress", async () => {
@@ -217,9 +243,10 @@ describe("what cannot be had is said, and fails nothing:", () => {
 
   it("volume infos and the right to see what was copied", async () => {
     const velero: FakeVelero = { unknownKinds: ["BackupVolumeInfos"], movements: { podvolumebackups: "forbidden" } };
-    const { outputs } = await withFiles(completed, { "/BackupContents": archive(1000) }, velero);
+    const { outputs, lines } = await withFiles(completed, { "/BackupContents": archive(1000) }, velero);
     expect(outputs.backupSizeBytes).toBeUndefined();
-    expect(outputs.missing?.[0]).toMatch(/^backupSizeBytes: sizes of the volumes: list podvolumebackups.*403/);
+    expect(outputs.missing?.[0]).toBe(`backupSizeBytes: sizes of the volumes: ${LOGGED}`);
+    expect(JSON.stringify(lines)).toContain("list podvolumebackups");
   });
 
   it("but the end of the process is no such thing", async () => {
