@@ -107,11 +107,11 @@ export function openAttempt(last: Status): Status {
 
 /**
  * The same attempt, going on: the runner gave up but Velero's object still lives, so its end is still to be told. The
- * verdict goes, everything else stays.
+ * verdict goes, everything else stays: also that a cancel is being carried out, which is no verdict yet.
  */
 export function resumeAttempt(last: Status): Status {
   const { finishedAt: _at, duration: _long, reason: _why, ...rest } = last;
-  const conditions = last.conditions?.filter((condition) => !ENDINGS.has(condition.type));
+  const conditions = last.conditions?.filter(({ type, status }) => !ENDINGS.has(type) || status === "Unknown");
   return { ...rest, phase: "Pending", ...(conditions && { conditions }) };
 }
 

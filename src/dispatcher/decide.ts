@@ -1,3 +1,4 @@
+import { cancelRequested } from "../api/cancel.ts";
 import { jobName } from "../api/names.ts";
 import { attemptOf, isTerminal, isVeleroOperation, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
@@ -6,7 +7,6 @@ import type { Job } from "../kube/resources.ts";
 import { admission, hindered } from "./admission/admission.ts";
 import { original } from "./admission/restoredCopy.ts";
 import { templateUsable } from "./admission/template.ts";
-import { cancelRequested } from "./cancel.ts";
 import { buildJob } from "./job.ts";
 import { activeJobs, isHandMade, jobState, neverStarted } from "./jobState.ts";
 import { endOf, type PodState, podState, type Trouble } from "./podState.ts";

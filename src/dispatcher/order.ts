@@ -1,10 +1,10 @@
+import { cancelRequested } from "../api/cancel.ts";
 import { isTerminal, isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, isAdmitted } from "../api/status.ts";
 import { isAtWork } from "../api/velero.ts";
 import { needsApproval } from "./admission/approved.ts";
 import { firstHindrance } from "./admission/checks.ts";
-import { cancelRequested } from "./cancel.ts";
 import { activeJobs } from "./jobState.ts";
 import type { LeftBehind } from "./leftBehind.ts";
 import type { World } from "./world.ts";

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
+import { cancelDecided, cancelRequested } from "../api/cancel.ts";
 import { Annotation } from "../api/labels.ts";
 import { isTerminal, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, openAttempt, resumeAttempt, type StatusChange } from "../api/status.ts";
 import { admittedChange } from "./admission/admission.ts";
-import { cancelRequested } from "./cancel.ts";
 import { endedOwnJob } from "./jobState.ts";
 import { quoted } from "./message.ts";
 import { livesOn } from "./order.ts";
@@ -25,7 +25,7 @@ export function ended(operation: VeleroOperation, world: World): Decision | unde
   const { status } = operation;
   if (status === undefined || !isTerminal(status.phase)) return undefined;
   const { cancelResumes = 0 } = status.runner ?? {};
-  if (cancelRequested(operation) && cancelResumes < MAX_CANCEL_RESUMES && livesOn(operation, world)) {
+  if (cancelResumes < MAX_CANCEL_RESUMES && isCancelUnfinished(operation, world)) {
     return resume(operation, world, { runner: { ...status.runner, cancelResumes: cancelResumes + 1 } });
   }
   const token = rerunToken(operation);
@@ -44,6 +44,15 @@ export function ended(operation: VeleroOperation, world: World): Decision | unde
     return resume(operation, world, { runner, observedRerun: token });
   }
   return write(operation, world, { observedRerun: token }, openAttempt(status));
+}
+
+/**
+ * The runner gave up between a cancel and its end. Once it has acted on that, it does not matter what has become of
+ * Velero's object since: Velero may have completed it, which then still has to go.
+ */
+function isCancelUnfinished(operation: VeleroOperation, world: World): boolean {
+  if (conditionOf(operation.status, ConditionType.failed)?.reason !== Reason.runnerFailed) return false;
+  return cancelDecided(operation) || (cancelRequested(operation) && livesOn(operation, world));
 }
 
 /**

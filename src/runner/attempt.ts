@@ -1,3 +1,4 @@
+import { cancelRequested } from "../api/cancel.ts";
 import { attemptOf, isTerminal, type Status, type VeleroOperation } from "../api/operation.ts";
 import { backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
 import { ConditionType, Reason, veleroReason } from "../api/reasons.ts";
@@ -8,7 +9,7 @@ import { findConflict } from "./conflicts.ts";
 import type { RunnerContext, RunnerSettings } from "./context.ts";
 import { AttemptOver, Refused } from "./endings.ts";
 import { findOwn } from "./own.ts";
-import { cancelRequested, readOperation } from "./request.ts";
+import { readOperation } from "./request.ts";
 import { replaceStatus } from "./statusWriter.ts";
 
 /**

@@ -1,3 +1,4 @@
+import { isCancelled } from "../api/cancel.ts";
 import { MANAGED_BY } from "../api/labels.ts";
 import { veleroNames } from "../api/names.ts";
 import { attemptOf, type EngineRef, type VeleroOperation } from "../api/operation.ts";
@@ -11,7 +12,7 @@ import { Failure } from "./endings.ts";
 import type { End } from "./finish.ts";
 import { engineRef, findOwn, getVelero, veleroResource } from "./own.ts";
 import { isOwn, type Plan } from "./plan.ts";
-import { attemptIn, isCancelled } from "./request.ts";
+import { attemptIn } from "./request.ts";
 import { writeStatus } from "./statusWriter.ts";
 
 /**

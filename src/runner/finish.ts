@@ -1,3 +1,4 @@
+import { isCancelled } from "../api/cancel.ts";
 import { attemptOf, isTerminal, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
@@ -7,7 +8,7 @@ import { type Ending, EXIT, type Failure } from "./endings.ts";
 import { cutBytes } from "./message.ts";
 import { collectOutputs } from "./outputs.ts";
 import { progress } from "./progress.ts";
-import { type Attempt, isCancelled, readAttempt } from "./request.ts";
+import { type Attempt, readAttempt } from "./request.ts";
 import { removeShadows } from "./shadows.ts";
 import { writeStatus } from "./statusWriter.ts";
 import { verdict } from "./verdict.ts";

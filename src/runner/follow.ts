@@ -1,3 +1,4 @@
+import { isCancelled } from "../api/cancel.ts";
 import { type Operation, operations, type VeleroOperation } from "../api/operation.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import type { KubeObject } from "../kube/metadata.ts";
@@ -6,7 +7,6 @@ import { watchResource } from "../kube/watch.ts";
 import { Bell } from "./bell.ts";
 import type { RunnerContext } from "./context.ts";
 import { veleroResource } from "./own.ts";
-import { isCancelled } from "./request.ts";
 
 /** Both objects as the API server last told them. */
 export interface View {

@@ -1,3 +1,4 @@
+import { isCancelled } from "../api/cancel.ts";
 import type { EngineRef, OperationType, VeleroOperation } from "../api/operation.ts";
 import { backups, restores, type VeleroObject } from "../api/velero.ts";
 import { isNotFound } from "../kube/errors.ts";
@@ -6,7 +7,6 @@ import { retry } from "../kube/retry.ts";
 import { isCollided } from "./cancelStep.ts";
 import type { RunnerContext } from "./context.ts";
 import { attemptSelector, isOwn } from "./plan.ts";
-import { isCancelled } from "./request.ts";
 
 /** What there is of the Velero object of an attempt. */
 export type Own =

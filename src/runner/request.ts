@@ -1,14 +1,4 @@
-import { Annotation } from "../api/labels.ts";
-import {
-  attemptOf,
-  isTerminal,
-  isVeleroOperation,
-  type Operation,
-  operations,
-  type VeleroOperation,
-} from "../api/operation.ts";
-import { ConditionType, Reason } from "../api/reasons.ts";
-import { conditionOf } from "../api/status.ts";
+import { attemptOf, isTerminal, isVeleroOperation, operations, type VeleroOperation } from "../api/operation.ts";
 import { isNotFound } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
 import type { RunnerContext } from "./context.ts";
@@ -61,20 +51,4 @@ export async function readOperation(
     if (isNotFound(error)) throw new OperationGone(`no Operation ${key}`, uid);
     throw error;
   }
-}
-
-/** Whether somebody asks this Operation to stop. docs/contract.md, Cancel. */
-export function cancelRequested(operation: Operation): boolean {
-  return operation.metadata.annotations?.[Annotation.cancel] === "true";
-}
-
-/** Whether a run has acted on such a request: from there is no way back, not even for who takes the request back. */
-export function cancelDecided({ status }: Operation): boolean {
-  const cancelled = conditionOf(status, ConditionType.cancelled);
-  return cancelled?.status === "Unknown" && cancelled.reason === Reason.cancelRequested;
-}
-
-/** Whether this attempt is to be ended. */
-export function isCancelled(operation: Operation): boolean {
-  return cancelRequested(operation) || cancelDecided(operation);
 }

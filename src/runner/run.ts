@@ -1,3 +1,4 @@
+import { cancelDecided, isCancelled } from "../api/cancel.ts";
 import { isTerminal, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
@@ -17,7 +18,7 @@ import { findOwn, getVelero } from "./own.ts";
 import { prepare } from "./prepare.ts";
 import { progress } from "./progress.ts";
 import { remove } from "./remove.ts";
-import { type Attempt, attemptIn, cancelDecided, isCancelled, readAttempt } from "./request.ts";
+import { type Attempt, attemptIn, readAttempt } from "./request.ts";
 import { removeShadows } from "./shadows.ts";
 import { writeStatus } from "./statusWriter.ts";
 import { verdict } from "./verdict.ts";

@@ -113,6 +113,23 @@ describe("cancel", () => {
       ]);
     });
 
+    test.each<[string, () => void]>([
+      ["Velero has completed the backup", () => cluster.veleroObject(operation, "Completed")],
+      ["nobody asks for it any more", () => cluster.annotate(operation, { [CANCEL]: undefined })],
+    ])("goes on, once a runner has acted on it, though %s", (_, happens) => {
+      const unknown = { type: "Cancelled", status: "Unknown", reason: "CancelRequested", message: "" } as const;
+      const { conditions = [], ...rest } = cluster.status(operation);
+      const marked = { ...unknown, lastTransitionTime: "2026-11-22T09:00:00Z" };
+      cluster.setStatus(operation, { ...rest, conditions: [...conditions, marked] });
+      cluster.step(operation);
+      expect(cluster.status(operation).phase).toBe("Failed");
+      happens();
+      cluster.settle(operation);
+      expect(cluster.job(operation).status?.conditions).toBeUndefined();
+      expect(cluster.status(operation).phase).toBe("Pending");
+      expect(conditionsOf(cluster.status(operation))).toContain("Cancelled=Unknown/CancelRequested");
+    });
+
     test("comes before the refusal of a re-run", () => {
       cluster.annotate(operation, { [RERUN]: "again" });
       cluster.settle(operation);
