@@ -72,6 +72,7 @@ const attemptSchema = z.looseObject({
   reason: z.string().optional(),
   message: z.string().optional(),
   jobName: z.string().optional(),
+  jobUIDs: z.array(z.string()).meta({ description: "Every Job that worked on it." }).optional(),
   engineRef: objectReferenceSchema.optional(),
   startedAt: time("When the attempt was admitted.").optional(),
   finishedAt: time("When the attempt ended.").optional(),

@@ -91,6 +91,7 @@ export function openAttempt(last: Status): Status {
     phase: last.phase ?? "Failed",
     ...(ended && { reason: ended.reason, message: ended.message }),
     ...(last.runner?.jobName !== undefined && { jobName: last.runner.jobName }),
+    ...(last.runner?.jobUIDs !== undefined && { jobUIDs: last.runner.jobUIDs }),
     ...(last.engineRef && { engineRef: last.engineRef }),
     ...(last.startedAt !== undefined && { startedAt: last.startedAt }),
     ...(last.finishedAt !== undefined && { finishedAt: last.finishedAt }),

@@ -1,4 +1,5 @@
 import { cancelRequested } from "../api/cancel.ts";
+import { jobName } from "../api/names.ts";
 import { attemptOf, isTerminal, type Status, type VeleroOperation } from "../api/operation.ts";
 import { backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
 import { ConditionType, Reason, veleroReason } from "../api/reasons.ts";
@@ -39,7 +40,7 @@ export function entry(operation: VeleroOperation, job: RunnerSettings["job"]): "
   if (isRestoredCopy(operation)) {
     throw new Refused(`not admitted: ${Reason.restoredCopy}: it came out of a backup`);
   }
-  const past = status?.history?.find(({ jobName }) => jobName !== undefined && jobName === job.name);
+  const past = status?.history?.find((ended) => workedOn(operation, ended, job));
   if (past !== undefined) {
     throw new Refused(`attempt ${past.attempt}, which this Job worked on, is over: ${past.reason ?? past.phase}`);
   }
@@ -51,6 +52,19 @@ export function entry(operation: VeleroOperation, job: RunnerSettings["job"]): "
   }
   if (!isAdmitted(status)) throw new Refused(whyNotAdmitted(status));
   return "join";
+}
+
+/**
+ * Whether this Job belongs to an attempt that has ended. A name says so only where the dispatcher gave it: people may use
+ * theirs again, and a Job of the dispatcher's may come so late that its uid was never written down.
+ */
+function workedOn(
+  { metadata }: VeleroOperation,
+  ended: { attempt: number; jobUIDs?: readonly string[] | undefined },
+  job: RunnerSettings["job"],
+): boolean {
+  if (job.uid !== undefined && ended.jobUIDs?.includes(job.uid) === true) return true;
+  return job.name === jobName(metadata, ended.attempt);
 }
 
 /** The status with which a run that was made by hand works on an Operation that failed. */

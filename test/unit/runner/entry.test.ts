@@ -67,7 +67,9 @@ describe("a Job", () => {
         phase: "Failed",
         conditions: [accepted],
         runner: { attempt: 2 },
-        history: [{ attempt: 1, phase: "Failed", reason: "VeleroBackupFailed", jobName: "b1-job" }],
+        history: [
+          { attempt: 1, phase: "Failed", reason: "VeleroBackupFailed", jobName: "other", jobUIDs: ["u0", "u1"] },
+        ],
       },
       "attempt 1, which this Job worked on, is over: VeleroBackupFailed",
     ],
@@ -80,6 +82,22 @@ describe("a Job", () => {
     const { metadata } = operation("Backup");
     const status: Status = { phase: "Running", conditions: [accepted], runner: { jobName: jobName(metadata, 1) } };
     expect(at(status, { "velero.io/restore-name": "r1" })).toBe("join");
+  });
+
+  test("made again by hand under the name that it had in an earlier attempt is another one", () => {
+    const history = [{ attempt: 1, phase: "Failed", jobName: "b1-job", jobUIDs: ["u0"] }];
+    const ended = [accepted, condition("Failed", "True", "VeleroBackupFailed")];
+    expect(at({ phase: "Failed", conditions: ended, runner: { attempt: 2, jobUIDs: ["u9"] }, history })).toBe("again");
+  });
+
+  test("of the dispatcher's may not act for a later attempt, even if it never wrote down that it is there", () => {
+    const { metadata } = operation("Backup");
+    const history = [{ attempt: 1, phase: "Failed" }];
+    const late = operation("Backup", {
+      status: { phase: "Pending", conditions: [accepted], runner: { attempt: 2 }, history },
+    });
+    expect(() => entry(late, { ...job, name: jobName(metadata, 1) })).toThrow(Refused);
+    expect(entry(late, { ...job, name: jobName(metadata, 2) })).toBe("join");
   });
 
   test("may not act for an Operation that came out of a backup", () => {
