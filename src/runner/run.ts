@@ -7,6 +7,7 @@ import { joinAttempt } from "./attempt.ts";
 import { cancel } from "./cancel.ts";
 import { isCollided, isKept } from "./cancelStep.ts";
 import { cleanUp } from "./cleanUp.ts";
+import { confirmed } from "./confirm.ts";
 import type { RunnerContext } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
 import { AttemptOver, type Ending, EXIT, Failure, OperationGone, Refused } from "./endings.ts";
@@ -14,7 +15,7 @@ import { type End, fail, finish, over } from "./finish.ts";
 import { follow } from "./follow.ts";
 import { cutBytes } from "./message.ts";
 import { knownOutputs } from "./outputs.ts";
-import { findOwn, getVelero } from "./own.ts";
+import { findOwn } from "./own.ts";
 import { prepare } from "./prepare.ts";
 import { progress } from "./progress.ts";
 import { remove } from "./remove.ts";
@@ -85,7 +86,7 @@ async function toTheEnd(context: RunnerContext, operation: VeleroOperation, obje
   for await (const view of follow(context, operation, object)) {
     const { operation: request } = view;
     if (request === undefined) throw new OperationGone("the Operation was deleted", attempt.uid);
-    const latest = await confirmed(context, operation, view.object);
+    const latest = await confirmed(context, view.object);
     if (latest !== undefined && isCancelled(request)) return await cancelled(context, operation, latest);
 
     const change = verdict({ type, object: latest, cancelRequested: isCancelled(request) });
@@ -95,17 +96,6 @@ async function toTheEnd(context: RunnerContext, operation: VeleroOperation, obje
     await writeStatus(context, attempt, () => ({ ...change, outputs, ...(done && { progress: done }) }));
   }
   throw new Error("following an object never ends by itself");
-}
-
-/** A Backup that Velero called Failed when it restarted was seen to be Completed later: no end on hearsay. */
-async function confirmed(
-  context: RunnerContext,
-  { spec }: VeleroOperation,
-  object: VeleroObject | undefined,
-): Promise<VeleroObject | undefined> {
-  if (object?.status?.phase !== "Failed") return object;
-  const now = await getVelero(context, spec.type, object.metadata.name);
-  return now?.metadata.uid === object.metadata.uid ? now : undefined;
 }
 
 const CANCEL_DECIDED: ConditionChange = {

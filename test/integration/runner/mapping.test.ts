@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { OperationType } from "../../../src/api/operation.ts";
+import { systemClock } from "../../../src/kube/clock.ts";
 import { Scene } from "./scene.ts";
 import { stages } from "./stage.ts";
 
@@ -203,6 +204,31 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
     const { exitCode, status } = await scene.end();
     expect(exitCode).toBe(0);
     expect(status).toMatchObject({ phase: "Succeeded", reason: `Velero${type}Completed` });
+  });
+
+  test.each([
+    ["has second thoughts", "Succeeded"],
+    ["stays with it", "Failed"],
+  ])("that Velero calls Failed while a run looks ends when Velero %s", async (_, phase) => {
+    const scene = await open();
+    await scene.says({ phase: "InProgress" });
+    await scene.shown("InProgress");
+    const patience = Promise.withResolvers<void>();
+    const asleep = Promise.withResolvers<void>();
+    const sleep = async (ms: number, signal?: AbortSignal) => {
+      if (ms !== 30_000) return await systemClock.sleep(ms, signal);
+      signal?.addEventListener("abort", () => patience.resolve());
+      asleep.resolve();
+      return await patience.promise;
+    };
+    await scene.restart(async () => {}, { ...systemClock, sleep });
+    await scene.says({ phase: "Failed", failureReason: "found InProgress during the server starting" });
+    await Promise.race([asleep.promise, scene.run.ended]);
+    expect((await scene.stage.read("x1")).status?.phase).toBe("Running");
+    if (phase === "Succeeded") await scene.says({ phase: "Completed", failureReason: null, progress: all });
+    else patience.resolve();
+    await scene.run.ended;
+    expect((await scene.stage.read("x1")).status?.phase).toBe(phase);
   });
 
   test("changes in nothing but what is new, however often Velero writes", async () => {

@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import type { Operation, OperationType, Status } from "../../../src/api/operation.ts";
 import { conditionOf } from "../../../src/api/status.ts";
+import type { Clock } from "../../../src/kube/clock.ts";
 import type { Run, Stage } from "./stage.ts";
 
 /** One Operation named x1, the run that follows it, and its Velero object, which is New. */
@@ -54,11 +55,11 @@ export class Scene {
   }
 
   /** As when the pod is killed, and its Job starts another one after something has happened. */
-  async restart(meanwhile: () => Promise<void>): Promise<void> {
+  async restart(meanwhile: () => Promise<void>, clock?: Clock): Promise<void> {
     this.run.stop();
     await expect(this.run.ended).rejects.toThrow("killed");
     await meanwhile();
-    this.run = this.stage.start(this.#operation, { job: JOB });
+    this.run = this.stage.start(this.#operation, { job: JOB, ...(clock && { clock }) });
   }
 }
 
