@@ -32,11 +32,14 @@ export async function main(env: NodeJS.ProcessEnv): Promise<number> {
   process.once("SIGINT", onSignal);
   try {
     const settings = readSettings(env);
-    const { namespace, name, uid } = settings.operation;
-    const log = logger.child({ operation: `${namespace}/${name}`, uid, job: settings.job.name });
+    const { namespace, name } = settings.operation;
+    const log = logger.child({ operation: `${namespace}/${name}`, job: settings.job.name });
     const ending = await conclude(contextOf(env, settings, log, stop.signal));
     await leaveMessage(settings, ending, log);
-    log[ending.exitCode === EXIT.done ? "info" : "error"]({ exitCode: ending.exitCode }, ending.message);
+    const { exitCode, operation } = ending;
+    const { uid } = operation?.metadata ?? settings.operation;
+    const facts = { uid, attempt: operation && attemptOf(operation), veleroObject: operation?.status?.engineRef?.name };
+    log[exitCode === EXIT.done ? "info" : "error"]({ ...facts, exitCode }, ending.message);
     return ending.exitCode;
   } catch (error) {
     logger.fatal({ err: error }, "cannot start");
@@ -60,13 +63,16 @@ function contextOf(
   return { client, clock: systemClock, logger, signal, settings, events };
 }
 
-/** Whatever stops a run before its end is for the Job to try again. */
+/** Whatever stops a run before its end is for the Job to try again */
 async function conclude(context: RunnerContext): Promise<Ending> {
   try {
     return await run(context);
   } catch (error) {
     if (!(error instanceof Stopped)) context.logger.error({ err: error }, "the run broke off");
-    return { exitCode: EXIT.again, message: error instanceof Error ? error.message : String(error) };
+    return {
+      exitCode: EXIT.again,
+      message: error instanceof Error ? error.message : String(error),
+    };
   }
 }
 

@@ -38,7 +38,8 @@ export async function run(context: RunnerContext): Promise<Ending> {
     // Whoever worked on the earlier attempts may not have seen how they ended.
     if (operation.spec.type === "Backup" && attempt.attempt > 1)
       await removeShadows(context, attempt.uid, attempt.attempt - 1);
-    return await carryOut(context, attempt);
+    const { uid, attempt: number } = attempt;
+    return await carryOut({ ...context, logger: context.logger.child({ uid, attempt: number }) }, attempt);
   } catch (error) {
     if (error instanceof Refused) return { exitCode: EXIT.final, message: error.message };
     if (error instanceof AttemptOver) return await over(context, error.operation);
@@ -80,7 +81,8 @@ async function ownObject(context: RunnerContext, operation: VeleroOperation): Pr
 }
 
 /** Follows the object and reports, until it has reached its end or is removed by a cancel. */
-async function toTheEnd(context: RunnerContext, operation: VeleroOperation, object: VeleroObject): Promise<End> {
+async function toTheEnd(runContext: RunnerContext, operation: VeleroOperation, object: VeleroObject): Promise<End> {
+  const context = { ...runContext, logger: runContext.logger.child({ veleroObject: object.metadata.name }) };
   const { type } = operation.spec;
   const attempt = attemptIn(operation);
   for await (const view of follow(context, operation, object)) {

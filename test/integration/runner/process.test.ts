@@ -99,5 +99,11 @@ test("SIGTERM before the end is no success; the next process carries on to the e
     veleroObject: `Backup ${velero}/b1`,
   });
   expect((await stage.read("b1")).status?.engineRef?.uid).toBe(object.metadata.uid);
-  for (const line of stdout.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ component: "runner" });
+  const lines = stdout
+    .trim()
+    .split("\n")
+    .map((line): unknown => JSON.parse(line));
+  const known = { component: "runner", operation: `${stage.namespace}/b1`, job: "b1-job" };
+  for (const line of lines) expect(line).toMatchObject(known);
+  expect(lines.at(-1)).toMatchObject({ ...known, uid: operation.metadata.uid, attempt: 1, veleroObject: "b1" });
 });
