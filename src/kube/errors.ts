@@ -99,6 +99,14 @@ export function isTransient(error: unknown): boolean {
   return error instanceof UnreachableError && !/CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(error.message);
 }
 
+/**
+ * The server looked at the request and will not have it: no right, a policy, the schema. Another try says the same until
+ * somebody changes something. Conflicts and what is not there (yet, any more) are none: they come of others at work.
+ */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ApiError && [400, 403, 405, 422].includes(error.code) && !isTransient(error);
+}
+
 function hasCode(error: unknown, code: number): error is ApiError {
   return error instanceof ApiError && error.code === code;
 }

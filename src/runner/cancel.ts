@@ -9,7 +9,7 @@ import { retry } from "../kube/retry.ts";
 import { awaitCondition } from "../kube/wait.ts";
 import { watchResource } from "../kube/watch.ts";
 import { type CancelResult, nextCancelStep, type Stored } from "./cancelStep.ts";
-import type { RunnerContext } from "./context.ts";
+import { impatient, type RunnerContext } from "./context.ts";
 import { movementsOf } from "./dataMovement.ts";
 import { getVelero, veleroResource } from "./own.ts";
 import { ownershipLabels } from "./ownership.ts";
@@ -79,7 +79,7 @@ export async function cancel(
         await deletionWentOn(context, type, name, step.object, deleteRequests);
         break;
       case "inspectStore":
-        stored = await whoseFiles(context, step.object);
+        stored = await whoseFiles(impatient(context), step.object);
         break;
       case "requestDeletion":
         // After a pause everything is read again: the name may be somebody else's by then.
@@ -151,12 +151,12 @@ async function cancelData(context: RunnerContext, backup: VeleroObject): Promise
       return undefined;
     }
   };
-  for (const { resource, object } of (await attempt({}, () => movementsOf(context, backup))) ?? []) {
+  for (const { resource, object } of (await attempt({}, () => movementsOf(impatient(context), backup))) ?? []) {
     if (object.spec?.cancel === true || DATA_DONE.has(object.status?.phase ?? "")) continue;
     const what = { kind: resource.kind, name: object.metadata.name };
     await attempt(what, async () => {
       const patch = { spec: { cancel: true } };
-      await retry(() => context.client.mergePatch(resource, object.metadata, patch, context), context);
+      await retry(() => context.client.mergePatch(resource, object.metadata, patch, context), impatient(context));
       context.logger.info(what, "cancelled");
     });
   }

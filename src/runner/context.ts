@@ -27,4 +27,16 @@ export interface RunnerContext {
   readonly settings: RunnerSettings;
   /** Tells people of transitions, beside the Operation. */
   readonly events: EventRecorder;
+  /** For how long one call waits out an API server in trouble, in milliseconds. Default: a minute (retry.ts). */
+  readonly maxRetryTimeMs?: number;
+}
+
+/** The context for what follows a Velero object that exists: that lives on whatever the API server does, so no call gives up. */
+export function patient(context: RunnerContext): RunnerContext {
+  return { ...context, maxRetryTimeMs: Number.POSITIVE_INFINITY };
+}
+
+/** The context for what is good to know, and not worth waiting for as long as it takes. */
+export function impatient(context: RunnerContext): RunnerContext {
+  return { ...context, maxRetryTimeMs: 60_000 };
 }

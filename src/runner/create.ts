@@ -91,13 +91,13 @@ async function createOrRead(
     return await retry(() => context.client.create(veleroResource(type), plan(name), options), context);
   } catch (error) {
     if (isAlreadyExists(error)) return await getVelero(context, type, name);
-    if (isRefusal(error)) throw new Failure(veleroReason(type, "Failed"), error.message);
+    if (isRefusedObject(error)) throw new Failure(veleroReason(type, "Failed"), error.message);
     throw error;
   }
 }
 
 /** The server looked at what was sent and will not have it: policy, schema, or nothing there that knows the kind. */
-function isRefusal(error: unknown): error is ApiError {
+function isRefusedObject(error: unknown): error is ApiError {
   return error instanceof ApiError && [400, 403, 404, 422].includes(error.code) && !isTransient(error);
 }
 

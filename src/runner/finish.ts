@@ -3,7 +3,7 @@ import { attemptOf, isTerminal, type Operation, type VeleroOperation } from "../
 import { ConditionType } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
 import { isVeleroTerminal, type VeleroObject } from "../api/velero.ts";
-import type { RunnerContext } from "./context.ts";
+import { impatient, type RunnerContext } from "./context.ts";
 import { type Ending, EXIT, type Failure } from "./endings.ts";
 import { cutBytes } from "./message.ts";
 import { collectOutputs } from "./outputs.ts";
@@ -29,7 +29,7 @@ export async function finish(context: RunnerContext, attempt: Attempt, end: End)
   const operation = await readAttempt(context, attempt);
   const { type } = operation.spec;
   const ended = isVeleroTerminal(object?.status?.phase) ? object : undefined;
-  const outputs = ended && (await collectOutputs(context, operation, ended));
+  const outputs = ended && (await collectOutputs(impatient(context), operation, ended));
   const done = ended && (await progress(context, ended));
   const written = await writeStatus(context, attempt, (latest) => ({
     ...verdict({ type, object, cancelRequested: cancelled || isCancelled(latest), outputs, remains }),

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { attemptOf } from "../api/operation.ts";
 import { connect } from "../kube/client.ts";
 import { systemClock } from "../kube/clock.ts";
+import { isRefusal } from "../kube/errors.ts";
 import { EventRecorder } from "../kube/events.ts";
 import { createLogger } from "../log.ts";
 import { VERSION } from "../version.ts";
@@ -63,14 +64,14 @@ function contextOf(
   return { client, clock: systemClock, logger, signal, settings, events };
 }
 
-/** Whatever stops a run before its end is for the Job to try again */
+/** Whatever stops a run before its end is for the Job to try again, unless the API server has said a clear no. */
 async function conclude(context: RunnerContext): Promise<Ending> {
   try {
     return await run(context);
   } catch (error) {
     if (!(error instanceof Stopped)) context.logger.error({ err: error }, "the run broke off");
     return {
-      exitCode: EXIT.again,
+      exitCode: isRefusal(error) ? EXIT.final : EXIT.again,
       message: error instanceof Error ? error.message : String(error),
     };
   }

@@ -1,6 +1,6 @@
 import type { Progress } from "../api/operation.ts";
 import type { VeleroObject } from "../api/velero.ts";
-import type { RunnerContext } from "./context.ts";
+import { impatient, type RunnerContext } from "./context.ts";
 import { movedBytes, movementsOf } from "./dataMovement.ts";
 
 /**
@@ -34,7 +34,7 @@ async function bytesOf(
   object: VeleroObject,
 ): Promise<{ total: number; done: number } | undefined> {
   try {
-    const bytes = movedBytes(await movementsOf(context, object));
+    const bytes = movedBytes(await movementsOf(impatient(context), object));
     return bytes.total > 0 ? bytes : undefined;
   } catch (error) {
     context.signal.throwIfAborted();

@@ -8,7 +8,7 @@ import { cancel } from "./cancel.ts";
 import { isCollided, isKept } from "./cancelStep.ts";
 import { cleanUp } from "./cleanUp.ts";
 import { confirmed } from "./confirm.ts";
-import type { RunnerContext } from "./context.ts";
+import { patient, type RunnerContext } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
 import { AttemptOver, type Ending, EXIT, Failure, OperationGone, Refused } from "./endings.ts";
 import { type End, fail, finish, over } from "./finish.ts";
@@ -43,7 +43,7 @@ export async function run(context: RunnerContext): Promise<Ending> {
   } catch (error) {
     if (error instanceof Refused) return { exitCode: EXIT.final, message: error.message };
     if (error instanceof AttemptOver) return await over(context, error.operation);
-    if (error instanceof OperationGone) return await cleanUp(context, error);
+    if (error instanceof OperationGone) return await cleanUp(patient(context), error);
     throw error;
   }
 }
@@ -53,11 +53,11 @@ async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Endin
     for (;;) {
       const operation = await readAttempt(context, attempt);
       const made = await ownObject(context, operation);
-      const end = made.object === undefined ? made : await toTheEnd(context, operation, made.object);
+      const end = made.object === undefined ? made : await toTheEnd(patient(context), operation, made.object);
       // The store has a backup of this name, so this one was refused: once more, under the attempt's other name.
       const refused = end.object !== undefined && isCollided(end.object) ? end.object : undefined;
       if (refused !== undefined && (await takeOtherName(context, operation, refused))) continue;
-      return await finish(context, attempt, end);
+      return await finish(patient(context), attempt, end);
     }
   } catch (error) {
     if (error instanceof Failure) return await fail(context, attempt, error);

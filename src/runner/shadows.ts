@@ -3,7 +3,7 @@ import { type Backup, backups } from "../api/velero.ts";
 import { isForbidden } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
 import { wasRefused } from "./cancelStep.ts";
-import type { RunnerContext } from "./context.ts";
+import { impatient, type RunnerContext } from "./context.ts";
 import { operationSelector } from "./plan.ts";
 import { remove } from "./remove.ts";
 import { whoseFiles } from "./store.ts";
@@ -43,5 +43,5 @@ async function backupsOf(context: RunnerContext, uid: string): Promise<Backup[]>
 
 /** A run can fail before Velero has looked whether the name is free. */
 async function hidesOlder(context: RunnerContext, backup: Backup): Promise<boolean> {
-  return backup.status?.phase === "Failed" && (await whoseFiles(context, backup)) === "older";
+  return backup.status?.phase === "Failed" && (await whoseFiles(impatient(context), backup)) === "older";
 }

@@ -73,6 +73,15 @@ test("a Job made by hand for an Operation that does not exist fails, and says so
   expect(await terminationMessage()).toEqual({ operation: key, message: `no Operation ${key}` });
 });
 
+test("a Job from the wrong template fails at once, in the API server's words", async () => {
+  const stage = await openStage();
+  const { metadata } = await stage.admitted("r1", { type: "Restore", parameters: { backupName: "b1" } });
+  expect(await runner(identity(stage, "r1", metadata.uid)).outcome).toMatchObject({ code: 2 });
+  expect(await terminationMessage()).toMatchObject({
+    message: expect.stringContaining('cannot list resource "restores" in API group "velero.io"'),
+  });
+});
+
 test("SIGTERM before the end is no success; the next process carries on to the end", async () => {
   const stage = await openStage();
   const operation = await stage.admitted("b1", { type: "Backup" });
