@@ -136,9 +136,9 @@ function toldTrouble({ status }: VeleroOperation): Trouble | undefined {
   return running?.status !== "False" || running.reason === Reason.pending ? undefined : running;
 }
 
-/** A runner has joined this attempt, so there may be an object of Velero's. */
+/** A runner works on this attempt, so there may be an object of Velero's. One that opened it by hand waits till then. */
 function hasBegun({ status }: VeleroOperation): boolean {
-  return status?.engineRef !== undefined || (status?.runner?.jobUIDs ?? []).length > 0;
+  return status?.engineRef !== undefined || (isAdmitted(status) && (status?.runner?.jobUIDs ?? []).length > 0);
 }
 
 /**

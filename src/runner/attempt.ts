@@ -1,11 +1,12 @@
 import { cancelRequested } from "../api/cancel.ts";
 import { jobName } from "../api/names.ts";
-import { attemptOf, isTerminal, type Status, type VeleroOperation } from "../api/operation.ts";
+import { attemptOf, isTerminal, operations, type Status, type VeleroOperation } from "../api/operation.ts";
 import { backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
 import { ConditionType, Reason, veleroReason } from "../api/reasons.ts";
 import { isRestoredCopy } from "../api/restoredCopy.ts";
 import { conditionOf, isAdmitted, nextStatus, openAttempt, resumeAttempt } from "../api/status.ts";
 import { isAtWork } from "../api/velero.ts";
+import { awaitCondition } from "../kube/wait.ts";
 import { findConflict } from "./conflicts.ts";
 import type { RunnerContext, RunnerSettings } from "./context.ts";
 import { AttemptOver, Refused } from "./endings.ts";
@@ -23,19 +24,44 @@ export async function joinAttempt(context: RunnerContext): Promise<VeleroOperati
   const { settings } = context;
   for (;;) {
     const operation = await readOperation(context, settings.operation, settings.operation.uid);
-    const status =
-      entry(operation, settings.job) === "join" ? joined(operation, settings.job) : await again(context, operation);
+    const what = entry(operation, settings.job);
+    if (what === "wait") {
+      await untilDecided(context, operation);
+      continue;
+    }
+    const status = what === "join" ? joined(operation, settings.job) : await again(context, operation);
     const written = await replaceStatus(context, operation, status);
-    if (written !== undefined) return written;
+    if (written !== undefined && isAdmitted(written.status)) return written;
   }
 }
 
+/** Waits for the dispatcher's word on an attempt that was opened by hand: a re-run passes every check again. */
+async function untilDecided(
+  { client, signal, logger, clock }: RunnerContext,
+  operation: VeleroOperation,
+): Promise<void> {
+  const { namespace, name, uid } = operation.metadata;
+  logger.info({ why: whyNotAdmitted(operation.status) }, "waits to be admitted");
+  await awaitCondition(
+    client,
+    operations,
+    { namespace, name },
+    (seen) =>
+      seen?.metadata.uid !== uid ||
+      seen.metadata.deletionTimestamp !== undefined ||
+      isAdmitted(seen.status) ||
+      isTerminal(seen.status?.phase),
+    { signal, logger, clock },
+  );
+}
+
 /**
- * What a run with this Job has to do with an Operation as it stands: join the attempt, or run a failed one again.
+ * What a run with this Job has to do with an Operation as it stands: join the attempt, run a failed one again, or wait
+ * until an attempt that was opened by hand is admitted.
  *
  * @throws Refused, AttemptOver as {@link joinAttempt}
  */
-export function entry(operation: VeleroOperation, job: RunnerSettings["job"]): "join" | "again" {
+export function entry(operation: VeleroOperation, job: RunnerSettings["job"]): "join" | "again" | "wait" {
   const { status } = operation;
   if (isRestoredCopy(operation)) {
     throw new Refused(`not admitted: ${Reason.restoredCopy}: it came out of a backup`);
@@ -50,8 +76,10 @@ export function entry(operation: VeleroOperation, job: RunnerSettings["job"]): "
     if (!wasAdmitted(operation)) throw new Refused(whyNotAdmitted(status));
     return "again";
   }
-  if (!isAdmitted(status)) throw new Refused(whyNotAdmitted(status));
-  return "join";
+  if (isAdmitted(status)) return "join";
+  // Only a Job made by hand comes before the admission, and only by opening the attempt.
+  if ((status?.runner?.jobUIDs ?? []).length > 0) return "wait";
+  throw new Refused(whyNotAdmitted(status));
 }
 
 /**
@@ -70,6 +98,8 @@ function workedOn(
 /** The status with which a run that was made by hand works on an Operation that failed. */
 async function again(context: RunnerContext, operation: VeleroOperation): Promise<Status> {
   if (cancelRequested(operation)) throw new Refused("it was cancelled: remove ops.vworkspace.io/cancel first");
+  if (context.settings.job.uid === undefined)
+    throw new Refused("run again by a Job or by ops.vworkspace.io/rerun only");
   const { status = {} } = operation;
   const { job } = context.settings;
   const begun = { now: context.clock.now(), generation: operation.metadata.generation };
@@ -77,7 +107,7 @@ async function again(context: RunnerContext, operation: VeleroOperation): Promis
     type: ConditionType.running,
     status: "False",
     reason: Reason.pending,
-    message: "run again by a Job made by hand",
+    message: "to be run again by a Job made by hand",
   } as const;
 
   if (await stillLives(context, operation)) {
@@ -91,14 +121,8 @@ async function again(context: RunnerContext, operation: VeleroOperation): Promis
   const conflict = await findConflict(context, operation);
   if (conflict !== undefined) throw new Refused(`not admitted: ${Reason.conflictingOperation}: ${conflict}`);
   const opened = openAttempt(status);
-  const accepted = {
-    type: ConditionType.accepted,
-    status: "True",
-    reason: Reason.templateValidated,
-    message: "the Operation is valid and admitted",
-  } as const;
   const { runner } = joined({ ...operation, status: opened }, job);
-  return nextStatus(opened, { runner: runner ?? {}, conditions: [accepted, running] }, begun);
+  return nextStatus(opened, { runner: runner ?? {}, conditions: [running] }, begun);
 }
 
 /** The runner gave up, Velero did not: its object is still under way. */

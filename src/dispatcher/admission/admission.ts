@@ -2,6 +2,7 @@ import { jobName } from "../../api/names.ts";
 import { attemptOf, type VeleroOperation } from "../../api/operation.ts";
 import { ConditionType, Reason } from "../../api/reasons.ts";
 import type { ConditionChange, StatusChange } from "../../api/status.ts";
+import { activeJobs } from "../jobState.ts";
 import { placeInLine, positionText } from "../order.ts";
 import { unblocked, write } from "../statusWrite.ts";
 import type { Decision, World } from "../world.ts";
@@ -42,11 +43,16 @@ function conflicting(operation: VeleroOperation, message: string): StatusChange 
   return hindered(operation, { verdict: "blocked", reason: Reason.conflictingOperation, message });
 }
 
-/** The status of an Operation whose Job may be made; written before the Job is. */
-export function admittedChange(operation: VeleroOperation, { settings }: World): StatusChange {
+/** The status of an Operation whose Job may be made; written before the Job is. One that opened the attempt goes on. */
+export function admittedChange(operation: VeleroOperation, world: World): StatusChange {
   const { name, uid } = operation.metadata;
   const attempt = attemptOf(operation);
-  const job = { name: jobName({ name, uid }, attempt), namespace: settings.jobNamespace };
+  const joined = operation.status?.runner?.jobUIDs ?? [];
+  const opener = activeJobs(operation, world).find(({ metadata }) => joined.includes(metadata.uid));
+  const job = {
+    name: opener?.metadata.name ?? jobName({ name, uid }, attempt),
+    namespace: world.settings.jobNamespace,
+  };
   return {
     phase: "Pending",
     conditions: [

@@ -92,6 +92,11 @@ describe("an attempt that is over", () => {
     const stage = await openStage();
     const operation = await failed(stage);
     const again = stage.start(operation, { job: { name: "by-hand", uid: "u2" }, uid: null });
+    const opened = await stage.until("b1", ({ runner }) => runner?.attempt === 2);
+    expect(conditionsOf(opened)).toEqual({ Running: "False/Pending" });
+    // Every check is passed again: without the dispatcher's word nothing is made.
+    expect(await stage.velero.all("Backup")).toHaveLength(1);
+    await stage.admit("b1", 2);
     const ready = await stage.until(
       "b1",
       ({ engineRef, runner }) => runner?.attempt === 2 && engineRef?.uid !== undefined,
@@ -126,6 +131,7 @@ describe("an attempt that is over", () => {
     const stage = await openStage();
     const operation = await failed(stage);
     const runs = ["u2", "u3"].map((uid) => stage.start(operation, { job: { name: uid, uid }, uid: null }));
+    await stage.admit("b1", 2);
     const ready = await stage.until(
       "b1",
       ({ engineRef, runner }) => engineRef?.uid !== undefined && runner?.jobUIDs?.length === 2,

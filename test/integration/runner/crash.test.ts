@@ -78,7 +78,9 @@ const stories: Record<string, Story> = {
         conditions: [{ type: "Failed", status: "True", reason: "VeleroBackupFailed", message: "no space" }],
       }),
     attempt: 2,
-    async play({ velero }, operation) {
+    async play(stage, operation) {
+      await stage.admit(operation.metadata.name, 2);
+      const { velero } = stage;
       await velero.created("Backup", otherName(operation, 2));
       await velero.says("Backup", otherName(operation, 2), { phase: "Completed" });
     },

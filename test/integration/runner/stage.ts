@@ -124,6 +124,12 @@ export class Stage {
     return await client.replaceStatus(operations, { ...operation, status }, { fieldManager: "operation-dispatcher" });
   }
 
+  /** Admits an attempt that a Job made by hand has opened, as the dispatcher does. */
+  async admit(name: string, attempt: number): Promise<Operation> {
+    const opened = await this.until(name, ({ runner }) => runner?.attempt === attempt);
+    return await this.write(opened, { conditions: [accepted("True", Reason.templateValidated)] });
+  }
+
   async read(name: string): Promise<Operation> {
     return await client.get(operations, { namespace: this.namespace, name });
   }

@@ -94,6 +94,34 @@ test("a Job of that name that was made for somebody else is not taken for ours",
   expect(cluster.decide(operation).action).toMatchObject({ kind: "createJob" });
 });
 
+describe("an attempt that a Job made by hand has opened", () => {
+  /** As its runner writes it: not admitted, its Job among those that work on it. */
+  function opened(approvals?: { required: boolean }): { byHand: Job; again: VeleroOperation } {
+    const again = cluster.add({ name: "again", ...(approvals && { approvals }) });
+    const byHand = cluster.handMadeJob(again);
+    const { name: jobName, uid } = byHand.metadata;
+    cluster.setStatus(again, { phase: "Pending", conditions: [], runner: { attempt: 2, jobName, jobUIDs: [uid] } });
+    return { byHand, again };
+  }
+
+  test("passes every check again, and is carried out by that Job and no other", () => {
+    const { byHand, again } = opened();
+    cluster.settle(again);
+    expect(conditionsOf(cluster.status(again))).toContain("Accepted=True/TemplateValidated");
+    expect(cluster.status(again).runner).toMatchObject({ attempt: 2, jobName: byHand.metadata.name });
+    expect(cluster.jobsOf(again).map(({ metadata }) => metadata.uid)).toEqual([byHand.metadata.uid]);
+  });
+
+  test("waits like any other for what it lacks, and can be cancelled meanwhile", () => {
+    const { again } = opened({ required: true });
+    cluster.settle(again);
+    expect(conditionsOf(cluster.status(again))).toContain("Blocked=True/AwaitingApproval");
+    cluster.annotate(again, { "ops.vworkspace.io/cancel": "true" });
+    cluster.settle(again);
+    expect(conditionsOf(cluster.status(again))).toContain("Cancelled=True/CancelledByUser");
+  });
+});
+
 describe("with a Job made by hand", () => {
   test("the attempt goes on while that one may still work, whether it has begun or not", () => {
     cluster.endJob(cluster.job(operation), "Failed");

@@ -41,6 +41,11 @@ describe("a Job", () => {
     expect(at({ phase: "Failed", conditions })).toBe("again");
   });
 
+  test.each(["u0", "u1"])("waits for the dispatcher's word on an attempt that %s has opened by hand", (opener) => {
+    const conditions = [condition("Blocked", "True", "AwaitingApproval")];
+    expect(at({ phase: "Pending", conditions, runner: { attempt: 2, jobUIDs: [opener] } })).toBe("wait");
+  });
+
   test.each<[string, Status]>([
     ["succeeded", { phase: "Succeeded", conditions: [accepted] }],
     ["failed while this Job worked on it", { phase: "Failed", conditions: [accepted], runner: { jobUIDs: ["u1"] } }],
