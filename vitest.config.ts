@@ -8,6 +8,8 @@ const onCluster: TestProjectInlineConfiguration["test"] = {
   pool: "forks",
   testTimeout: 3 * minutes,
   hookTimeout: 5 * minutes,
+  // Real components on a busy machine: a test that only passes at its second try is reported as such.
+  retry: 1,
   // Each file may have a cluster of its own.
   maxWorkers: 2,
 };

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { testCluster } from "../cluster/testCluster.ts";
+import { waitFor } from "../scenario/platform.ts";
 
 const cluster = testCluster();
 const namespace = "crd-rules";
@@ -33,13 +34,7 @@ async function dryRun(request: Request): Promise<{ code: number; stderr: string 
 beforeAll(async () => {
   await cluster.apply("manifests/crds");
   await cluster.kubectl(["create", "namespace", namespace]);
-  const established = await cluster.kubectl([
-    "wait",
-    "--for=condition=Established",
-    "crd/operations.ops.vworkspace.io",
-    "--timeout=60s",
-  ]);
-  expect(established.stderr).toBe("");
+  await waitFor(cluster, ["crd/operations.ops.vworkspace.io"], "condition=Established");
 });
 
 describe("what kubectl apply accepts", () => {

@@ -1,3 +1,4 @@
+import pRetry from "p-retry";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Progress } from "../cluster/progress.ts";
 import { veleroManifests } from "./veleroManifests.ts";
@@ -15,8 +16,8 @@ const PATIENCE = "180s";
  */
 export async function installPlatform(cluster: Cluster, progress: Progress): Promise<void> {
   // Velero looks for new kinds every five minutes: what it is to back up at once has to be known before it starts.
-  await cluster.apply("manifests/crds");
-  await cluster.apply("manifests/components/application-instance-crd");
+  await applied(cluster, "manifests/crds");
+  await applied(cluster, "manifests/components/application-instance-crd");
   await waitFor(
     cluster,
     ["crd/applicationinstances.apps.vworkspace.io", "crd/operations.ops.vworkspace.io"],
@@ -33,9 +34,14 @@ export async function installPlatform(cluster: Cluster, progress: Progress): Pro
     "jsonpath={.status.phase}=Available",
   );
   progress("Velero's storage location is Available");
-  await cluster.apply("manifests");
+  await applied(cluster, "manifests");
   await waitFor(cluster, ["deployment/operation-dispatcher", "-n", SYSTEM_NAMESPACE], "condition=Available");
   progress("the dispatcher is running");
+}
+
+/** Applies a folder. An API server that has only just started may turn a request away: then once more, as a person would. */
+async function applied(cluster: Cluster, folder: string): Promise<void> {
+  await pRetry(() => cluster.apply(folder), { retries: 3 });
 }
 
 /**
@@ -44,6 +50,11 @@ export async function installPlatform(cluster: Cluster, progress: Progress): Pro
  * @throws Error with kubectl's words when it does not come true
  */
 export async function waitFor(cluster: Cluster, what: readonly string[], condition: string): Promise<void> {
-  const answer = await cluster.kubectl(["wait", `--for=${condition}`, ...what, `--timeout=${PATIENCE}`]);
-  if (answer.code !== 0) throw new Error(`kubectl wait --for=${condition} ${what.join(" ")}: ${answer.stderr.trim()}`);
+  for (;;) {
+    const answer = await cluster.kubectl(["wait", `--for=${condition}`, ...what, `--timeout=${PATIENCE}`]);
+    if (answer.code === 0) return;
+    // An object so young that it has no conditions yet: kubectl takes that for an error rather than wait for them.
+    if (answer.stderr.includes("accessor error")) continue;
+    throw new Error(`kubectl wait --for=${condition} ${what.join(" ")}: ${answer.stderr.trim()}`);
+  }
 }
