@@ -17,6 +17,7 @@ import { configMaps, events, type Job, jobs, namespaces } from "../../../src/kub
 import { awaitCondition } from "../../../src/kube/wait.ts";
 import { watchResource } from "../../../src/kube/watch.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
+import { waitFor } from "../../scenario/platform.ts";
 import { DispatcherProcess } from "./dispatcherProcess.ts";
 
 const silent = pino({ level: "silent" });
@@ -40,14 +41,7 @@ export async function installApis(cluster: Cluster, { snapshots }: { snapshots: 
   await cluster.apply("manifests/velero/crds.yaml");
   const optional = ["manifests/components/application-instance-crd", "manifests/velero/snapshot-crds.yaml"];
   for (const manifest of snapshots ? optional : []) await cluster.apply(manifest);
-  const { code, stderr } = await cluster.kubectl([
-    "wait",
-    "--for=condition=Established",
-    "crd",
-    "--all",
-    "--timeout=60s",
-  ]);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  await waitFor(cluster, ["crd", "--all"], "condition=Established");
 }
 
 /**

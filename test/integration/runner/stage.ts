@@ -32,6 +32,7 @@ import type { RunnerContext } from "../../../src/runner/context.ts";
 import type { Ending } from "../../../src/runner/endings.ts";
 import { run } from "../../../src/runner/run.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
+import { waitFor } from "../../scenario/platform.ts";
 import { VeleroDouble } from "./veleroDouble.ts";
 
 export const CLUSTER_ID = "stage-1";
@@ -242,7 +243,7 @@ export function stages(): () => Promise<Stage> {
   beforeAll(async () => {
     await cluster.apply("manifests/crds");
     await cluster.apply("manifests/velero/crds.yaml");
-    await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
+    await waitFor(cluster, ["crd", "--all"], "condition=Established");
     // A CRD that has just been installed answers "storage is (re)initializing" for a moment.
     const patience = { signal: new AbortController().signal, logger, clock: systemClock };
     await Promise.all([operations, ...VELERO_KINDS].map((kind) => retry(() => client.list(kind), patience)));
