@@ -71,7 +71,8 @@ export function podStatus(observed: ObservedPod, previous: V1PodStatus | undefin
   const settle = (record: ContainerRecord): ContainerRecord =>
     finished && initialized && record.state.terminated === undefined ? { ...record, state: lost() } : record;
   const main = observed.main.map(settle);
-  const phase = finished && verdict !== undefined ? "Failed" : phaseOf(pod, observed.init, main, finished);
+  const own = phaseOf(pod, observed.init, main, finished);
+  const phase = verdict === undefined ? own : judgedPhase(own, finished);
   const unready = main.filter((record) => !record.ready).map((record) => record.spec.name);
   const ready: Omit<V1PodCondition, "type"> =
     phase === "Succeeded"
@@ -114,6 +115,12 @@ export function podStatus(observed: ObservedPod, previous: V1PodStatus | undefin
       : {}),
     containerStatuses: main.map((record) => containerStatus(record, waitingReason)),
   };
+}
+
+/** Its containers end one by one; only when none is left may the pod be seen as ended, and then with the reason. */
+function judgedPhase(own: Phase, finished: boolean): Phase {
+  if (finished) return "Failed";
+  return own === "Pending" ? "Pending" : "Running";
 }
 
 function phaseOf(

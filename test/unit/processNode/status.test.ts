@@ -72,6 +72,9 @@ test("a verdict shows only when nothing runs any more", () => {
   expect(before.reason).toBeUndefined();
   expect(before.conditions?.some(({ type }) => type === "DisruptionTarget")).toBe(false);
 
+  // Its container is gone, its last word is not yet written: whoever looks now must not see a Failed pod without a reason.
+  expect(observe("Never", [record(ended(143))], { verdict })).toMatchObject({ phase: "Running" });
+
   const after = observe("Never", [record(ended(0))], { verdict, finished: true });
   expect(after).toMatchObject({ phase: "Failed", reason: "Evicted", message: "low on memory" });
   expect(after.conditions?.find(({ type }) => type === "DisruptionTarget")).toMatchObject({
