@@ -10,6 +10,8 @@ export type Capability =
   | "kill-pod"
   | "object-store"
   | "pause-object-store"
+  /** Pods are containers on a real node, with limits, probes, mounts and images that are pulled. */
+  | "real-kubelet"
   | "restart-api-server"
   | "run-pods"
   | "users";
@@ -31,14 +33,16 @@ export interface Cluster {
   readonly can: ReadonlySet<Capability>;
   /** Path of an administrator's kubeconfig. */
   readonly kubeconfig: string;
-  /** Folders to put in front of PATH: kubectl, and velero where the cluster brings one. */
+  /** Folder to put in front of PATH: kubectl, and velero where the cluster brings one. */
   readonly programs: string;
 
   /** Runs kubectl; a failure is a result, not an exception. `as` is the path of another kubeconfig. */
   kubectl(args: readonly string[], options?: { input?: string; as?: string }): Promise<Result>;
   /** Applies manifests, server-side: a kustomization folder, a file, or objects. Throws with kubectl's words. */
   apply(manifests: string | readonly object[]): Promise<void>;
-  /** "users": path of a kubeconfig that authenticates as this user; rights are for RBAC to give. */
+  /** "run-pods": Velero's own command line, of the version that is installed, as an administrator. */
+  velero(args: readonly string[]): Promise<Result>;
+  /** "users": path of a kubeconfig that acts as this user; rights are for RBAC to give. */
   user(name: string, groups?: readonly string[]): Promise<string>;
   /** "audit": what the API server was asked so far, oldest first. See auditPolicy for what it records. */
   audit(): Promise<AuditEvent[]>;
@@ -46,7 +50,7 @@ export interface Cluster {
   restartApiServer(): Promise<void>;
   /** "kill-pod": sends a signal to the first process of each of a pod's running containers. */
   killPod(namespace: string, pod: string, signal: NodeJS.Signals): Promise<void>;
-  /** "evict-pod": ends a pod as a node under memory pressure does; resolves when the pod shows DisruptionTarget. */
+  /** "evict-pod": ends a pod as a drained node or one under memory pressure does; resolves when the pod shows DisruptionTarget. */
   evictPod(namespace: string, pod: string): Promise<void>;
   /** "object-store": where Velero keeps its backups. */
   readonly objectStore: ObjectStore;

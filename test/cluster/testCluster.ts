@@ -1,5 +1,5 @@
 import { afterAll, inject } from "vitest";
-import type { Cluster } from "./cluster.ts";
+import type { Capability, Cluster } from "./cluster.ts";
 import { connectCluster, startCluster } from "./startCluster.ts";
 
 /** The control plane that the global setup of this project started; all its test files share it. */
@@ -12,4 +12,15 @@ export async function ownCluster(): Promise<Cluster> {
   const cluster = await startCluster({ tier: "full", env: process.env, progress: () => {} });
   afterAll(cluster.down);
   return cluster;
+}
+
+/**
+ * For `describe.skipIf` and `it.skipIf`: whether the cluster lacks any of what the tests need. Vitest counts what is
+ * skipped; this says why.
+ */
+export function lacks(cluster: Cluster, ...needs: readonly Capability[]): boolean {
+  const missing = needs.filter((need) => !cluster.can.has(need));
+  if (missing.length > 0)
+    console.warn(`tests are skipped: they need ${missing.join(", ")}, which ${cluster.driver} lacks`);
+  return missing.length > 0;
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { Operation } from "../../src/api/operation.ts";
 import { printProgress } from "../cluster/progress.ts";
-import { ownCluster } from "../cluster/testCluster.ts";
+import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { SNAPSHOT_BYTES, type SnapshotDriver, startSnapshotDriver } from "../csi/driver.ts";
 import { snapshotTimeout } from "../csi/timeout.ts";
 import { csiVolume, nfsVolume, snapshotClass, storageClass } from "../csi/volumes.ts";
@@ -38,7 +38,7 @@ function condition(operation: Operation, type: string): object | undefined {
   return operation.status?.conditions?.find((each) => each.type === type);
 }
 
-describe.skipIf(!cluster.can.has("csi"))("volumes", () => {
+describe.skipIf(lacks(cluster, "csi"))("volumes", () => {
   let driver: SnapshotDriver;
 
   beforeAll(async () => {

@@ -1,13 +1,10 @@
-import path from "node:path";
-import type { Cluster, Result } from "../cluster/cluster.ts";
-import { run } from "../cluster/run.ts";
+import type { Cluster } from "../cluster/cluster.ts";
 
 /** Velero's own command line: the second opinion on what our outputs say. */
 
 /** Runs `velero <args>` as the cluster's administrator. Throws with Velero's words when it fails. */
 export async function velero(cluster: Cluster, args: readonly string[]): Promise<string> {
-  const env = { ...process.env, KUBECONFIG: cluster.kubeconfig };
-  const answer: Result = await run(path.join(cluster.programs, "velero"), args, { env });
+  const answer = await cluster.velero(args);
   if (answer.code !== 0) throw new Error(`velero ${args.join(" ")}: ${answer.stderr}`);
   return answer.stdout;
 }
