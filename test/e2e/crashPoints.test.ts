@@ -13,8 +13,8 @@ import { backupOperation, listObjects, restoreOperation } from "../scenario/oper
 import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
 
 /**
- * Kills the runner, then the dispatcher, before and after each of their API calls in turn, against real Velero. Whatever
- * the point: the Operation ends once, and Velero was asked for one object.
+ * Kills the runner, then the dispatcher, before each of their API calls in turn and after each that changes something,
+ * against real Velero. Whatever the point: the Operation ends once, and Velero was asked for one object.
  */
 
 const cluster = await ownCluster();
@@ -75,7 +75,7 @@ describe("a runner that is killed", PATIENT, () => {
         // As the Job controller would: another pod, until one of them says how it ended.
         const last = first.struck ? await program.run(["run"], identity, env) : first;
         expect(last, last.output).toMatchObject({ code: 0 });
-        return { run: first, operations: [await client.get(operations, { namespace, name: namespace })] };
+        return { call, run: first, operations: [await client.get(operations, { namespace, name: namespace })] };
       });
       await expectOneOutcomeEach(points);
     },
@@ -101,40 +101,44 @@ describe("a dispatcher that is killed", PATIENT, () => {
       );
       const first = await runDispatcher(identity, over, { call, when });
       if (first.struck) await runDispatcher(identity, over);
-      return { run: first, operations: await over };
+      return { call, run: first, operations: await over };
     });
     await expectOneOutcomeEach(points);
   });
 });
 
 interface Point {
+  /** Which call was to be struck. */
+  readonly call: number;
   /** The run that was to be struck. */
   readonly run: Run;
   readonly operations: readonly Operation[];
 }
 
-/** Runs a scenario for call 1, 2, 3, ... before and after, some at a time, until the program ends before that call. */
+/**
+ * Runs a scenario for call 1, 2, 3, ..., some at a time, until the program ends before that call. Each is struck before the
+ * API server hears of it, and again after it is done if it changes something: a read leaves the world as it was.
+ */
 async function atEveryCall(
   lanes: number,
   scenario: (call: number, when: When) => Promise<Point>,
 ): Promise<readonly Point[]> {
   const points: Point[] = [];
-  let next = 0;
+  let calls = 0;
   let whole: Run | undefined;
   const lane = async () => {
-    while (whole === undefined && next < MOST_CALLS * 2) {
-      const [call, when] = [Math.floor(next / 2) + 1, next % 2 === 0 ? "before" : "after"] as const;
-      next += 1;
-      const point = await scenario(call, when);
-      points.push(point);
-      if (!point.run.struck) whole = point.run;
+    while (whole === undefined && calls < MOST_CALLS) {
+      const call = ++calls;
+      const before = await scenario(call, "before");
+      points.push(before);
+      if (!before.run.struck) whole = before.run;
+      else if (before.run.calls[call - 1]?.method !== "GET") points.push(await scenario(call, "after"));
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
   if (whole === undefined) throw new Error(`the program made more than ${MOST_CALLS} API calls`);
-  // Every one of its calls was struck, on both sides.
-  const struck = points.filter(({ run }) => run.struck).length;
-  expect(struck).toBeGreaterThanOrEqual(2 * whole.calls.length - 2);
+  const struck = new Set(points.filter(({ run }) => run.struck).map(({ call }) => call));
+  expect(struck.size, "calls that were struck").toBeGreaterThanOrEqual(whole.calls.length - 1);
   return points;
 }
 
