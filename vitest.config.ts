@@ -1,4 +1,6 @@
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import { driverChoice } from "./test/cluster/driverChoice.ts";
+import { whyNoKind } from "./test/cluster/kind/kind.ts";
 
 const minutes = 60_000;
 
@@ -20,6 +22,16 @@ const onCluster: TestProjectInlineConfiguration["test"] = {
  */
 const inTurn = (groupOrder: number) => ({ sequence: { groupOrder } });
 
+/** On a cluster that all files share, they take turns. */
+async function e2e(): Promise<TestProjectInlineConfiguration["test"]> {
+  const include = ["test/e2e/**/*.test.ts"];
+  const { driver } = driverChoice(process.env);
+  if (driver === "embedded") return { include, ...onCluster, ...inTurn(2) };
+  const unavailable = driver === "kind" ? await whyNoKind(process.env) : undefined;
+  if (unavailable === undefined) return { include, ...onCluster, maxWorkers: 1, ...inTurn(3) };
+  return { include: ["test/cluster/kind/unavailable.test.ts"], provide: { unavailable }, ...inTurn(3) };
+}
+
 export default defineConfig({
   test: {
     reporters: ["default", "./test/progressReporter.ts"],
@@ -28,7 +40,7 @@ export default defineConfig({
       {
         test: { name: "integration", include: ["test/integration/**/*.test.ts"], ...onCluster, ...inTurn(2) },
       },
-      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...onCluster, ...inTurn(2) } },
+      { test: { name: "e2e", ...(await e2e()) } },
     ],
   },
 });

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 
 const auditEvent = z.object({
@@ -29,9 +28,8 @@ const auditEvent = z.object({
 /** One answered request, as in audit.k8s.io/v1 Event. */
 export type AuditEvent = z.infer<typeof auditEvent>;
 
-/** Reads an API server's audit log (JSON lines). A line still being written is left out. */
-export async function readAuditLog(file: string): Promise<AuditEvent[]> {
-  const text = await readFile(file, "utf8");
+/** Parses an API server's audit log (JSON lines). A line still being written is left out. */
+export function parseAuditLog(text: string): AuditEvent[] {
   const lines = text.slice(0, text.lastIndexOf("\n") + 1).split("\n");
   return lines.filter((line) => line !== "").map((line) => auditEvent.parse(JSON.parse(line)));
 }

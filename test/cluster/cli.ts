@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import { type Connection, tier } from "./embedded/connection.ts";
-import { endKeptCluster, keptCluster, startKeptCluster } from "./keptCluster.ts";
+import { tier } from "./embedded/connection.ts";
+import { type Kept, keptEmbedded, keptKind } from "./kept.ts";
 import { printProgress } from "./progress.ts";
 
 const usage = `A Kubernetes cluster on this machine, for trying things out. Your own kubeconfig is neither read nor changed.
@@ -9,12 +9,13 @@ const usage = `A Kubernetes cluster on this machine, for trying things out. Your
   npm run cluster -- status [-o json]       say whether it is up, and where; exit code 1 when it is not
   npm run cluster -- env                    print what a shell needs: eval "$(npm run -s cluster -- env)"
   npm run cluster -- down                   end it and remove its files
+
+Each takes --driver kind for the cluster of containers that npm run test:kind uses; it needs Docker. "up" loads the images
+and starts an object store, and installs nothing else.
 `;
 
 /** Wrong use, told apart from a cluster that does not start. */
 class UsageError extends Error {}
-
-const env = process.env;
 
 /** Carries out one command line. Answers the exit code. */
 async function main(args: string[]): Promise<number> {
@@ -25,42 +26,48 @@ async function main(args: string[]): Promise<number> {
     console.log(usage);
     return 0;
   }
+  const driver = keptBy(values);
+  const more = values.driver === "embedded" ? "" : ` --driver ${values.driver}`;
+  const none = `No cluster is up. "npm run cluster -- up${more}" starts one.`;
   switch (command) {
     case "up": {
-      const wanted = tier.safeParse(values.tier);
-      if (!wanted.success) throw new UsageError(`--tier takes "full" or "api"`);
-      const options = { tier: wanted.data, env, progress: printProgress(process.stderr) };
-      const connection = (await keptCluster(env)) ?? (await startKeptCluster(options));
-      console.log(describe(connection));
-      console.log('\nUse it with: eval "$(npm run -s cluster -- env)"');
+      const cluster = await driver.up();
+      console.log(table(cluster.facts));
+      console.log(`\nUse it with: eval "$(npm run -s cluster -- env${more})"`);
       return 0;
     }
     case "status": {
-      const connection = await keptCluster(env);
-      if (values.output === "json") console.log(JSON.stringify(summary(connection), undefined, 2));
-      else
-        console.log(
-          connection === undefined ? 'No cluster is up. "npm run cluster -- up" starts one.' : describe(connection),
-        );
-      return connection === undefined ? 1 : 0;
+      const cluster = await driver.find();
+      if (values.output === "json") console.log(JSON.stringify(cluster?.summary ?? { running: false }, undefined, 2));
+      else console.log(cluster === undefined ? none : table(cluster.facts));
+      return cluster === undefined ? 1 : 0;
     }
     case "env": {
-      const connection = await keptCluster(env);
-      if (connection === undefined) {
-        console.error('No cluster is up. "npm run cluster -- up" starts one.');
+      const cluster = await driver.find();
+      if (cluster === undefined) {
+        console.error(none);
         return 1;
       }
-      console.log(`export KUBECONFIG=${quote(connection.kubeconfig)}`);
-      console.log(`export KUBECACHEDIR=${quote(`${connection.folder}/kubectl-cache`)}`);
-      console.log(`export PATH=${quote(connection.programs)}:"$PATH"`);
+      console.log(`export KUBECONFIG=${quote(cluster.kubeconfig)}`);
+      console.log(`export KUBECACHEDIR=${quote(`${cluster.folder}/kubectl-cache`)}`);
+      console.log(`export PATH=${quote(cluster.programs)}:"$PATH"`);
       return 0;
     }
     case "down":
-      console.log((await endKeptCluster(env)) ? "The cluster is gone." : "No cluster is up.");
+      console.log((await driver.down()) ? "The cluster is gone." : "No cluster is up.");
       return 0;
     default:
       throw new UsageError(`unknown command "${command}"`);
   }
+}
+
+function keptBy(values: { driver: string; tier: string }): Kept {
+  const wanted = tier.safeParse(values.tier);
+  if (!wanted.success) throw new UsageError(`--tier takes "full" or "api"`);
+  const options = { env: process.env, progress: printProgress(process.stderr) };
+  if (values.driver === "embedded") return keptEmbedded({ ...options, tier: wanted.data });
+  if (values.driver === "kind") return keptKind(options);
+  throw new UsageError(`--driver takes "embedded" or "kind"`);
 }
 
 function parse(args: string[]) {
@@ -69,6 +76,7 @@ function parse(args: string[]) {
       args,
       allowPositionals: true,
       options: {
+        driver: { type: "string", default: "embedded" },
         help: { type: "boolean", short: "h", default: false },
         output: { type: "string", short: "o" },
         tier: { type: "string", default: "full" },
@@ -79,21 +87,8 @@ function parse(args: string[]) {
   }
 }
 
-function summary(connection: Connection | undefined): object {
-  if (connection === undefined) return { running: false };
-  const { tier, kubeconfig, programs, logs, folder, host, bucket } = connection;
-  return { running: true, tier, kubeconfig, programs, logs, folder, pid: host.pid, objectStore: bucket?.endpoint };
-}
-
-function describe({ tier, kubeconfig, programs, logs, bucket }: Connection): string {
-  const lines = [
-    ["Cluster", tier === "full" ? "up: control plane, node, object store" : "up: control plane"],
-    ["Kubeconfig", kubeconfig],
-    ["Programs", programs],
-    ["Logs", logs],
-    ...(bucket === undefined ? [] : [["S3", `${bucket.endpoint}, bucket ${bucket.name}`]]),
-  ];
-  return lines.map(([name, value]) => `${`${name}:`.padEnd(12)}${value}`).join("\n");
+function table(facts: readonly (readonly [string, string])[]): string {
+  return facts.map(([name, value]) => `${`${name}:`.padEnd(12)}${value}`).join("\n");
 }
 
 function quote(text: string): string {

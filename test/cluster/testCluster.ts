@@ -1,5 +1,6 @@
 import { afterAll, inject } from "vitest";
 import type { Capability, Cluster } from "./cluster.ts";
+import { borrow } from "./shared/borrow.ts";
 import { connectCluster, startCluster } from "./startCluster.ts";
 
 /** The control plane that the global setup of this project started; all its test files share it. */
@@ -7,8 +8,17 @@ export function testCluster(): Cluster {
   return connectCluster(inject("cluster"), process.env);
 }
 
-/** A full cluster for one test file alone, which it may stop and break as it likes. Ends with the file. */
+/**
+ * A full cluster for one test file alone, which it may break as it likes: of its own and ending with the file, or, where
+ * all share one, without what the files before it have left.
+ */
 export async function ownCluster(): Promise<Cluster> {
+  const shared = inject("shared");
+  if (shared !== undefined) {
+    const borrowed = await borrow(shared, process.env);
+    afterAll(borrowed.giveBack);
+    return borrowed;
+  }
   const cluster = await startCluster({ tier: "full", env: process.env, progress: () => {} });
   afterAll(cluster.down);
   return cluster;

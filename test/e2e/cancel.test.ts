@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { ownCluster } from "../cluster/testCluster.ts";
+import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { contentOf, installApplication } from "../scenario/application.ts";
 import { killVelero, whileStoreHangs, whileVeleroIsDown } from "../scenario/hold.ts";
 import { backupOperation, readOperation, restoreOperation } from "../scenario/operations.ts";
@@ -28,7 +28,7 @@ beforeAll(async () => {
   await installApplication(cluster, TEAM);
 });
 
-describe("a Backup that is cancelled", () => {
+describe.skipIf(lacks(cluster, "kill-pod", "pause-object-store"))("a Backup that is cancelled", () => {
   it("before Velero has taken it up is gone at once", async () => {
     await whileVeleroIsDown(cluster, async () => {
       await team.apply("never-begun");
@@ -98,7 +98,7 @@ describe("a Backup that is cancelled", () => {
   });
 });
 
-describe("a Restore that is cancelled", () => {
+describe.skipIf(lacks(cluster, "pause-object-store"))("a Restore that is cancelled", () => {
   it("is deleted once its run is over, and what it restored stays", async () => {
     const target = "org-cancel-restored";
     await team.apply("source");
@@ -124,7 +124,7 @@ describe("a Restore that is cancelled", () => {
   });
 });
 
-describe("deleting the Operation", () => {
+describe.skipIf(lacks(cluster, "pause-object-store"))("deleting the Operation", () => {
   it("while Velero is at its backup ends that like a cancel, and its Job is done", async () => {
     const operation = await whileStoreHangs(cluster, async () => {
       const running = await team.inProgress("dropped");

@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Label } from "../../src/api/labels.ts";
 import { veleroNames } from "../../src/api/names.ts";
 import type { Operation } from "../../src/api/operation.ts";
-import { ownCluster } from "../cluster/testCluster.ts";
+import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
 import { killVelero, whileStoreHangs, whileVeleroIsDown } from "../scenario/hold.ts";
 import { awaitJob, conditionsOf, filesUnder, phaseIs, veleroObjectsOf } from "../scenario/outcome.ts";
@@ -25,104 +25,107 @@ beforeAll(async () => {
 });
 
 /** The object store keeps what the API server has lost. */
-describe("an older backup of the same name in the object store", () => {
-  const FILES = "backups/nightly/";
-  let older: Record<string, string>;
+describe.skipIf(lacks(cluster, "kill-pod", "pause-object-store"))(
+  "an older backup of the same name in the object store",
+  () => {
+    const FILES = "backups/nightly/";
+    let older: Record<string, string>;
 
-  beforeAll(async () => {
-    // Otherwise Velero would bring the older backup's object back at a moment of its own choice.
-    await patchLocation({ backupSyncPeriod: "0s" });
-    await team.apply("nightly");
-    await team.until("nightly", phaseIs("Succeeded"));
-    older = await filesUnder(cluster, FILES);
-    expect(Object.keys(older)).toContain("backups/nightly/velero-backup.json");
-    await cluster.kubectl(["delete", "backup.velero.io/nightly", "-n", VELERO_NAMESPACE]);
-    return () => patchLocation({ backupSyncPeriod: null });
-  });
-
-  beforeEach(async () => {
-    await team.remove("nightly");
-    return async () => expect(await filesUnder(cluster, FILES), "the older backup's files").toEqual(older);
-  });
-
-  it("is left alone by a new one, which takes another name", async () => {
-    await team.apply("nightly");
-    const operation = await team.until("nightly", phaseIs("Succeeded"));
-    const { outputs, engineRef } = operation.status ?? {};
-    const name = engineRef?.name ?? "";
-    expect(name).toMatch(/^nightly-[0-9a-f]{8}$/);
-    expect(outputs?.backupName).toBe(name);
-    expect((await veleroObjectsOf(cluster, operation)).map(({ metadata }) => metadata.name)).toEqual([name]);
-    expect(await filesUnder(cluster, `backups/${name}/`)).not.toEqual({});
-  });
-
-  it("survives that the new one is cancelled before Velero has found that out", async () => {
-    await whileStoreHangs(cluster, async () => {
-      await team.inProgress("nightly");
-      await team.cancelSeen("nightly");
-    });
-    await team.expectCancelled("nightly");
-  });
-
-  it("survives that the new one is cancelled and fails before Velero could find that out", async () => {
-    await whileStoreHangs(cluster, async () => {
-      await team.inProgress("nightly");
-      await team.cancelSeen("nightly");
-      await killVelero(cluster);
-    });
-    await team.expectCancelled("nightly");
-  });
-
-  it("survives that the new one fails before Velero could find that out, for good", async () => {
-    await whileStoreHangs(cluster, async () => {
-      await team.inProgress("nightly");
-      await killVelero(cluster);
-    });
-    const operation = await team.until("nightly", phaseIs("Failed"));
-    expect(conditionsOf(operation)).toMatchObject({ Failed: "True/VeleroBackupFailed" });
-    // At the end of its ttl it would take the older one's files with it.
-    await awaitJob(cluster, operation, "Failed");
-    expect(await veleroObjectsOf(cluster, operation)).toEqual([]);
-  });
-
-  it("survives that the new one is cancelled under its other name", async () => {
-    const other = ({ metadata }: Operation) => veleroNames(metadata, 1)[1] ?? "";
-    const name = await team.whenFinalizing("nightly", other, async (operation) => {
-      await team.cancelSeen("nightly");
-      return other(operation);
-    });
-    await team.expectCancelled("nightly");
-    expect(await filesUnder(cluster, `backups/${name}/`)).toEqual({});
-  });
-
-  it("survives that the new Operation is deleted", async () => {
-    const operation = await whileStoreHangs(cluster, async () => {
-      const running = await team.inProgress("nightly");
-      await team.remove("nightly");
-      return running;
-    });
-    await awaitJob(cluster, operation, "Complete");
-    expect(await veleroObjectsOf(cluster, operation)).toEqual([]);
-  });
-
-  it("survives that Velero refuses the new one for another reason", async () => {
-    await whileVeleroIsDown(cluster, async () => {
+    beforeAll(async () => {
+      // Otherwise Velero would bring the older backup's object back at a moment of its own choice.
+      await patchLocation({ backupSyncPeriod: "0s" });
       await team.apply("nightly");
-      await team.until("nightly", "jsonpath={.status.engineRef.uid}");
-      await patchLocation({ accessMode: "ReadOnly" });
+      await team.until("nightly", phaseIs("Succeeded"));
+      older = await filesUnder(cluster, FILES);
+      expect(Object.keys(older)).toContain("backups/nightly/velero-backup.json");
+      await cluster.kubectl(["delete", "backup.velero.io/nightly", "-n", VELERO_NAMESPACE]);
+      return () => patchLocation({ backupSyncPeriod: null });
     });
-    try {
+
+    beforeEach(async () => {
+      await team.remove("nightly");
+      return async () => expect(await filesUnder(cluster, FILES), "the older backup's files").toEqual(older);
+    });
+
+    it("is left alone by a new one, which takes another name", async () => {
+      await team.apply("nightly");
+      const operation = await team.until("nightly", phaseIs("Succeeded"));
+      const { outputs, engineRef } = operation.status ?? {};
+      const name = engineRef?.name ?? "";
+      expect(name).toMatch(/^nightly-[0-9a-f]{8}$/);
+      expect(outputs?.backupName).toBe(name);
+      expect((await veleroObjectsOf(cluster, operation)).map(({ metadata }) => metadata.name)).toEqual([name]);
+      expect(await filesUnder(cluster, `backups/${name}/`)).not.toEqual({});
+    });
+
+    it("survives that the new one is cancelled before Velero has found that out", async () => {
+      await whileStoreHangs(cluster, async () => {
+        await team.inProgress("nightly");
+        await team.cancelSeen("nightly");
+      });
+      await team.expectCancelled("nightly");
+    });
+
+    it("survives that the new one is cancelled and fails before Velero could find that out", async () => {
+      await whileStoreHangs(cluster, async () => {
+        await team.inProgress("nightly");
+        await team.cancelSeen("nightly");
+        await killVelero(cluster);
+      });
+      await team.expectCancelled("nightly");
+    });
+
+    it("survives that the new one fails before Velero could find that out, for good", async () => {
+      await whileStoreHangs(cluster, async () => {
+        await team.inProgress("nightly");
+        await killVelero(cluster);
+      });
       const operation = await team.until("nightly", phaseIs("Failed"));
-      expect(conditionsOf(operation)).toMatchObject({ Accepted: "False/VeleroBackupValidationFailed" });
+      expect(conditionsOf(operation)).toMatchObject({ Failed: "True/VeleroBackupFailed" });
+      // At the end of its ttl it would take the older one's files with it.
       await awaitJob(cluster, operation, "Failed");
       expect(await veleroObjectsOf(cluster, operation)).toEqual([]);
-    } finally {
-      await patchLocation({ accessMode: null });
-    }
-  });
-});
+    });
 
-describe("a younger backup that has taken the name", () => {
+    it("survives that the new one is cancelled under its other name", async () => {
+      const other = ({ metadata }: Operation) => veleroNames(metadata, 1)[1] ?? "";
+      const name = await team.whenFinalizing("nightly", other, async (operation) => {
+        await team.cancelSeen("nightly");
+        return other(operation);
+      });
+      await team.expectCancelled("nightly");
+      expect(await filesUnder(cluster, `backups/${name}/`)).toEqual({});
+    });
+
+    it("survives that the new Operation is deleted", async () => {
+      const operation = await whileStoreHangs(cluster, async () => {
+        const running = await team.inProgress("nightly");
+        await team.remove("nightly");
+        return running;
+      });
+      await awaitJob(cluster, operation, "Complete");
+      expect(await veleroObjectsOf(cluster, operation)).toEqual([]);
+    });
+
+    it("survives that Velero refuses the new one for another reason", async () => {
+      await whileVeleroIsDown(cluster, async () => {
+        await team.apply("nightly");
+        await team.until("nightly", "jsonpath={.status.engineRef.uid}");
+        await patchLocation({ accessMode: "ReadOnly" });
+      });
+      try {
+        const operation = await team.until("nightly", phaseIs("Failed"));
+        expect(conditionsOf(operation)).toMatchObject({ Accepted: "False/VeleroBackupValidationFailed" });
+        await awaitJob(cluster, operation, "Failed");
+        expect(await veleroObjectsOf(cluster, operation)).toEqual([]);
+      } finally {
+        await patchLocation({ accessMode: null });
+      }
+    });
+  },
+);
+
+describe.skipIf(lacks(cluster, "kill-pod"))("a younger backup that has taken the name", () => {
   it("is not hit by the request to delete the cancelled one, which Velero would carry out by name", async () => {
     const younger = {
       apiVersion: "velero.io/v1",

@@ -4,7 +4,7 @@ import { Label } from "../../src/api/labels.ts";
 import { isTerminal, type Operation, operations } from "../../src/api/operation.ts";
 import type { Manifest } from "../../src/kube/metadata.ts";
 import { configMaps, namespaces } from "../../src/kube/resources.ts";
-import { ownCluster } from "../cluster/testCluster.ts";
+import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import type { When } from "../faults/apiProxy.ts";
 import { bundledProgram, type Identity, type Program, type Run } from "../faults/program.ts";
 import { holdJobs, identityOf, jobOf, runnerEnv } from "../scenario/byHand.ts";
@@ -59,7 +59,7 @@ const RESTORE: Kind = {
 };
 const kinds: Record<string, Kind> = { Backup: BACKUP, Restore: RESTORE };
 
-describe("a runner that is killed", PATIENT, () => {
+describe.skipIf(lacks(cluster, "audit"))("a runner that is killed", PATIENT, () => {
   beforeAll(() => holdJobs(cluster));
 
   it.each(Object.entries(kinds))(
@@ -82,7 +82,7 @@ describe("a runner that is killed", PATIENT, () => {
   );
 });
 
-describe("a dispatcher that is killed", PATIENT, () => {
+describe.skipIf(lacks(cluster, "audit"))("a dispatcher that is killed", PATIENT, () => {
   beforeAll(() => scaleDispatcher(0));
   afterAll(() => scaleDispatcher(1));
 

@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Label } from "../../src/api/labels.ts";
 import { jobName } from "../../src/api/names.ts";
 import type { Operation } from "../../src/api/operation.ts";
-import { ownCluster } from "../cluster/testCluster.ts";
+import { APPLICATION_IMAGE } from "../cluster/images/images.ts";
+import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
 import { killVelero, whileStoreHangs } from "../scenario/hold.ts";
 import { backupOperation, listObjects, readOperation, restoreOperation } from "../scenario/operations.ts";
@@ -58,11 +59,11 @@ describe("a backup that partially failed", () => {
 function podWithImpossibleHook(namespace: string, name: string): object {
   const hook = "pre.hook.backup.velero.io";
   const annotations = { [`${hook}/command`]: '["/no-such-program"]', [`${hook}/on-error`]: "Fail" };
-  const containers = [{ name: "app", image: "registry.k8s.io/pause:3.10" }];
+  const containers = [{ name: "app", image: APPLICATION_IMAGE }];
   return { apiVersion: "v1", kind: "Pod", metadata: { name, namespace, annotations }, spec: { containers } };
 }
 
-describe("a restart of Velero in the middle", () => {
+describe.skipIf(lacks(cluster, "kill-pod", "pause-object-store"))("a restart of Velero in the middle", () => {
   it("fails its backup and its restore with Velero's own words", async () => {
     const target = "org-outcomes-restored";
     await apply("whole");
@@ -186,7 +187,7 @@ describe("a runner that cannot do its work", () => {
     return () => putBack();
   });
 
-  it.each([
+  it.skipIf(lacks(cluster, "kill-pod", "pause-object-store")).each([
     ["the annotation", (name: string) => annotate(cluster, TEAM, name, { [RERUN]: "go on" })],
     ["a Job made by hand", (name: string) => jobByHand(cluster, TEAM, name)],
   ])("has given up, Velero has not: %s follows the same backup to its end", async (way, runAgain) => {
@@ -213,18 +214,21 @@ describe("a runner that cannot do its work", () => {
     expect(status?.runner?.jobUIDs).toHaveLength(2);
   });
 
-  it("is evicted: that is no failure, and another one goes on", async () => {
-    await whileStoreHangs(cluster, async () => {
-      await apply("evicted");
-      await until("evicted", phaseIs("Running"));
-      await cluster.evictPod(SYSTEM_NAMESPACE, await runnerPodOf(cluster, TEAM, "evicted"));
-    });
-    const operation = await until("evicted", phaseIs("Succeeded"));
-    expect(operation.status?.runner).toMatchObject({ attempt: 1, jobUIDs: [expect.any(String)] });
-    const [job] = await jobsOf(cluster, operation);
-    await awaitJob(cluster, operation, "Complete");
-    expect(job?.metadata.uid).toBe(operation.status?.runner?.jobUIDs?.[0]);
-  });
+  it.skipIf(lacks(cluster, "evict-pod", "pause-object-store"))(
+    "is evicted: that is no failure, and another one goes on",
+    async () => {
+      await whileStoreHangs(cluster, async () => {
+        await apply("evicted");
+        await until("evicted", phaseIs("Running"));
+        await cluster.evictPod(SYSTEM_NAMESPACE, await runnerPodOf(cluster, TEAM, "evicted"));
+      });
+      const operation = await until("evicted", phaseIs("Succeeded"));
+      expect(operation.status?.runner).toMatchObject({ attempt: 1, jobUIDs: [expect.any(String)] });
+      const [job] = await jobsOf(cluster, operation);
+      await awaitJob(cluster, operation, "Complete");
+      expect(job?.metadata.uid).toBe(operation.status?.runner?.jobUIDs?.[0]);
+    },
+  );
 
   it("has no image: the Operation says so, and goes on once the template is mended and the Job deleted", async () => {
     const mend = await changeTemplates(cluster, ({ spec }) => {

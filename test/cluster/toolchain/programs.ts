@@ -50,6 +50,8 @@ const table = {
     module: "velero",
     package: "github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws",
   },
+  /** With which its image copies the plugin to where Velero looks for it. */
+  "cp-plugin": { module: "velero", package: "github.com/vmware-tanzu/velero-plugin-for-aws/hack/cp-plugin" },
   "snapshot-controller": {
     module: "snapshotter",
     package: "github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller",
@@ -58,6 +60,8 @@ const table = {
     module: "snapshotter",
     package: "github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter",
   },
+  application: { module: "application", package: "." },
+  kind: { module: "kind", package: "sigs.k8s.io/kind" },
   "csi-double": { module: "snapshotter", package: "./csidouble" },
 } satisfies Record<string, Program>;
 
@@ -92,6 +96,12 @@ export async function buildPlan(name: ProgramName, env: NodeJS.ProcessEnv): Prom
 export async function veleroVersion(env: NodeJS.ProcessEnv): Promise<string> {
   const goMod = await readFile(path.join(modulesFolder, veleroModule(env), "go.mod"), "utf8");
   return requiredVersion(goMod, veleroLibrary);
+}
+
+/** The version of the S3 gateway, e.g. "v1.8.0". */
+export async function objectStoreVersion(): Promise<string> {
+  const goMod = await readFile(path.join(modulesFolder, "objectstore", "go.mod"), "utf8");
+  return requiredVersion(goMod, "github.com/versity/versitygw");
 }
 
 /** The version which a go.mod requires of a module, e.g. "v1.18.3". Throws when it does not name the module. */

@@ -19,6 +19,13 @@ interface Wanted {
   readonly file: string;
 }
 
+export interface BuildOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly progress: Progress;
+  /** What they run on, if that is not this machine itself: images are Linux wherever they are built. */
+  readonly system?: "linux";
+}
+
 /**
  * Paths of the named programs. Those that were never built for this version
  * and platform are built first, into the cache; with all of them there this
@@ -30,19 +37,19 @@ interface Wanted {
  */
 export async function ensurePrograms<Name extends ProgramName>(
   names: readonly Name[],
-  options: { env: NodeJS.ProcessEnv; progress: Progress },
+  options: BuildOptions,
 ): Promise<Record<Name, string>> {
   const assets = options.env.KUBEBUILDER_ASSETS;
   const cache = cacheFolder(options.env);
   const entries: (readonly [Name, string])[] = [];
   const missing: Wanted[] = [];
   for (const name of names) {
-    if (assets && envtestAssets.includes(name)) {
+    if (assets && options.system === undefined && envtestAssets.includes(name)) {
       entries.push([name, await assetPath(assets, name)]);
       continue;
     }
     const plan = await buildPlan(name, options.env);
-    const file = path.join(cache, "bin", await key(plan), name);
+    const file = path.join(cache, "bin", await key(plan, options.system), name);
     entries.push([name, file]);
     if (!(await isExecutable(file))) missing.push({ plan, file });
   }
@@ -53,11 +60,11 @@ export async function ensurePrograms<Name extends ProgramName>(
 async function buildAll(
   missing: readonly Wanted[],
   cache: string,
-  { env, progress }: { env: NodeJS.ProcessEnv; progress: Progress },
+  { env, progress, system }: BuildOptions,
 ): Promise<void> {
   const began = performance.now();
   const work = path.join(cache, "build");
-  const go = goFor(env, path.join(work, "tmp"));
+  const go = goFor(env, path.join(work, "tmp"), system);
   const waiting = every(heartbeatMs, ({ pid }: ProcessId, elapsed) =>
     progress(`waiting for process ${pid}, which is building the test cluster, ${elapsed}`),
   );
@@ -120,10 +127,8 @@ async function buildEach(
 }
 
 /** Names a program's version and platform: everything that decides what comes out of the compiler. */
-async function key(plan: BuildPlan): Promise<string> {
-  const hash = createHash("sha256").update(
-    `${process.platform}/${process.arch}\n${plan.package}\n${plan.linkerFlags}\n`,
-  );
+async function key(plan: BuildPlan, system: string = process.platform): Promise<string> {
+  const hash = createHash("sha256").update(`${system}/${process.arch}\n${plan.package}\n${plan.linkerFlags}\n`);
   const files = (await readdir(plan.folder, { recursive: true })).filter((file) => /\.(go|mod|sum)$/.test(file)).sort();
   for (const file of files) hash.update(`${file}\n`).update(await readFile(path.join(plan.folder, file)));
   return hash.digest("hex").slice(0, 16);
