@@ -1,11 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
-import path from "node:path";
 import { z } from "zod";
-import type { Cluster } from "../cluster/cluster.ts";
-import type { Progress } from "../cluster/progress.ts";
-import { ensurePrograms } from "../cluster/toolchain/toolchain.ts";
-import { type Program, startProgram } from "./program.ts";
 
 /** What the driver is called where a StorageClass, a volume or a VolumeSnapshotClass names it. */
 export const DRIVER = "double.csi.operation-runner.test";
@@ -22,6 +15,14 @@ const request = z.object({
 /** A snapshot as the driver was asked for it. */
 export type SnapshotRequest = z.infer<typeof request>;
 
+/** Reads what the driver has written down, one JSON object a line. */
+export function parseRequests(lines: string): SnapshotRequest[] {
+  return lines
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => request.parse(JSON.parse(line)));
+}
+
 /** CSI snapshots on a cluster: the real controller and sidecar, and a double of a driver behind them. */
 export interface SnapshotDriver {
   /** From now on the driver refuses every snapshot with these words; undefined: no more. */
@@ -30,42 +31,4 @@ export interface SnapshotDriver {
   snapshots(): Promise<SnapshotRequest[]>;
   /** Ends the programs and removes their files. Throws, with the end of its log, when one had ended by itself. */
   stop(): Promise<void>;
-}
-
-/**
- * Starts snapshot-controller, csi-snapshotter and the driver as processes of ours, which end with us at the latest. They
- * listen on a Unix socket only and reach the cluster with a kubeconfig of their own; the snapshot CRDs have to be there.
- *
- * @throws as {@link ensurePrograms}, which builds them when they are needed for the first time
- */
-export async function startSnapshotDriver(
-  cluster: Cluster,
-  options: { env: NodeJS.ProcessEnv; progress: Progress },
-): Promise<SnapshotDriver> {
-  const files = await ensurePrograms(["csi-double", "csi-snapshotter", "snapshot-controller"], options);
-  const kubeconfig = `--kubeconfig=${await cluster.user("csi-snapshots", ["system:masters"])}`;
-  const folder = await mkdtemp(path.join(os.tmpdir(), "csi-"));
-  const start = (name: keyof typeof files, args: readonly string[]) => startProgram(files[name], args, options.env);
-  // Without the CRDs of group snapshots, which are not in use here, the controller would look for them for 30 s first.
-  const programs: readonly Program[] = [
-    start("csi-double", ["-folder", folder, "-driver", DRIVER, "-size", String(SNAPSHOT_BYTES)]),
-    start("csi-snapshotter", [kubeconfig, `--csi-address=${path.join(folder, "csi.sock")}`, "--extra-create-metadata"]),
-    start("snapshot-controller", [kubeconfig, "--feature-gates=CSIVolumeGroupSnapshot=false"]),
-  ];
-  const failure = path.join(folder, "failure");
-  return {
-    refuse: (words) => (words === undefined ? rm(failure, { force: true }) : writeFile(failure, words)),
-    async snapshots() {
-      const lines = await readFile(path.join(folder, "snapshots.jsonl"), "utf8").catch(() => "");
-      return lines
-        .split("\n")
-        .filter((line) => line !== "")
-        .map((line) => request.parse(JSON.parse(line)));
-    },
-    async stop() {
-      const ends = await Promise.allSettled(programs.map((program) => program.stop()));
-      await rm(folder, { recursive: true, force: true });
-      for (const end of ends) if (end.status === "rejected") throw end.reason;
-    },
-  };
 }

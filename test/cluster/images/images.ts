@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { objectStoreVersion, type ProgramName } from "../toolchain/programs.ts";
+import { releaseOf } from "../toolchain/programs.ts";
 import { type BuildOptions, ensurePrograms } from "../toolchain/toolchain.ts";
 import { shippedImages } from "./shipped.ts";
 
-/** Stands for the application of a team: it does nothing. Nowhere to be pulled from. */
+/** Stands for the application of a team: it does nothing. */
 export const APPLICATION_IMAGE = "operation-runner.test/application:1";
 
 /** An image that the tests need in a cluster, and that is built here because it could not be pulled everywhere. */
@@ -20,16 +20,20 @@ export interface Image {
     | { readonly files: Readonly<Record<string, string>>; readonly entrypoint: readonly string[] };
 }
 
-const programs: readonly ProgramName[] = ["application", "cp-plugin", "velero", "velero-plugin-for-aws", "versitygw"];
+/** Programs that are images of the tests' own, under names from where nothing can be pulled. */
+const own = ["application", "csi-double", "csi-snapshotter", "snapshot-controller", "versitygw"] as const;
 
-/** The name of the S3 gateway's image. */
-export async function objectStoreImage(): Promise<string> {
-  return `operation-runner.test/versitygw:${await objectStoreVersion()}`;
+/** The name of the image of one program, which is its entry point. */
+export async function imageOf(program: (typeof own)[number]): Promise<string> {
+  return `operation-runner.test/${program}:${(await releaseOf(program, process.env)) ?? "1"}`;
 }
 
 /** Everything that the tests have a cluster run; builds the programs. */
 export async function images(options: Omit<BuildOptions, "system">): Promise<Image[]> {
-  const files = await ensurePrograms(programs, { ...options, system: "linux" });
+  const files = await ensurePrograms([...own, "cp-plugin", "velero", "velero-plugin-for-aws"], {
+    ...options,
+    system: "linux",
+  });
   const shipped = await shippedImages();
   const ofPrograms = (reference: string, content: Record<string, string>, ...entrypoint: string[]): Image => ({
     reference,
@@ -39,7 +43,7 @@ export async function images(options: Omit<BuildOptions, "system">): Promise<Ima
   });
   const plugin = "/plugins/velero-plugin-for-aws";
   return [
-    ofPrograms(shipped.velero, { "/velero": files.velero ?? "" }, "/velero"),
+    ofPrograms(shipped.velero, { "/velero": files.velero }, "/velero"),
     // Laid out as upstream's.
     ofPrograms(
       shipped.veleroPlugin,
@@ -48,8 +52,9 @@ export async function images(options: Omit<BuildOptions, "system">): Promise<Ima
       plugin,
       "/target/velero-plugin-for-aws",
     ),
-    ofPrograms(await objectStoreImage(), { "/versitygw": files.versitygw }, "/versitygw"),
-    ofPrograms(APPLICATION_IMAGE, { "/application": files.application }, "/application"),
+    ...(await Promise.all(
+      own.map(async (name) => ofPrograms(await imageOf(name), { [`/${name}`]: files[name] }, `/${name}`)),
+    )),
     { reference: shipped.operationRunner, key: await projectKey(), content: "project" },
   ];
 }

@@ -35,9 +35,10 @@ export async function known(access: Access, resources: readonly string[]): Promi
   return resources.filter((resource) => all.includes(resource));
 }
 
-/** All objects of these resources, in every namespace. */
-export async function listAll(access: Access, resources: readonly string[]): Promise<z.infer<typeof object>[]> {
-  if (resources.length === 0) return [];
-  const list = await kubectl(access, ["get", resources.join(","), "--all-namespaces", "-o", "json"]);
-  return z.object({ items: z.array(object) }).parse(JSON.parse(list)).items;
+/** All objects of a resource, in every namespace. None of one that the cluster has just forgotten, its CRD being deleted. */
+export async function listAll(access: Access, resource: string): Promise<z.infer<typeof object>[]> {
+  const answer = await access.kubectl(["get", resource, "--all-namespaces", "-o", "json"]);
+  if (/doesn't have a resource type|could not find the requested resource/.test(answer.stderr)) return [];
+  if (answer.code !== 0) throw new Error(`kubectl get ${resource}: ${answer.stderr.trim()}`);
+  return z.object({ items: z.array(object) }).parse(JSON.parse(answer.stdout)).items;
 }

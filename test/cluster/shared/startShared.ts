@@ -3,7 +3,7 @@ import path from "node:path";
 import { type Access, accessTo } from "../access.ts";
 import type { DriverChoice } from "../driverChoice.ts";
 import { stateFolder } from "../folders.ts";
-import { objectStoreImage } from "../images/images.ts";
+import { imageOf } from "../images/images.ts";
 import { ensureKind, whyNoKind } from "../kind/kind.ts";
 import { loadImages } from "../kind/loadImages.ts";
 import type { Progress } from "../progress.ts";
@@ -28,7 +28,7 @@ export async function startShared(choice: SharedChoice, options: SharedOptions):
   const connection = choice.driver === "kind" ? await ensureKind(options) : await existing(choice.kubeconfig, options);
   if (choice.driver === "kind") await loadImages(options);
   const access = accessOf(connection, options.env);
-  await installObjectStore(access, await objectStoreImage());
+  await installObjectStore(access, await imageOf("versitygw"));
   await keepParamsWatched(access);
   await rememberBefore(access);
   return connection;

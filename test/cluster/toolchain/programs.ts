@@ -98,14 +98,26 @@ export async function veleroVersion(env: NodeJS.ProcessEnv): Promise<string> {
   return requiredVersion(goMod, veleroLibrary);
 }
 
-/** The version of the S3 gateway, e.g. "v1.8.0". */
-export async function objectStoreVersion(): Promise<string> {
-  const goMod = await readFile(path.join(modulesFolder, "objectstore", "go.mod"), "utf8");
-  return requiredVersion(goMod, "github.com/versity/versitygw");
+/** The release that a program is built from, e.g. "v1.8.0"; undefined for one of the project's own. */
+export async function releaseOf(name: ProgramName, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const plan = await buildPlan(name, env);
+  if (plan.package.startsWith(".")) return undefined;
+  const goMod = await readFile(path.join(plan.folder, "go.mod"), "utf8");
+  for (let module = plan.package; module !== "."; module = path.posix.dirname(module)) {
+    const found = versionIn(goMod, module);
+    if (found !== undefined) return found;
+  }
+  throw new Error(`go.mod does not require ${plan.package}`);
 }
 
 /** The version which a go.mod requires of a module, e.g. "v1.18.3". Throws when it does not name the module. */
 export function requiredVersion(goMod: string, module: string): string {
+  const version = versionIn(goMod, module);
+  if (version === undefined) throw new Error(`go.mod does not require ${module}`);
+  return version;
+}
+
+function versionIn(goMod: string, module: string): string | undefined {
   for (const line of goMod.split("\n")) {
     const [name, version] = line
       .replace(/^require\s/, "")
@@ -113,5 +125,5 @@ export function requiredVersion(goMod: string, module: string): string {
       .split(/\s+/);
     if (name === module && version !== undefined) return version;
   }
-  throw new Error(`go.mod does not require ${module}`);
+  return undefined;
 }

@@ -3,10 +3,13 @@
 // real sidecar (csi-snapshotter); that a snapshot holds anything is pretended.
 //
 //	csi-double -folder F -driver NAME -size BYTES
+//	csi-double -folder F snapshots
+//	csi-double -folder F refuse WORDS | accept
 //
-// Everything else about it lies in its folder: the socket csi.sock; each
-// snapshot it made as a line of snapshots.jsonl; and while there is a file
-// named failure, every request for a snapshot fails with its text.
+// The first serves. Everything else about it lies in its folder: the socket
+// csi.sock; each snapshot it made as a line of snapshots.jsonl; and while there
+// is a file named failure, every request for a snapshot fails with its text.
+// The others read and write those files, where nothing else can.
 package main
 
 import (
@@ -45,6 +48,12 @@ func main() {
 	flag.StringVar(&d.name, "driver", "", "the driver's name")
 	flag.Int64Var(&d.size, "size", 0, "bytes that every snapshot is said to have")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		if err := control(d.folder, flag.Args()); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 
 	listener, err := net.Listen("unix", filepath.Join(d.folder, "csi.sock"))
 	if err != nil {
@@ -54,6 +63,24 @@ func main() {
 	csi.RegisterIdentityServer(server, d)
 	csi.RegisterControllerServer(server, d)
 	log.Fatal(server.Serve(listener))
+}
+
+func control(folder string, args []string) error {
+	failure := filepath.Join(folder, "failure")
+	switch {
+	case args[0] == "snapshots":
+		lines, err := os.ReadFile(filepath.Join(folder, "snapshots.jsonl"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		_, err = os.Stdout.Write(lines)
+		return err
+	case args[0] == "refuse" && len(args) == 2:
+		return os.WriteFile(failure, []byte(args[1]), 0o600)
+	case args[0] == "accept":
+		return os.RemoveAll(failure)
+	}
+	return errors.New("not a command: " + args[0])
 }
 
 func (d *driver) GetPluginInfo(context.Context, *csi.GetPluginInfoRequest) (*csi.GetPluginInfoResponse, error) {
