@@ -230,10 +230,24 @@ describe("a runner that cannot do its work", () => {
     },
   );
 
+  /** Of these the dispatcher may make Jobs. */
+  async function allowImages(images: string): Promise<void> {
+    const annotation = `ops.vworkspace.io/job-images=${images}`;
+    const { code, stderr } = await cluster.kubectl([
+      "annotate",
+      "namespace",
+      SYSTEM_NAMESPACE,
+      "--overwrite",
+      annotation,
+    ]);
+    if (code !== 0) throw new Error(stderr);
+  }
+
   it("has no image: the Operation says so, and goes on once the template is mended and the Job deleted", async () => {
     const mend = await changeTemplates(cluster, ({ spec }) => {
       spec.template.spec.containers[0].image = "registry.example.com/no-such-image:1";
     });
+    await allowImages("ghcr.io/vworkspace-io/operation-runner, registry.example.com/no-such-image");
     try {
       await apply("no-image");
       const reason = "jsonpath={.status.conditions[?(@.type=='Running')].reason}";
@@ -242,6 +256,7 @@ describe("a runner that cannot do its work", () => {
       expect(stuck.status?.phase).toBe("Pending");
     } finally {
       await mend();
+      await allowImages("ghcr.io/vworkspace-io/operation-runner");
     }
     await cluster.kubectl(["delete", "jobs", "-n", SYSTEM_NAMESPACE, "-l", `${Label.operationName}=no-image`]);
     const { status } = await until("no-image", phaseIs("Succeeded"));

@@ -197,17 +197,27 @@ describe("the dispatcher's token", () => {
     [
       "with an image of the thief's",
       { container: { image: "docker.io/thief/operation-runner:0.1.0" } },
-      "must have the line image: docker.io/thief/operation-runner:0.1.0",
+      "job-images of namespace vworkspace-system, which does not list docker.io/thief/operation-runner:0.1.0",
     ],
     [
       "with an image whose name is part of the right one",
       { container: { image: "vworkspace-io/operation-runner:0.1.0" } },
-      "takes its images from the Job templates",
+      "does not list vworkspace-io/operation-runner:0.1.0",
+    ],
+    [
+      "with an image whose name begins with the right one",
+      { container: { image: "ghcr.io/vworkspace-io/operation-runner-2:0.1.0" } },
+      "does not list ghcr.io/vworkspace-io/operation-runner-2:0.1.0",
+    ],
+    [
+      "with an image below the right one",
+      { container: { image: "ghcr.io/vworkspace-io/operation-runner/x:0.1.0" } },
+      "does not list ghcr.io/vworkspace-io/operation-runner/x:0.1.0",
     ],
     [
       "with a second container",
       { pod: { initContainers: [{ name: "x", image: "docker.io/thief/x" }] } },
-      "takes its images from the Job templates",
+      "does not list docker.io/thief/x",
     ],
     ["that no Operation asked for", { labels: {} }, "labelled with their Operation and attempt"],
   ])("makes no Job %s", async (_, change, why) => {
@@ -243,8 +253,24 @@ describe("the dispatcher's token", () => {
     expect(await told("dispatcher", object)).toContain("cannot create resource");
   });
 
-  test("does not change the templates that bind it", async () => {
-    const patch = ["patch", "configmap/operation-jobs", "-n", SYSTEM_NAMESPACE, "--type=merge", "-p", '{"data":{}}'];
+  test.each([
+    ["the templates", "configmap/operation-jobs", { data: {} }],
+    [
+      "the images that bind it",
+      `namespace/${SYSTEM_NAMESPACE}`,
+      { metadata: { annotations: { "ops.vworkspace.io/job-images": "docker.io/thief/x" } } },
+    ],
+  ])("does not change %s", async (_, object, change) => {
+    const patch = ["patch", object, "-n", SYSTEM_NAMESPACE, "--type=merge", "-p", JSON.stringify(change)];
     expect((await shared.cluster.kubectl(patch, { as: shared.accounts.dispatcher })).stderr).toContain("Forbidden");
+  });
+
+  test.each([
+    "ghcr.io/vworkspace-io/operation-runner:9.9.9",
+    `ghcr.io/vworkspace-io/operation-runner@sha256:${"0".repeat(64)}`,
+  ])("makes its Jobs of any version of a listed image: %s", async (image) => {
+    const made = await job({ container: { image } });
+    const named = { ...made, metadata: { name: `of-${image.slice(-5)}`, namespace: SYSTEM_NAMESPACE, labels } };
+    expect(await shared.create(named, shared.accounts.dispatcher)).toMatchObject({ code: 0 });
   });
 });
