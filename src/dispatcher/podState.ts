@@ -88,19 +88,23 @@ function obstacle(pod: Pod): Trouble | undefined {
   return { reason: scheduled.reason ?? "Unschedulable", message };
 }
 
-/** How a pod ended that did not end well. */
+/**
+ * How a pod ended that did not end well. What its node says of the pod as a whole (Evicted, DeadlineExceeded) is why; how
+ * its containers ended is only what came of it.
+ */
 function end(pod: Pod): Trouble | undefined {
   const { phase, reason, message = "" } = pod.status ?? {};
+  if (phase === "Failed" && reason) return { reason, message: message || `pod ${pod.metadata.name} failed` };
   const failed = containers(pod)
     .map((container) => container.state?.terminated)
     .find((terminated) => terminated !== undefined && terminated.exitCode !== 0);
   if (failed !== undefined) {
     const said = summary(failed.message ?? "");
     const code = `exit code ${failed.exitCode}`;
-    return { reason: failed.reason ?? reason ?? "Error", message: said === "" ? code : `${said} (${code})` };
+    return { reason: failed.reason ?? "Error", message: said === "" ? code : `${said} (${code})` };
   }
   if (phase !== "Failed") return undefined;
-  return { reason: reason ?? "PodFailed", message: message || `pod ${pod.metadata.name} failed` };
+  return { reason: "PodFailed", message: message || `pod ${pod.metadata.name} failed` };
 }
 
 /** A queue such as Kueue holds a Job back by suspending it. */

@@ -208,6 +208,17 @@ describe("while Kubernetes still tries", () => {
       /low on memory/,
     ],
     [
+      "full volume",
+      {
+        ...terminated({ exitCode: 137, reason: "ContainerStatusUnknown", message: "could not be located" }),
+        phase: "Failed",
+        reason: "Evicted",
+        message: 'Usage of EmptyDir volume "tmp" exceeds the limit "64Mi".',
+      },
+      "Evicted",
+      /^Usage of EmptyDir volume "tmp" exceeds the limit/,
+    ],
+    [
       "drain",
       { ...running, ...saying("DisruptionTarget", "EvictionByEvictionAPI", "Eviction API: evicting", "True") },
       "EvictionByEvictionAPI",
