@@ -9,6 +9,7 @@ const configMap = z.object({ data: z.record(z.string(), z.string()) });
 const jobTemplate = z.looseObject({
   spec: z.looseObject({
     backoffLimit: z.number().optional(),
+    activeDeadlineSeconds: z.number().optional(),
     template: z.looseObject({
       spec: z.looseObject({
         nodeSelector: z.record(z.string(), z.string()).optional(),
