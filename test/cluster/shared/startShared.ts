@@ -12,7 +12,6 @@ import type { SharedConnection } from "./connection.ts";
 import { kubectl } from "./kubernetesObjects.ts";
 import { installObjectStore, TEST_NAMESPACE } from "./objectStore.ts";
 import { rememberBefore, removeTraces } from "./traces.ts";
-import { keepParamsWatched, stopWatchingParams } from "./watchedParams.ts";
 
 export interface SharedOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -29,7 +28,6 @@ export async function startShared(choice: SharedChoice, options: SharedOptions):
   if (choice.driver === "kind") await loadImages(options);
   const access = accessOf(connection, options.env);
   await installObjectStore(access, await imageOf("versitygw"));
-  await keepParamsWatched(access);
   await rememberBefore(access);
   return connection;
 }
@@ -39,7 +37,6 @@ export async function endShared(connection: SharedConnection, env: NodeJS.Proces
   if (connection.driver === "kind") return;
   const access = accessOf(connection, env);
   await removeTraces(access);
-  await stopWatchingParams(access);
   await kubectl(access, ["delete", "namespace", TEST_NAMESPACE]);
 }
 

@@ -10,6 +10,8 @@ import { TEST_NAMESPACE } from "./objectStore.ts";
  */
 
 const pollMs = 500;
+/** For a busy machine; whatever still holds on is for a person to look at. */
+const patienceMs = 300_000;
 const RECORD = "before-the-tests";
 
 /** Of what has no namespace, the kinds that the tests make. */
@@ -53,15 +55,21 @@ export async function rememberBefore(access: Access): Promise<void> {
   await access.apply([{ apiVersion: "v1", kind: "ConfigMap", metadata, data: { objects: objects.join("\n") } }]);
 }
 
-/** Removes everything that was not there before the tests came; resolves when it is gone. */
+/**
+ * Removes everything that was not there before the tests came; resolves when it is gone.
+ *
+ * @throws Error that names what is still there after five minutes
+ */
 export async function removeTraces(access: Access): Promise<void> {
   const before = await read(access, record, "configmap", TEST_NAMESPACE, RECORD);
   const theirs = new Set(before?.data.objects.split("\n"));
   if (!theirs.has("namespaces/kube-system"))
     throw new Error("nobody wrote down what was in the cluster before the tests");
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     const ours = (await present(access)).filter((name) => !theirs.has(name));
     if (ours.length === 0) return;
+    if (performance.now() > deadline) throw new Error(`an earlier test's ${ours.join(", ")} cannot be removed`);
     await endPods(access, ours);
     // What is refused (by a policy that goes with the rest) or not known any more is for the next round.
     await access.kubectl(["delete", "--wait=false", "--ignore-not-found", ...ours]);
