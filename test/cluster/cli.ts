@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { tier } from "./embedded/connection.ts";
-import { type Kept, keptEmbedded, keptKind } from "./kept.ts";
+import { type Kept, keptEmbedded, keptKind } from "./keptCluster.ts";
 import { printProgress } from "./progress.ts";
 
 const usage = `A Kubernetes cluster on this machine, for trying things out. Your own kubeconfig is neither read nor changed.

@@ -1,51 +1,85 @@
-import { mkdir, rm } from "node:fs/promises";
-import path from "node:path";
-import { type Connection, readConnection } from "./embedded/connection.ts";
-import { type StartOptions, startEmbedded, stopEmbedded } from "./embedded/driver.ts";
-import { stateFolder } from "./folders.ts";
-import { isAlive, type ProcessId } from "./processes.ts";
-import { every, heartbeatMs } from "./progress.ts";
-import { withLock } from "./toolchain/lock.ts";
+import type { Connection } from "./embedded/connection.ts";
+import type { StartOptions } from "./embedded/driver.ts";
+import { endKeptCluster, keptCluster, startKeptCluster } from "./embedded/kept.ts";
+import { deleteKind, type KindOptions, runningKind } from "./kind/kind.ts";
+import type { SharedConnection } from "./shared/connection.ts";
+import { startShared } from "./shared/startShared.ts";
 
-/** Where the one cluster that outlives its command is written down. */
-function stateFile(env: NodeJS.ProcessEnv): string {
-  return path.join(stateFolder(env), "cluster.json");
+/** What the command line tells of a cluster. */
+export interface KeptCluster {
+  readonly kubeconfig: string;
+  readonly programs: string;
+  readonly folder: string;
+  /** For people. */
+  readonly facts: readonly (readonly [string, string])[];
+  /** For programs. */
+  readonly summary: object;
 }
 
-/**
- * The cluster that was kept, undefined when there is none. What is left of one
- * whose host has died (a reboot, SIGKILL) is cleared away on the way.
- */
-export async function keptCluster(env: NodeJS.ProcessEnv): Promise<Connection | undefined> {
-  const connection = await readConnection(stateFile(env));
-  if (connection === undefined || (await isAlive(connection.host))) return connection;
-  await endKeptCluster(env);
-  return undefined;
+/** The one cluster of a driver that outlives the command that started it. */
+export interface Kept {
+  /** Starts it, if it is not up. */
+  up(): Promise<KeptCluster>;
+  find(): Promise<KeptCluster | undefined>;
+  /** Answers false when there is none. */
+  down(): Promise<boolean>;
 }
 
-/**
- * Starts the cluster that stays up when this process ends. Throws when one is up
- * already: whoever kept it may be in the middle of something.
- */
-export async function startKeptCluster(options: Omit<StartOptions, "keep">): Promise<Connection> {
-  const { env, progress } = options;
-  await mkdir(stateFolder(env), { recursive: true, mode: 0o700 });
-  const waiting = every(heartbeatMs, ({ pid }: ProcessId, elapsed) =>
-    progress(`waiting for process ${pid}, which starts a cluster to keep, ${elapsed}`),
-  );
-  return withLock(path.join(stateFolder(env), "cluster.lock"), waiting, async () => {
-    if ((await keptCluster(env)) !== undefined) {
-      throw new Error("a cluster is being kept already: npm run cluster -- status says where, -- down ends it");
-    }
-    return startEmbedded({ ...options, keep: stateFile(env) });
-  });
+/** Of control plane, process node and object store, as processes of this machine. */
+export function keptEmbedded(options: Omit<StartOptions, "keep">): Kept {
+  const { env } = options;
+  return {
+    up: async () => describeEmbedded((await keptCluster(env)) ?? (await startKeptCluster(options))),
+    async find() {
+      const connection = await keptCluster(env);
+      return connection && describeEmbedded(connection);
+    },
+    down: () => endKeptCluster(env),
+  };
 }
 
-/** Takes the kept cluster down. Answers false when there is none. */
-export async function endKeptCluster(env: NodeJS.ProcessEnv): Promise<boolean> {
-  const connection = await readConnection(stateFile(env));
-  if (connection === undefined) return false;
-  await stopEmbedded(connection);
-  await rm(stateFile(env), { force: true });
-  return true;
+/** Of containers, with the images loaded and an object store. */
+export function keptKind(options: KindOptions): Kept {
+  return {
+    up: async () => describeKind(await startShared({ driver: "kind" }, options)),
+    async find() {
+      const connection = await runningKind(options);
+      return connection && describeKind(connection);
+    },
+    async down() {
+      const found = await runningKind(options);
+      await deleteKind(options);
+      return found !== undefined;
+    },
+  };
+}
+
+function describeEmbedded({ tier, kubeconfig, programs, logs, folder, host, bucket }: Connection): KeptCluster {
+  return {
+    kubeconfig,
+    programs,
+    folder,
+    facts: [
+      ["Cluster", tier === "full" ? "up: control plane, node, object store" : "up: control plane"],
+      ["Kubeconfig", kubeconfig],
+      ["Programs", programs],
+      ["Logs", logs],
+      ...(bucket === undefined ? [] : [["S3", `${bucket.endpoint}, bucket ${bucket.name}`] as const]),
+    ],
+    summary: { running: true, tier, kubeconfig, programs, logs, folder, pid: host.pid, objectStore: bucket?.endpoint },
+  };
+}
+
+function describeKind({ kubeconfig, programs, folder }: SharedConnection): KeptCluster {
+  return {
+    kubeconfig,
+    programs,
+    folder,
+    facts: [
+      ["Cluster", "up: kind"],
+      ["Kubeconfig", kubeconfig],
+      ["Programs", programs],
+    ],
+    summary: { running: true, driver: "kind", kubeconfig, programs, folder },
+  };
 }

@@ -2,7 +2,7 @@ import type { Cluster, OwnedCluster } from "./cluster.ts";
 import type { Connection } from "./embedded/connection.ts";
 import { preparePrograms, type StartOptions, startEmbedded, stopEmbedded } from "./embedded/driver.ts";
 import { embeddedCluster } from "./embedded/embeddedCluster.ts";
-import { endKeptCluster, startKeptCluster } from "./keptCluster.ts";
+import { endKeptCluster, startKeptCluster } from "./embedded/kept.ts";
 
 export type { Connection };
 
