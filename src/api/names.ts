@@ -20,6 +20,11 @@ export function veleroNames(operation: { name: string; uid: string }, attempt: n
   return attempt === 1 && operation.name.length <= MAX_NAME_LENGTH ? [operation.name, hashed] : [hashed];
 }
 
+/** Whether a name is the hashed one of that attempt: nobody else has it, now or before. */
+export function isHashedName(name: string, uid: string, attempt: number): boolean {
+  return name.endsWith(`-${hash(uid, attempt).slice(0, 8)}`);
+}
+
 /**
  * A label value as Velero cuts it: whole up to 63 characters, beyond that the first 57 and 6 hex digits of the whole
  * value's sha256 (Velero, pkg/label).

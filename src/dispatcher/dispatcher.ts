@@ -15,7 +15,7 @@ import { indexCaches } from "./indexes.ts";
 import { liveWorld } from "./liveWorld.ts";
 import { createMetrics } from "./metrics.ts";
 import { operationUidOf } from "./owners.ts";
-import { serve } from "./server.ts";
+import type { Server, ServerParts } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import { TemplateStore } from "./templateStore.ts";
 import { connectWakeups } from "./wakeups.ts";
@@ -28,6 +28,8 @@ export interface DispatcherOptions {
   readonly approvalKey: string | undefined;
   /** Names this process, and no other that may live at the same time. */
   readonly identity: string;
+  /** Opens the server of metrics and health. */
+  readonly serve: (parts: Omit<ServerParts, "listen">) => Promise<Server>;
   /** Ends the dispatcher: what is being written is finished, the Lease is given back. */
   readonly signal: AbortSignal;
 }
@@ -110,8 +112,7 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   }
 
   let role: "starting" | "standby" | "leading" = "starting";
-  const server = await serve({
-    listen: settings.listen,
+  const server = await options.serve({
     metrics: createMetrics({ operations: caches.operations, templates, isLeading: () => role === "leading" }),
     problems: () => [
       ...(role === "starting" ? ["starting: not everything that exists has been read"] : []),

@@ -5,6 +5,7 @@ import { systemClock } from "../kube/clock.ts";
 import { createLogger } from "../log.ts";
 import { VERSION } from "../version.ts";
 import { runDispatcher } from "./dispatcher.ts";
+import { serve } from "./server.ts";
 import { loadSettings, readApprovalKey, SettingsError } from "./settings.ts";
 
 /** The dispatcher's exit codes, the first two of which sysexits.h has too. */
@@ -43,6 +44,7 @@ export async function main(env: NodeJS.ProcessEnv, args: readonly string[]): Pro
         approvalKey: await readApprovalKey(settings),
         // A restarted container is the same candidate: its predecessor is dead, so the Lease need not run out first.
         identity: env.POD_NAME ?? `${hostname()}_${randomUUID()}`,
+        serve: (parts) => serve({ listen: settings.listen, ...parts }),
         signal: stop.signal,
       });
       logger.info("stopped");

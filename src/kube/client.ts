@@ -84,9 +84,9 @@ const namedSchema = z.looseObject({
  * - tries once: retrying is the caller's decision (retry.ts).
  */
 export class KubeClient {
-  readonly #transport: Transport;
+  readonly #transport: Pick<Transport, "text" | "lines">;
 
-  constructor(transport: Transport) {
+  constructor(transport: Pick<Transport, "text" | "lines">) {
     this.#transport = transport;
   }
 

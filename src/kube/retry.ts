@@ -1,5 +1,5 @@
-import pRetry from "p-retry";
 import type { Logger } from "pino";
+import { type Backoff, backoffDelay } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import { ApiError, isTransient } from "./errors.ts";
 
@@ -11,6 +11,8 @@ export interface RetryOptions {
   readonly maxRetryTimeMs?: number;
 }
 
+const BACKOFF: Backoff = { minMs: 250, maxMs: 10_000 };
+
 /**
  * Runs an idempotent call until it succeeds or fails for a reason that trying again cannot mend ({@link isTransient}).
  * Waits longer each time (0.25 s to 10 s, random), and at least as long as the server asks for.
@@ -19,18 +21,19 @@ export interface RetryOptions {
  */
 export async function retry<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { signal, logger, clock, maxRetryTimeMs = 60_000 } = options;
-  return await pRetry(call, {
-    retries: Number.POSITIVE_INFINITY,
-    minTimeout: 250,
-    maxTimeout: 10_000,
-    maxRetryTime: maxRetryTimeMs,
-    randomize: true,
-    signal,
-    shouldRetry: ({ error }) => isTransient(error),
-    onFailedAttempt: async ({ error, attemptNumber, retryDelay }) => {
-      if (!isTransient(error)) return;
-      logger.warn({ err: error, attempt: attemptNumber, retryDelay }, "API call failed, will try again");
-      if (error instanceof ApiError && error.retryAfterMs !== undefined) await clock.sleep(error.retryAfterMs, signal);
-    },
-  });
+  const startedAt = clock.monotonic();
+  for (let attempt = 1; ; attempt += 1) {
+    signal.throwIfAborted();
+    try {
+      return await call();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isTransient(error)) throw error;
+      const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+      const waitMs = Math.max(asked, backoffDelay(attempt, BACKOFF, Math.random()));
+      logger.warn({ err: error, attempt, waitMs }, "API call failed, will try again");
+      if (clock.monotonic() + waitMs - startedAt > maxRetryTimeMs) throw error;
+      await clock.sleep(waitMs, signal);
+    }
+  }
 }

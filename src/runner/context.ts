@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
 import type { EventRecorder } from "../kube/events.ts";
+import type { Fetcher } from "./fetch.ts";
 
 /** Who this run is and whom it works for, as its environment says it (settings.ts). */
 export interface RunnerSettings {
@@ -27,6 +28,8 @@ export interface RunnerContext {
   readonly settings: RunnerSettings;
   /** Tells people of transitions, beside the Operation. */
   readonly events: EventRecorder;
+  /** Reads what Velero has stored. */
+  readonly fetcher: Fetcher;
   /** For how long one call waits out an API server in trouble, in milliseconds. Default: a minute (retry.ts). */
   readonly maxRetryTimeMs?: number;
 }

@@ -11,7 +11,7 @@ import { isAlreadyExists, isInvalid, isNotFound } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
 import { awaitCondition } from "../kube/wait.ts";
 import type { RunnerContext } from "./context.ts";
-import { FetchError, type FetchLimits, type FetchOptions, fetchGzip, fetchSize, type RemoteFile } from "./fetch.ts";
+import { FetchError, type FetchLimits, type FetchOptions, type RemoteFile } from "./fetch.ts";
 import { ownershipLabels } from "./ownership.ts";
 
 export interface DownloadLimits extends FetchLimits {
@@ -59,7 +59,7 @@ export async function downloadJson<T>(
   source: DownloadSource,
   schema: ZodType<T>,
 ): Promise<T> {
-  const json = await download(context, kind, source, fetchGzip);
+  const json = await download(context, kind, source, context.fetcher.gzip);
   try {
     const parsed = schema.safeParse(JSON.parse(json));
     if (parsed.success) return parsed.data;
@@ -76,7 +76,7 @@ export async function downloadJson<T>(
  */
 export async function archiveOf(context: RunnerContext, source: DownloadSource): Promise<Archive> {
   return await download(context, "BackupContents", source, async (url, options, askedAt) => {
-    return { ...(await fetchSize(url, options)), askedAt };
+    return { ...(await context.fetcher.size(url, options)), askedAt };
   });
 }
 
@@ -145,8 +145,13 @@ async function answered(
   { urlTimeoutMs }: DownloadLimits,
 ): Promise<DownloadRequest & { status: { downloadURL: string } }> {
   const { client, signal, logger, clock } = context;
-  const tooLate = AbortSignal.timeout(urlTimeoutMs);
-  const options = { logger, clock, signal: AbortSignal.any([signal, tooLate]) };
+  const enough = new AbortController();
+  const tooLate = new AbortController();
+  const options = { logger, clock, signal: AbortSignal.any([signal, tooLate.signal]) };
+  const timer = clock.sleep(urlTimeoutMs, enough.signal).then(
+    () => tooLate.abort(),
+    () => undefined,
+  );
   try {
     const done = await awaitCondition(
       client,
@@ -159,10 +164,13 @@ async function answered(
     if (done !== undefined && downloadURL !== undefined) return { ...done, status: { downloadURL } };
   } catch (error) {
     signal.throwIfAborted();
-    if (!tooLate.aborted) throw error;
+    if (!tooLate.signal.aborted) throw error;
     throw new DownloadError(
       `Velero gave no download URL within ${urlTimeoutMs / 1000} s: is its server running and the storage location available?`,
     );
+  } finally {
+    enough.abort();
+    await timer;
   }
   throw new DownloadError("the DownloadRequest was deleted before Velero answered it");
 }

@@ -48,6 +48,11 @@ export class AttemptOver extends Error {
   }
 }
 
+/** Another run has made the attempt's object, or turned to its other name: what was seen before says nothing any more. */
+export class ObjectChanged extends Error {
+  override readonly name = "ObjectChanged";
+}
+
 /** The Operation cannot be carried out; the status is to say so. */
 export class Failure extends Error {
   override readonly name = "Failure";

@@ -45,6 +45,14 @@ export class FetchError extends Error {
   }
 }
 
+/** How files are read from the object store. */
+export interface Fetcher {
+  /** @see fetchGzip */
+  readonly gzip: (url: string, options: FetchOptions) => Promise<string>;
+  /** @see fetchSize */
+  readonly size: (url: string, options: FetchOptions) => Promise<RemoteFile>;
+}
+
 const unpack = promisify(gunzip);
 
 /**
@@ -90,6 +98,8 @@ export async function fetchSize(url: string, options: FetchOptions): Promise<Rem
     return { size: Number(whole), ageMs: Number.isNaN(ageMs) ? undefined : ageMs };
   });
 }
+
+export const httpFetcher: Fetcher = { gzip: fetchGzip, size: fetchSize };
 
 async function get<T>(
   url: string,

@@ -4,13 +4,14 @@ import { ConditionType } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
 import { isVeleroTerminal, type VeleroObject } from "../api/velero.ts";
 import { impatient, type RunnerContext } from "./context.ts";
-import { type Ending, EXIT, type Failure } from "./endings.ts";
+import { type Ending, EXIT, type Failure, ObjectChanged } from "./endings.ts";
 import { cutBytes } from "./message.ts";
 import { collectOutputs } from "./outputs.ts";
 import { progress } from "./progress.ts";
 import { type Attempt, readAttempt } from "./request.ts";
 import { removeShadows } from "./shadows.ts";
 import { writeStatus } from "./statusWriter.ts";
+import { removeStrays } from "./strays.ts";
 import { verdict } from "./verdict.ts";
 
 /** What is left of an attempt's Velero object when there is nothing more to wait for. */
@@ -23,20 +24,48 @@ export interface End {
   readonly remains?: string | undefined;
 }
 
-/** Writes the attempt's end, outputs and all, in one write. docs/contract.md, Runner 5. */
-export async function finish(context: RunnerContext, attempt: Attempt, end: End): Promise<Ending> {
+/**
+ * Writes the attempt's end, outputs and all, in one write. docs/contract.md, Runner 5.
+ *
+ * @throws ObjectChanged as {@link checkObject}
+ */
+export async function finish(context: RunnerContext, attempt: Attempt, end: End, known: Known): Promise<Ending> {
   const { object, cancelled = false, remains } = end;
   const operation = await readAttempt(context, attempt);
   const { type } = operation.spec;
   const ended = isVeleroTerminal(object?.status?.phase) ? object : undefined;
   const outputs = ended && (await collectOutputs(impatient(context), operation, ended));
   const done = ended && (await progress(context, ended));
-  const written = await writeStatus(context, attempt, (latest) => ({
-    ...verdict({ type, object, cancelRequested: cancelled || isCancelled(latest), outputs, remains }),
-    ...(done && { progress: done }),
-    ...withoutIntent(latest),
-  }));
+  const written = await writeStatus(context, attempt, (latest) => {
+    checkObject(latest, known);
+    return {
+      ...verdict({ type, object, cancelRequested: cancelled || isCancelled(latest), outputs, remains }),
+      ...(done && { progress: done }),
+      ...withoutIntent(latest),
+    };
+  });
   return await over(context, written);
+}
+
+/** What a run took for its attempt's object. */
+export interface Known {
+  /** As it was called, or was to be called. */
+  readonly name: string | undefined;
+  /** Whether it is recorded as made. */
+  readonly made: boolean;
+}
+
+/**
+ * Before anything is written about an object: that it still is the attempt's. A run that hears late may have followed one
+ * that another run has removed since, because its name was taken in the object store, or found none just before another
+ * run made it.
+ *
+ * @throws ObjectChanged when the attempt has another one now
+ */
+export function checkObject({ status }: Operation, { name, made }: Known): void {
+  const now = status?.engineRef;
+  const renamed = name !== undefined && now?.name !== undefined && now.name !== name;
+  if (renamed || (!made && now?.uid !== undefined)) throw new ObjectChanged(`the attempt's object is ${now?.name} now`);
 }
 
 /** Writes that the Operation cannot be carried out, and why. */
@@ -56,15 +85,18 @@ export async function fail(context: RunnerContext, attempt: Attempt, failure: Fa
   return await over(context, written);
 }
 
-/** How an attempt that is over ended, once nothing is left of it that endangers an older backup ({@link removeShadows}). */
+/**
+ * How an attempt that is over ended, once nothing is left of it that nobody knows of ({@link removeStrays}) or that endangers
+ * an older backup ({@link removeShadows}).
+ */
 export async function over(context: RunnerContext, operation: VeleroOperation): Promise<Ending> {
   const { status, spec, metadata } = operation;
   const attempt = attemptOf(operation);
   if (status?.phase === "Succeeded") return { exitCode: EXIT.done, message: summary(operation), operation };
   // A later attempt may be under way: its object is not this run's to judge.
-  if (spec.type === "Backup") {
-    await removeShadows(context, metadata.uid, isTerminal(status?.phase) ? attempt : attempt - 1);
-  }
+  const ended = isTerminal(status?.phase) ? attempt : attempt - 1;
+  await removeStrays(context, operation, ended);
+  if (spec.type === "Backup") await removeShadows(context, metadata.uid, ended);
   return { exitCode: EXIT.final, message: summary(operation), operation };
 }
 

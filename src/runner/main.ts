@@ -9,6 +9,7 @@ import { createLogger } from "../log.ts";
 import { VERSION } from "../version.ts";
 import type { RunnerContext, RunnerSettings } from "./context.ts";
 import { type Ending, EXIT } from "./endings.ts";
+import { httpFetcher } from "./fetch.ts";
 import { endingCondition } from "./finish.ts";
 import { cutBytes } from "./message.ts";
 import { run } from "./run.ts";
@@ -61,11 +62,11 @@ function contextOf(
   const client = connect(env, { component: "runner", version: VERSION });
   const instance = env.POD_NAME ?? settings.job.name ?? "operation-runner";
   const events = new EventRecorder(client, logger, { component: "operation-runner", instance });
-  return { client, clock: systemClock, logger, signal, settings, events };
+  return { client, clock: systemClock, logger, signal, settings, events, fetcher: httpFetcher };
 }
 
 /** Whatever stops a run before its end is for the Job to try again, unless the API server has said a clear no. */
-async function conclude(context: RunnerContext): Promise<Ending> {
+export async function conclude(context: RunnerContext): Promise<Ending> {
   try {
     return await run(context);
   } catch (error) {

@@ -10,8 +10,8 @@ import { cleanUp } from "./cleanUp.ts";
 import { confirmed } from "./confirm.ts";
 import { patient, type RunnerContext } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
-import { AttemptOver, type Ending, EXIT, Failure, OperationGone, Refused } from "./endings.ts";
-import { type End, fail, finish, over } from "./finish.ts";
+import { AttemptOver, type Ending, EXIT, Failure, ObjectChanged, OperationGone, Refused } from "./endings.ts";
+import { checkObject, type End, fail, finish, over } from "./finish.ts";
 import { follow } from "./follow.ts";
 import { cutBytes } from "./message.ts";
 import { knownOutputs } from "./outputs.ts";
@@ -53,11 +53,21 @@ async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Endin
     for (;;) {
       const operation = await readAttempt(context, attempt);
       const made = await ownObject(context, operation);
-      const end = made.object === undefined ? made : await toTheEnd(patient(context), operation, made.object);
-      // The store has a backup of this name, so this one was refused: once more, under the attempt's other name.
-      const refused = end.object !== undefined && isCollided(end.object) ? end.object : undefined;
-      if (refused !== undefined && (await takeOtherName(context, operation, refused))) continue;
-      return await finish(patient(context), attempt, end);
+      const ref = operation.status?.engineRef;
+      const known = {
+        name: made.object?.metadata.name ?? ref?.name,
+        made: made.object !== undefined || ref?.uid !== undefined,
+      };
+      try {
+        const end = made.object === undefined ? made : await toTheEnd(patient(context), operation, made.object);
+        // The store has a backup of this name, so this one was refused: once more, under the attempt's other name.
+        const refused = end.object !== undefined && isCollided(end.object) ? end.object : undefined;
+        if (refused !== undefined && (await takeOtherName(context, operation, refused))) continue;
+        return await finish(patient(context), attempt, end, known);
+      } catch (error) {
+        if (!(error instanceof ObjectChanged)) throw error;
+        context.logger.info({ veleroObject: known.name }, error.message);
+      }
     }
   } catch (error) {
     if (error instanceof Failure) return await fail(context, attempt, error);
@@ -95,7 +105,10 @@ async function toTheEnd(runContext: RunnerContext, operation: VeleroOperation, o
     if (latest === undefined || isTerminal(change.phase)) return { object: latest };
     const done = change.phase === "Running" ? await progress(context, latest) : undefined;
     const outputs = knownOutputs(type, latest);
-    await writeStatus(context, attempt, () => ({ ...change, outputs, ...(done && { progress: done }) }));
+    await writeStatus(context, attempt, (seen) => {
+      checkObject(seen, { name: latest.metadata.name, made: true });
+      return { ...change, outputs, ...(done && { progress: done }) };
+    });
   }
   throw new Error("following an object never ends by itself");
 }

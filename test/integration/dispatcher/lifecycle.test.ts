@@ -4,6 +4,7 @@ import { Writable } from "node:stream";
 import pino from "pino";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { runDispatcher } from "../../../src/dispatcher/dispatcher.ts";
+import { serve } from "../../../src/dispatcher/server.ts";
 import { settingsSchema } from "../../../src/dispatcher/settings.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { leases } from "../../../src/kube/resources.ts";
@@ -74,9 +75,10 @@ test("it is not ready while it may be blind: nothing was heard for longer than a
     // The watches still hear the server; only this clock believes that they do not.
     clock: { ...systemClock, monotonic: () => systemClock.monotonic() + skipped },
     logger: pino(lines),
-    settings: settingsSchema.parse({ ...arena.settings, listen: "127.0.0.1:0" }),
+    settings: settingsSchema.parse(arena.settings),
     approvalKey: undefined,
     identity: "test",
+    serve: (parts) => serve({ listen: "127.0.0.1:0", ...parts }),
     signal: end.signal,
   });
   await leads;

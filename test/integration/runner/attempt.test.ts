@@ -2,10 +2,12 @@ import { describe, expect, test } from "vitest";
 import { accepted, conditionsOf, type Stage, stages } from "./stage.ts";
 
 const openStage = stages();
-const backup = { type: "Backup" };
+const backup = { type: "Backup", parameters: { storageLocation: "default" } };
 
 /** An Operation whose Backup failed in its first attempt, worked on by the Job with uid `u1`. */
 async function failed(stage: Stage) {
+  // Its own files, certainly: else it would be removed.
+  stage.velero.archiveWritten = new Date(Date.now() + 3_600_000);
   const operation = await stage.admitted("b1", backup);
   const { ended } = stage.start(operation, { job: { name: "first", uid: "u1" } });
   await stage.velero.created("Backup", "b1");

@@ -59,10 +59,11 @@ test.each([
 
 test.each([
   ["goes when the store has an older one's files", -3_600_000, []],
+  ["goes when the store does not tell whose files it has", undefined, []],
   ["stays when the files are its own", 3_600_000, ["b1"]],
 ])("one that failed before Velero looked whether its name is free %s", async (_, writtenMs, left) => {
   const stage = await openStage();
-  stage.velero.archiveWritten = new Date(Date.now() + writtenMs);
+  stage.velero.archiveWritten = writtenMs === undefined ? undefined : new Date(Date.now() + writtenMs);
   const { ended } = stage.start(await stage.admitted("b1", backup));
   await stage.velero.created("Backup", "b1");
   await stage.velero.says("Backup", "b1", { phase: "Failed", failureReason: "plugin crashed" });

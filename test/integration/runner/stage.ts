@@ -30,6 +30,7 @@ import { awaitCondition } from "../../../src/kube/wait.ts";
 import { createLogger } from "../../../src/log.ts";
 import type { RunnerContext } from "../../../src/runner/context.ts";
 import type { Ending } from "../../../src/runner/endings.ts";
+import { httpFetcher } from "../../../src/runner/fetch.ts";
 import { run } from "../../../src/runner/run.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { waitFor } from "../../scenario/platform.ts";
@@ -191,6 +192,7 @@ export class Stage {
         terminationMessagePath: "/dev/null",
       },
       events: new EventRecorder(runClient, logger, { component: "operation-runner", instance: job.name }),
+      fetcher: httpFetcher,
     };
     const ended = run(context);
     ended.catch(() => undefined);

@@ -43,7 +43,7 @@ export class FakeClock implements Clock {
     const end = this.#ms + ms;
     await settled();
     for (;;) {
-      const next = [...this.#sleepers].sort((a, b) => a.due - b.due)[0];
+      const next = this.#first();
       if (next === undefined || next.due > end) break;
       this.#ms = Math.max(this.#ms, next.due);
       this.#sleepers.delete(next);
@@ -52,6 +52,12 @@ export class FakeClock implements Clock {
     }
     this.#ms = end;
     await settled();
+  }
+
+  #first(): Sleeper | undefined {
+    let first: Sleeper | undefined;
+    for (const sleeper of this.#sleepers) if (first === undefined || sleeper.due < first.due) first = sleeper;
+    return first;
   }
 }
 

@@ -24,7 +24,9 @@ const unreachable = new UnreachableError("get pods a/b", "ECONNRESET");
 
 test("trouble that passes is waited out, and each try is logged", async () => {
   const { lines, ...options } = context();
-  expect(await retry(failing(unreachable, new ApiError("get pods a/b", 503, "starting")), options)).toBe(3);
+  const call = retry(failing(unreachable, new ApiError("get pods a/b", 503, "starting")), options);
+  await options.clock.advance(750);
+  expect(await call).toBe(3);
   expect(lines).toMatchObject([{ attempt: 1 }, { attempt: 2 }]);
 });
 

@@ -2,6 +2,7 @@ import { text } from "node:stream/consumers";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
 import type { RunnerContext } from "../../../src/runner/context.ts";
+import { httpFetcher } from "../../../src/runner/fetch.ts";
 import { type Exchange, recordingLogger, serve, status } from "../kube/loopback.ts";
 
 /** What a runner finds in Velero's namespace. */
@@ -102,6 +103,7 @@ export async function fakeVelero(velero: FakeVelero, signal = new AbortControlle
       terminationMessagePath: "/dev/null",
     },
     events: new EventRecorder(client, logger, { component: "test", instance: "test" }),
+    fetcher: httpFetcher,
   };
   return { context, lines, requests, made, selectors };
 }

@@ -1,0 +1,143 @@
+import { Annotation } from "../../../src/api/labels.ts";
+import { type Operation, operations } from "../../../src/api/operation.ts";
+import { backups, deleteBackupRequests, restores, type VeleroObject } from "../../../src/api/velero.ts";
+import { jobs } from "../../../src/kube/resources.ts";
+import type { FakeClock } from "../kube/fakeClock.ts";
+import type { FakeApiServer } from "./fakeApiServer.ts";
+import { FAULTS } from "./fakeConnection.ts";
+import type { FakeJobs } from "./fakeJobs.ts";
+import { type FakeVelero, ownerOf, VELERO } from "./fakeVelero.ts";
+import type { What } from "./happenings.ts";
+import { annotate, ask, makeJob, SOURCE } from "./people.ts";
+import type { Processes } from "./processes.ts";
+
+const PHASES = ["Completed", "PartiallyFailed", "Failed", "InProgress", "Finalizing", "OfTheFuture"];
+const ENDS = ["killed", "evicted", "drained"] as const;
+const SILENCE_MS = 20_000;
+
+export interface DeedsParts {
+  readonly api: FakeApiServer;
+  readonly clock: FakeClock;
+  readonly velero: FakeVelero;
+  readonly fakeJobs: FakeJobs;
+  readonly processes: Processes;
+}
+
+/** How everything that may happen is done. */
+export class Deeds {
+  readonly #parts: DeedsParts;
+  #tokens = 0;
+
+  constructor(parts: DeedsParts) {
+    this.#parts = parts;
+  }
+
+  /** @param which chooses among what there is now */
+  do(what: What, which: number): void {
+    const { api, clock, velero, fakeJobs, processes } = this.#parts;
+    const one = <T>(from: readonly T[], act: (chosen: T) => void): void => {
+      const chosen = from[which % from.length];
+      if (chosen !== undefined) act(chosen);
+    };
+    const operation = (act: (chosen: Operation) => void) => one(api.list(operations), act);
+    const named = (act: (name: string) => void) => one(this.#names(), act);
+    const all: Record<What, () => void> = {
+      "create backup": () => ask(api, "Backup", `b${which % 2}`),
+      "create restore": () => ask(api, "Restore", "r0"),
+      cancel: () => operation((chosen) => annotate(api, chosen, Annotation.cancel, "true")),
+      "take the cancel back": () => operation((chosen) => annotate(api, chosen, Annotation.cancel, null)),
+      rerun: () => {
+        this.#tokens += 1;
+        operation((chosen) => annotate(api, chosen, Annotation.rerun, `token-${this.#tokens}`));
+      },
+      "delete the Operation": () => operation(({ metadata }) => api.delete("people", operations.plural, metadata)),
+      "make a Job by hand": () => operation((chosen) => makeJob(api, chosen)),
+      "delete a Job": () => one(api.list(jobs), ({ metadata }) => api.delete("people", jobs.plural, metadata)),
+      "delete Velero's object": () =>
+        one(this.objects(), ({ kind, metadata }) => {
+          api.delete("people", kind === restores.kind ? restores.plural : backups.plural, metadata);
+        }),
+      "make a Backup of that name": () => this.#squat(`b${which % 2}`),
+      "velero goes on": () => named((name) => this.#advance(name)),
+      "velero breaks early": () => named((name) => velero.breakEarly(name)),
+      "velero breaks late": () => named((name) => velero.breakLate(name)),
+      "velero refuses": () => named((name) => velero.refuse(name)),
+      "velero restarts": () => velero.restart(),
+      "velero has second thoughts": () => named((name) => velero.secondThoughts(name)),
+      "velero syncs": () => {
+        for (const name of velero.files.keys()) velero.sync(name);
+      },
+      "velero stops": () => {
+        velero.up = !velero.up;
+      },
+      "velero stumbles over a request": () => named((name) => velero.finish(name, false)),
+      "velero jumps": () => named((name) => one(PHASES, (phase) => this.#jump(name, phase))),
+      "runner ends early": () => one([...fakeJobs.running.keys()], (pod) => one(ENDS, (how) => fakeJobs.end(pod, how))),
+      "runner's next write": () =>
+        one(processes.runners(), (runner) => one(FAULTS, (fault) => runner.faults.push(fault))),
+      "dispatcher's next write": () =>
+        one(processes.dispatchers(), (dispatcher) => one(FAULTS, (fault) => dispatcher.faults.push(fault))),
+      "dispatcher killed": () =>
+        one(processes.dispatchers(), (dispatcher) => processes.killDispatcher(dispatcher, which % 2 === 0)),
+      "a second dispatcher": () => {
+        if (processes.dispatchers().length < 2) processes.startDispatcher();
+      },
+      "watches lag": () => {
+        for (const each of processes.connections.values()) each.silentUntil = clock.monotonic() + SILENCE_MS;
+      },
+      "watches break": () => {
+        for (const each of processes.connections.values()) each.cut();
+      },
+      "history is compacted": () => api.compact(),
+    };
+    all[what]();
+  }
+
+  /** Everything that Velero has to do, by one step. */
+  allAdvance(): void {
+    const asked = this.#parts.velero.requests().map(({ spec }) => spec?.backupName ?? "");
+    for (const name of new Set([...this.#names(), ...asked])) this.#advance(name);
+  }
+
+  /** Of Velero's objects: ours, and who is in their way. */
+  objects(): VeleroObject[] {
+    const { api, velero } = this.#parts;
+    return [...api.list(backups), ...api.list(restores)].filter(({ metadata: { name, labels } }) => {
+      return ownerOf(labels) !== undefined || (name !== SOURCE && !velero.isRunning(name));
+    });
+  }
+
+  #names(): string[] {
+    const running = ["b0", "b1"].filter((name) => this.#parts.velero.isRunning(name));
+    return [...new Set([...this.objects().map(({ metadata }) => metadata.name), ...running])];
+  }
+
+  #advance(name: string): void {
+    const { api, velero } = this.#parts;
+    const restore = api.list(restores).find(({ metadata }) => metadata.name === name);
+    const asked = velero.requests(name).map(({ status }) => status?.phase ?? "New");
+    if (restore !== undefined) velero.advanceRestore(restore);
+    else if (asked.includes("InProgress")) velero.finish(name, true);
+    else if (asked.includes("New")) velero.takeUp(name);
+    else velero.advance(name);
+  }
+
+  #jump(name: string, phase: string): void {
+    const { api, velero } = this.#parts;
+    if (api.find(restores.plural, { namespace: VELERO, name }) !== undefined) velero.patchRestore(name, { phase });
+    else if (ownerOf(velero.object(name)?.metadata.labels) !== undefined) velero.jump(name, phase);
+  }
+
+  /**
+   * Somebody else takes a name, where nothing is about to be deleted by it: Velero goes by name, so nobody can help who
+   * comes between a look and the request for deletion, or between that and the deletion.
+   */
+  #squat(name: string): void {
+    const { api, velero, processes } = this.#parts;
+    const asked = velero.requests(name).length > 0;
+    const about = [...processes.connections.values()].flatMap(({ underWay }) => [...underWay.values()]);
+    const busy = about.some((call) => call.plural === deleteBackupRequests.plural || call.name === name);
+    if (asked || busy || velero.object(name) !== undefined || velero.isRunning(name)) return;
+    api.create("people", backups, { metadata: { namespace: VELERO, name, labels: { squatter: "true" } }, spec: {} });
+  }
+}

@@ -1,0 +1,53 @@
+import fc from "fast-check";
+import { beforeEach, expect, test, vi } from "vitest";
+import { type Happening, type Story, story } from "./happenings.ts";
+import { World } from "./world.ts";
+
+// Chance only spreads waits: a story that is told again must go the same way.
+beforeEach(() => {
+  vi.spyOn(Math, "random").mockReturnValue(0.5);
+});
+
+async function tell({ happenings, ...start }: Story): Promise<void> {
+  const world = new World(start);
+  try {
+    for (const happening of happenings) await world.happen(happening);
+    await world.comeToRest();
+  } finally {
+    world.close();
+  }
+}
+
+// The report of a failure has the seed, the shortest story that fails, and all that happened in it, by whom and when.
+test("whatever happens: each attempt ends once, truthfully, and nobody's backup is harmed", {
+  timeout: 600_000,
+}, async () => {
+  await fc.assert(fc.asyncProperty(story, tell), { numRuns: 2000 });
+});
+
+const MADE: Happening[] = [["create backup", 0, 200]];
+const CHOSEN: Happening[] = [...MADE, ["velero goes on", 0, 100], ["velero goes on", 0, 100]];
+
+test.each<[string, Story]>([
+  [
+    "of two runners one hears late that the other has turned to the other name",
+    {
+      older: "files",
+      latencies: [0],
+      happenings: [
+        ...CHOSEN,
+        ["watches lag", 0, 10],
+        ["make a Job by hand", 0, 100],
+        ["velero goes on", 0, 100],
+        ["velero goes on", 0, 12_000],
+        ["velero stops", 0, 12_000],
+      ],
+    },
+  ],
+  [
+    "a backup fails while nobody can tell whether an older one has its name",
+    { older: "files", latencies: [0], happenings: [["velero stops", 0, 0], ...MADE, ["velero jumps", 2, 0]] },
+  ],
+])("what went wrong once: %s", async (_, once) => {
+  await expect(tell(once)).resolves.toBeUndefined();
+});
