@@ -148,25 +148,28 @@ async function say(hands: Hands, operation: VeleroOperation, message: string, lo
   if (!isDeepStrictEqual(next, status)) await writeStatus(hands, operation, next, logger);
 }
 
-/** Deletes the Job that was looked at, with its pods, and none that has its name by now. */
+/**
+ * Deletes the Job that was looked at, with its pods: none that has its name by now, and not this one if it has got a pod
+ * since, which the watch is still to tell.
+ */
 export async function deleteJob(
   {
     client,
     jobNamespace: namespace,
     callTimeoutMs: timeoutMs,
   }: Pick<Hands, "client" | "jobNamespace" | "callTimeoutMs">,
-  { name, uid, why }: Extract<Action, { kind: "deleteJob" }>,
+  { name, uid, resourceVersion, why }: Extract<Action, { kind: "deleteJob" }>,
   logger: Logger,
 ): Promise<void> {
   try {
     await client.delete(
       jobs,
       { namespace, name },
-      { preconditions: { uid }, propagationPolicy: "Background", timeoutMs },
+      { preconditions: { uid, resourceVersion }, propagationPolicy: "Background", timeoutMs },
     );
     logger.info({ job: name, why }, "Job deleted");
   } catch (error) {
     if (!isConflict(error) && !isNotFound(error)) throw error;
-    logger.debug({ err: error, job: name }, "Job is gone already");
+    logger.debug({ err: error, job: name }, "Job is gone already, or has changed");
   }
 }

@@ -11,6 +11,8 @@ import { qualifiedName, type Resource } from "../kube/resource.ts";
 import {
   type ConfigMap,
   configMaps,
+  type Event,
+  events,
   type Job,
   jobs,
   namespaces,
@@ -31,6 +33,8 @@ export interface Caches {
   readonly targets: Store<ApplicationInstance>;
   readonly jobs: Store<Job>;
   readonly pods: Store<Pod>;
+  /** Events that tell of pods which a Job cannot have: nothing else does. */
+  readonly refusals: Store<Event>;
   readonly templates: Store<ConfigMap>;
   readonly locations: Store<StorageLocation>;
   /** Backups and Restores that carry our managed-by label. */
@@ -70,6 +74,7 @@ export function openCaches(
     targets: ofTenants(applicationInstances, true),
     jobs: open(jobs, here),
     pods: open(pods, { ...here, labelSelector: Label.jobUid }),
+    refusals: open(events, { ...here, fieldSelector: "involvedObject.kind=Job,reason=FailedCreate" }),
     templates: open(configMaps, { ...here, fieldSelector: `metadata.name=${TEMPLATES_CONFIG_MAP}` }),
     locations: open(storageLocations, ofVelero),
     veleroObjects: [open<VeleroObject>(backups, made), open<VeleroObject>(restores, made)],

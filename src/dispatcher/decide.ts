@@ -9,7 +9,7 @@ import { original } from "./admission/restoredCopy.ts";
 import { templateUsable } from "./admission/template.ts";
 import { buildJob } from "./job.ts";
 import { activeJobs, isHandMade, jobState, neverStarted } from "./jobState.ts";
-import { endOf, type PodState, podState, type Trouble } from "./podState.ts";
+import { endOf, NO_POD, type PodState, podState, type Trouble } from "./podState.ts";
 import { ended } from "./rerun.ts";
 import { NOTHING, unblocked, write } from "./statusWrite.ts";
 import type { Action, Decision, World } from "./world.ts";
@@ -59,8 +59,10 @@ function cancelled(operation: VeleroOperation, world: World): Decision | undefin
   const own = jobs.filter((job) => !isHandMade(job));
   const job = own.find(({ metadata }) => metadata.deletionTimestamp === undefined);
   if (job !== undefined) {
-    const { name, uid } = job.metadata;
-    return { action: { kind: "deleteJob", name, uid, why: "its Operation is cancelled and it never started" } };
+    const { name, uid, resourceVersion } = job.metadata;
+    return {
+      action: { kind: "deleteJob", name, uid, resourceVersion, why: "its Operation is cancelled and it never started" },
+    };
   }
   if (own.length > 0) return NOTHING;
   const because = { reason: Reason.cancelledByUser, message: "cancelled before anything was begun" };
@@ -82,13 +84,19 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
     case "missing":
       return createJob(operation, world);
     case "stale": {
-      const { name, uid } = state.job.metadata;
+      const { name, uid, resourceVersion } = state.job.metadata;
       return {
-        action: { kind: "deleteJob", name, uid, why: "a later Job of the attempt was deleted, to be made again" },
+        action: {
+          kind: "deleteJob",
+          name,
+          uid,
+          resourceVersion,
+          why: "a later Job of the attempt was deleted, to be made again",
+        },
       };
     }
     case "active":
-      return tellOfPods(operation, world, podState(state.jobs, world.podsOf));
+      return tellOfPods(operation, world, podState(state.jobs, world));
     case "ended": {
       const because = {
         reason: Reason.runnerFailed,
@@ -123,10 +131,11 @@ function createJob(operation: VeleroOperation, world: World): Decision {
 
 /** Trouble is told while it lasts; when a runner is at work again, it has the word. */
 function tellOfPods(operation: VeleroOperation, world: World, state: PodState): Decision {
-  if (state.kind === "starting") return NOTHING;
-  if (state.kind === "running" && toldTrouble(operation) === undefined) return NOTHING;
-  const { reason, message } =
-    state.kind === "trouble" ? state : { reason: Reason.pending, message: "its runner is at work" };
+  if (state.kind !== "trouble" && toldTrouble(operation) === undefined) return NOTHING;
+  // What ended the last pod is worth reading until the next one is at work.
+  if (state.kind === "starting" && (!state.hasPod || toldTrouble(operation)?.reason !== NO_POD)) return NOTHING;
+  const doing = state.kind === "running" ? "its runner is at work" : "its runner is being started";
+  const { reason, message } = state.kind === "trouble" ? state : { reason: Reason.pending, message: doing };
   return write(operation, world, { conditions: [{ type: ConditionType.running, status: "False", reason, message }] });
 }
 
@@ -151,6 +160,6 @@ function hasBegun({ status }: VeleroOperation): boolean {
 export function decideOrphan(job: Job, world: World): Extract<Action, { kind: "deleteJob" }> | undefined {
   if (job.metadata.deletionTimestamp !== undefined || !neverStarted(job, world.podsOf(job))) return undefined;
   if (world.veleroObjectsOf(job).length > 0) return undefined;
-  const { name, uid } = job.metadata;
-  return { kind: "deleteJob", name, uid, why: "its Operation is gone and it never started" };
+  const { name, uid, resourceVersion } = job.metadata;
+  return { kind: "deleteJob", name, uid, resourceVersion, why: "its Operation is gone and it never started" };
 }

@@ -1,7 +1,7 @@
 import { Label } from "../api/labels.ts";
 import type { Operation } from "../api/operation.ts";
 import type { VeleroObject } from "../api/velero.ts";
-import type { Job, Pod } from "../kube/resources.ts";
+import type { Event, Job, Pod } from "../kube/resources.ts";
 import type { Caches } from "./caches.ts";
 import { jobNamespaces, veleroNamespaces } from "./leftBehind.ts";
 import { operationUidOf, ownersOf } from "./owners.ts";
@@ -16,6 +16,7 @@ export interface Indexes {
   /** By what {@link ownersOf} says. */
   readonly jobsByOwner: Index<Job>;
   readonly podsByJobUid: Index<Pod>;
+  readonly refusalsByJobUid: Index<Event>;
   readonly veleroByUid: Index<VeleroObject>;
   /** By {@link attemptTerm}. */
   readonly veleroByAttempt: Index<VeleroObject>;
@@ -47,6 +48,7 @@ export function indexCaches(caches: Caches): Indexes {
       const uid = metadata.labels?.[Label.jobUid];
       return uid === undefined ? [] : [uid];
     }),
+    refusalsByJobUid: new Index(caches.refusals, ({ involvedObject: { uid } }) => (uid === undefined ? [] : [uid])),
     veleroByUid: new Index(veleroObjects, ({ metadata }) => [metadata.uid]),
     veleroByAttempt: new Index(veleroObjects, (object) => [
       attemptTerm(operationUidOf(object), object.metadata.labels?.[Label.attempt]),

@@ -55,6 +55,7 @@ export function liveWorld({ caches, indexes, claims, templates, settings, approv
       ...indexes.jobsByOwner.get(keyOf(operation)),
     ],
     podsOf: (job) => indexes.podsByJobUid.get(job.metadata.uid),
+    refusalsOf: (job) => indexes.refusalsByJobUid.get(job.metadata.uid),
     defaultStorageLocation: () => {
       for (const location of caches.locations.values()) if (location.spec?.default === true) return location;
       return undefined;

@@ -1,17 +1,21 @@
 import * as z from "zod";
-import type { ContainerStatus, Job, Pod } from "../kube/resources.ts";
+import type { ContainerStatus, Event, Job, Pod } from "../kube/resources.ts";
 import { RUNNER_CONTAINER } from "./job.ts";
 import { failureOf } from "./jobState.ts";
 import { oneLine } from "./message.ts";
+import type { World } from "./world.ts";
 
 /** What the pods of unfinished Jobs are up to. */
 export type PodState =
   /** A runner is at work. */
   | { readonly kind: "running" }
   /** Nothing to tell: no pod yet, or one that is being brought up. */
-  | { readonly kind: "starting" }
+  | { readonly kind: "starting"; readonly hasPod: boolean }
   /** Kubernetes still tries, but not without trouble. */
   | { readonly kind: "trouble"; readonly reason: string; readonly message: string };
+
+/** The reason of {@link Trouble} with a pod that is not let in: the Job controller's own word. */
+export const NO_POD = "FailedCreate";
 
 /** Every pod passes through these. */
 const STARTING: ReadonlySet<string> = new Set(["ContainerCreating", "PodInitializing"]);
@@ -31,12 +35,13 @@ export interface Trouble {
  *
  * @param jobs unfinished ones of one attempt
  */
-export function podState(jobs: readonly Job[], podsOf: (job: Job) => readonly Pod[]): PodState {
+export function podState(jobs: readonly Job[], { podsOf, refusalsOf }: Pick<World, "podsOf" | "refusalsOf">): PodState {
   const pods = jobs.flatMap(podsOf);
   if (pods.some((pod) => isRunning(pod) && interruption(pod) === undefined)) return { kind: "running" };
   const [newest] = pods.toSorted(newestFirst);
-  const trouble = newest === undefined ? suspension(jobs) : troubleOf(newest);
-  if (trouble === undefined) return { kind: "starting" };
+  const refused = refusal(jobs.filter(lacksPod).flatMap(refusalsOf), newest);
+  const trouble = refused ?? (newest === undefined ? suspension(jobs) : troubleOf(newest));
+  if (trouble === undefined) return { kind: "starting", hasPod: newest !== undefined };
   return { kind: "trouble", reason: reasonOf(trouble.reason), message: oneLine(trouble.message) };
 }
 
@@ -105,6 +110,32 @@ function end(pod: Pod): Trouble | undefined {
   }
   if (phase !== "Failed") return undefined;
   return { reason: "PodFailed", message: message || `pod ${pod.metadata.name} failed` };
+}
+
+/** The Job controller counts no pod: the one before has ended, or there was none. */
+function lacksPod({ status = {} }: Job): boolean {
+  return (status.active ?? 0) === 0;
+}
+
+/**
+ * A quota, a limit, a policy or a webhook keeps pods out. The Job itself does not tell: its controller writes Events, and
+ * goes on trying. What they told before the newest pod was made is over.
+ */
+function refusal(refusals: readonly Event[], newest: Pod | undefined): Trouble | undefined {
+  const since = newest?.metadata.creationTimestamp ?? "";
+  const [last] = refusals
+    .map((event) => ({ event, at: event.lastTimestamp ?? event.metadata.creationTimestamp }))
+    .filter(({ at }) => at > since)
+    .sort((a, b) => (a.at < b.at ? 1 : -1));
+  return last && { reason: NO_POD, message: `Kubernetes does not let its pod in: ${wordsOf(last.event)}` };
+}
+
+/** The words of who refused, without the name of the pod, which is another one at each try. */
+function wordsOf({ message = "" }: Event): string {
+  return message
+    .replace(/^\(combined from similar events\): /, "")
+    .replace(/^Error creating: /, "")
+    .replace(/^pods "[^"]*" is forbidden: /, "");
 }
 
 /** A queue such as Kueue holds a Job back by suspending it. */

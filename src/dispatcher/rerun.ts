@@ -68,8 +68,16 @@ function resume(
   const old = endedOwnJob(operation, world);
   if (old?.metadata.deletionTimestamp !== undefined) return NOTHING;
   if (old !== undefined) {
-    const { name, uid } = old.metadata;
-    return { action: { kind: "deleteJob", name, uid, why: "it gave up, and the same attempt is to be resumed" } };
+    const { name, uid, resourceVersion } = old.metadata;
+    return {
+      action: {
+        kind: "deleteJob",
+        name,
+        uid,
+        resourceVersion,
+        why: "it gave up, and the same attempt is to be resumed",
+      },
+    };
   }
   const resumedAfter = runner?.jobUIDs?.at(-1);
   const past = { ...runner, ...(resumedAfter !== undefined && { resumedAfter }) };

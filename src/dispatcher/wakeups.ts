@@ -95,6 +95,12 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
     if (job !== undefined) wakeOwners(job);
   });
 
+  caches.refusals.onChange((_, current) => {
+    const { namespace = "", name } = current?.involvedObject ?? {};
+    const job = caches.jobs.get(`${namespace}/${name}`);
+    if (job !== undefined) wakeOwners(job);
+  });
+
   for (const store of caches.veleroObjects) {
     store.onChange((_, current, previous) => {
       const object = current ?? previous;

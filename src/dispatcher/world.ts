@@ -2,7 +2,7 @@ import type { ApplicationInstance } from "../api/applicationInstance.ts";
 import type { Operation, Status, VeleroOperation } from "../api/operation.ts";
 import type { StorageLocation, VeleroObject } from "../api/velero.ts";
 import type { KubeObject, Manifest } from "../kube/metadata.ts";
-import type { Job, Pod, VolumeSnapshotClass } from "../kube/resources.ts";
+import type { Event, Job, Pod, VolumeSnapshotClass } from "../kube/resources.ts";
 import type { JobTemplates } from "./job.ts";
 import type { LeftBehind } from "./leftBehind.ts";
 import type { Settings } from "./settings.ts";
@@ -34,6 +34,8 @@ export interface World {
   /** Every Job, made by the dispatcher or by hand, that names this Operation. */
   jobsOf(operation: VeleroOperation): readonly Job[];
   podsOf(job: Job): readonly Pod[];
+  /** The Events that say why the Job could not have a pod; they outlive what they tell of. */
+  refusalsOf(job: Job): readonly Event[];
   /**
    * The Backup or Restore of the Operation's attempt: the one with the uid of engineRef; before that uid is recorded, the
    * one whose labels name this Operation's UID and attempt.
@@ -54,7 +56,13 @@ export interface World {
 export type Action =
   | { readonly kind: "writeStatus"; readonly status: Status }
   | { readonly kind: "createJob"; readonly name: string; readonly manifest: Manifest }
-  | { readonly kind: "deleteJob"; readonly name: string; readonly uid: string; readonly why: string };
+  | {
+      readonly kind: "deleteJob";
+      readonly name: string;
+      readonly uid: string;
+      readonly resourceVersion: string;
+      readonly why: string;
+    };
 
 export interface Decision {
   /** Nothing to do: everything is as it should be, or what it waits for will wake it. */

@@ -82,6 +82,14 @@ const eventSchema = kubeObjectSchema.extend({
   reason: z.string().optional(),
   message: z.string().optional(),
   type: z.string().optional(),
+  involvedObject: z.looseObject({
+    kind: z.string().optional(),
+    namespace: z.string().optional(),
+    name: z.string().optional(),
+    uid: z.string().optional(),
+  }),
+  /** When it happened last. One that is written by the newer API may leave it empty. */
+  lastTimestamp: z.string().nullish(),
 });
 
 const volumeSnapshotClassSchema = kubeObjectSchema.extend({ driver: z.string() });
@@ -94,6 +102,7 @@ export type Job = z.infer<typeof jobSchema>;
 export type Pod = z.infer<typeof podSchema>;
 export type ContainerStatus = z.infer<typeof containerStatusSchema>;
 export type ConfigMap = z.infer<typeof configMapSchema>;
+export type Event = z.infer<typeof eventSchema>;
 export type Lease = z.infer<typeof leaseSchema>;
 export type VolumeSnapshotClass = z.infer<typeof volumeSnapshotClassSchema>;
 
@@ -142,7 +151,7 @@ export const leases: Resource<Lease> = {
   schema: leaseSchema,
 };
 
-export const events: Resource<z.infer<typeof eventSchema>> = {
+export const events: Resource<Event> = {
   group: "",
   version: "v1",
   plural: "events",

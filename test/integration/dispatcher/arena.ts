@@ -76,6 +76,11 @@ export class Arena {
       await client.create(namespaces, { metadata: { name } });
     }
     await cluster.apply(await arena.#rights(id, user));
+    // Without its account no pod is let in, which the dispatcher would tell.
+    const accounts = ["operation-backup-runner", "operation-restore-runner"].map((name) => {
+      return { apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace: arena.jobNamespace } };
+    });
+    await cluster.apply(accounts);
     const data: Record<string, string> = {};
     for (const file of ["backup.yaml", "restore.yaml"]) data[file] = await readFile(`jobs/${file}`, "utf8");
     await client.create(configMaps, { metadata: { name: "operation-jobs", namespace: arena.jobNamespace }, data });

@@ -117,11 +117,32 @@ test("somebody else's Job of the same name is left alone, and told", async () =>
   expect(own?.metadata.labels).toMatchObject({ "ops.vworkspace.io/operation": operation.metadata.uid });
 });
 
-test("a full quota is told, and waited out", async () => {
+/** Allows none of these in the namespace of the Jobs, from now on. */
+async function allowNone(what: string): Promise<void> {
   const quota = { apiVersion: "v1", kind: "ResourceQuota", metadata: { name: "none", namespace: arena.jobNamespace } };
-  await cluster.apply([{ ...quota, spec: { hard: { "count/jobs.batch": "0" } } }]);
+  await cluster.apply([{ ...quota, spec: { hard: { [what]: "0" } } }]);
   const enforced = ["wait", "-n", arena.jobNamespace, "--for=jsonpath={.status.hard}", "quota/none", "--timeout=60s"];
   expect(await cluster.kubectl(enforced)).toMatchObject({ code: 0 });
+}
+
+test("a quota that leaves no room for the Job's pod is told in its own words, until there is room", async () => {
+  await allowNone("pods");
+  arena.dispatcher();
+  await arena.target();
+  await arena.operation({ name: "nightly" });
+  const told = await arena.says("nightly", "Running=False/FailedCreate");
+  expect(told.status?.phase).toBe("Pending");
+  expect(told.status?.conditions?.find(({ type }) => type === "Running")?.message).toMatch(
+    /^Kubernetes does not let its pod in: exceeded quota: none, requested: pods=1, /,
+  );
+  await cluster.kubectl(["delete", "quota", "none", "-n", arena.jobNamespace]);
+  await arena.until(operations, { namespace: arena.tenant, name: "nightly" }, (seen) =>
+    (seen?.status?.conditions ?? []).every(({ reason }) => reason !== "FailedCreate"),
+  );
+});
+
+test("a full quota is told, and waited out", async () => {
+  await allowNone("count/jobs.batch");
   arena.dispatcher();
   await arena.target();
   const operation = await arena.operation({ name: "nightly" });

@@ -31,6 +31,8 @@ import type { Action, World } from "../../../src/dispatcher/world.ts";
 import type { KubeObject, Manifest } from "../../../src/kube/metadata.ts";
 import {
   type ConfigMap,
+  type Event,
+  events,
   type Job,
   jobs,
   type Pod,
@@ -88,6 +90,7 @@ export class Cluster {
   readonly locations = new Map<string, StorageLocation>();
   readonly jobs = new Map<string, Job>();
   readonly pods: Pod[] = [];
+  readonly refusals: Event[] = [];
   readonly veleroObjects = new Map<string, VeleroObject>();
   #made = 0;
 
@@ -112,6 +115,7 @@ export class Cluster {
       job: (name) => this.jobs.get(name),
       jobsOf: (operation) => this.jobsOf(operation),
       podsOf: (job) => this.pods.filter(({ metadata }) => metadata.labels?.[Label.jobUid] === job.metadata.uid),
+      refusalsOf: (job) => this.refusals.filter(({ involvedObject }) => involvedObject.uid === job.metadata.uid),
       veleroObjectsOf: (job) => this.#veleroObjectsOf(job),
       leftBehind: (namespace) => this.leftBehind(namespace),
       veleroObject: ({ status }) => this.veleroObjects.get(status?.engineRef?.uid ?? ""),
@@ -202,6 +206,15 @@ export class Cluster {
     const pod = pods.schema.parse({ ...raw, metadata: { ...raw.metadata, labels, creationTimestamp }, status });
     this.pods.push(pod);
     return pod;
+  }
+
+  /** The Job controller tells that a Job could not have a pod. */
+  refuse(job: Job, message: string, change: { at?: string } = {}): void {
+    const { name, namespace, uid } = job.metadata;
+    const { at: lastTimestamp = "2026-11-22T11:00:00Z" } = change;
+    const involvedObject = { kind: "Job", name, namespace, uid };
+    const raw = this.#object(`${name}.${this.#unique()}`);
+    this.refusals.push(events.schema.parse({ ...raw, reason: "FailedCreate", message, involvedObject, lastTimestamp }));
   }
 
   endJob(job: Job, type: "Complete" | "Failed", change: { reason?: string; message?: string } = {}): Job {

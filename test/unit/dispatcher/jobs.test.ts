@@ -271,6 +271,55 @@ describe("while Kubernetes still tries", () => {
     expect(cluster.decide(operation)).toEqual({});
   });
 
+  const QUOTA = "exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2";
+  const admissible = [
+    ["a quota", `Error creating: pods "nightly-x7k2p" is forbidden: ${QUOTA}`, QUOTA],
+    [
+      "a quota, again and again",
+      `(combined from similar events): Error creating: pods "n-2" is forbidden: ${QUOTA}`,
+      QUOTA,
+    ],
+    [
+      "a webhook",
+      'Error creating: admission webhook "w.io" denied the request: no',
+      'admission webhook "w.io" denied the request: no',
+    ],
+  ] as const;
+
+  test.each(admissible)("%s that lets no pod in is told, once, in its own words", (_, event, words) => {
+    const job = cluster.job(operation);
+    cluster.refuse(job, "Error creating: first", { at: "2026-11-22T10:59:59Z" });
+    cluster.refuse(job, event);
+    cluster.settle(operation);
+    expect(conditionsOf(status())).toContain("Running=False/FailedCreate");
+    expect(messageOf(status(), "Running")).toBe(`Kubernetes does not let its pod in: ${words}`);
+    cluster.refuse(job, event.replace(/"n[^"]*"/, '"nightly-another"'), { at: "2026-11-22T11:00:01Z" });
+    expect(cluster.decide(operation)).toEqual({});
+  });
+
+  test("a pod that is let in at last takes that back, before it runs", () => {
+    const job = cluster.job(operation);
+    cluster.refuse(job, "Error creating: no");
+    cluster.settle(operation);
+    cluster.jobs.set(job.metadata.name, { ...job, status: { active: 1 } });
+    expect(cluster.decide(operation)).toEqual({});
+    cluster.pod(job, {}, { createdAt: "2026-11-22T11:00:01Z" });
+    cluster.settle(operation);
+    expect(conditionsOf(status())).toContain("Running=False/Pending");
+    expect(messageOf(status(), "Running")).toBe("its runner is being started");
+  });
+
+  test("a retry that is not let in is told instead of how the last pod ended", () => {
+    const job = cluster.job(operation);
+    cluster.pod(job, terminated({ exitCode: 1 }), { createdAt: "2026-11-22T11:00:00Z" });
+    cluster.refuse(job, "Error creating: before", { at: "2026-11-22T10:59:00Z" });
+    cluster.settle(operation);
+    expect(conditionsOf(status())).toContain("Running=False/Error");
+    cluster.refuse(job, "Error creating: since", { at: "2026-11-22T11:00:01Z" });
+    cluster.settle(operation);
+    expect(messageOf(status(), "Running")).toMatch(/: since$/);
+  });
+
   test("trouble stays told until a pod runs, and is then taken back", () => {
     const job = cluster.job(operation);
     cluster.pod(job, terminated({ exitCode: 137, reason: "OOMKilled" }));
@@ -332,6 +381,11 @@ describe("when the Job gave up, the message says why", () => {
       /^Error: TypeError: x is not a function \(exit/,
     ],
     ["the kernel", { exitCode: 137, reason: "OOMKilled" }, /^OOMKilled: exit code 137; Job /],
+    [
+      "the kernel, and what the runner did last",
+      { exitCode: 137, reason: "OOMKilled", message: '{"msg":"started"}\n{"level":30,"msg":"asked Velero"}\n' },
+      /^OOMKilled: asked Velero \(exit code 137\); Job /,
+    ],
   ])("%s", (_, state, message) => {
     expect(told(terminated(state))).toMatch(message);
   });
