@@ -1,3 +1,4 @@
+import pRetry from "p-retry";
 import type { Logger } from "pino";
 import { type Backoff, backoffDelay } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
@@ -22,18 +23,18 @@ const BACKOFF: Backoff = { minMs: 250, maxMs: 10_000 };
 export async function retry<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { signal, logger, clock, maxRetryTimeMs = 60_000 } = options;
   const startedAt = clock.monotonic();
-  for (let attempt = 1; ; attempt += 1) {
-    signal.throwIfAborted();
-    try {
-      return await call();
-    } catch (error) {
-      signal.throwIfAborted();
+  return await pRetry(call, {
+    // How long to wait, and until when, is decided below, by the clock that was handed in.
+    retries: Number.POSITIVE_INFINITY,
+    minTimeout: 0,
+    signal,
+    onFailedAttempt: async ({ error, attemptNumber }) => {
       if (!isTransient(error)) throw error;
       const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
-      const waitMs = Math.max(asked, backoffDelay(attempt, BACKOFF, Math.random()));
-      logger.warn({ err: error, attempt, waitMs }, "API call failed, will try again");
+      const waitMs = Math.max(asked, backoffDelay(attemptNumber, BACKOFF, Math.random()));
+      logger.warn({ err: error, attempt: attemptNumber, waitMs }, "API call failed, will try again");
       if (clock.monotonic() + waitMs - startedAt > maxRetryTimeMs) throw error;
       await clock.sleep(waitMs, signal);
-    }
-  }
+    },
+  });
 }
