@@ -8,6 +8,8 @@ export type Capability =
   | "csi"
   | "evict-pod"
   | "kill-pod"
+  /** The API server has MutatingAdmissionPolicy, as from Kubernetes 1.36. */
+  | "mutating-policies"
   | "object-store"
   | "pause-object-store"
   /** Pods are containers on a real node, with limits, probes, mounts and images that are pulled. */

@@ -79,33 +79,36 @@ describe.skipIf(lacks(cluster, "csi"))("volumes", () => {
     expect(condition(operation, "Succeeded")).toMatchObject({ message: expect.stringContaining("5.0 GiB") });
   });
 
-  it("of which the driver refuses a snapshot make the backup Degraded, in the words of Velero's command line", async () => {
-    const timeout = await snapshotTimeout(cluster, "8s");
-    await driver.refuse("the storage array is on fire");
-    try {
-      const operation = await carryOut(TEAM, "refused", { csiSnapshotClassName: "careful" });
-      expect(condition(operation, "Succeeded")).toMatchObject({
-        status: "True",
-        reason: "VeleroBackupPartiallyFailed",
-      });
-      expect(condition(operation, "Degraded")).toMatchObject({ status: "True", reason: "PartialFailure" });
-      const description = await velero(cluster, ["backup", "describe", "refused", "--details"]);
-      expect(description).toContain("PartiallyFailed");
-      const errors = describedResults(description, "Errors");
-      const warnings = describedResults(description, "Warnings");
-      expect(errors).not.toEqual([]);
-      expect(z.array(z.string()).parse(operation.status?.outputs?.warnings).sort()).toEqual(
-        [...errors.map((error) => `error: ${error}`), ...warnings].sort(),
-      );
-      expect(operation.status?.outputs).toMatchObject({
-        errorCount: String(errors.length),
-        warningCount: String(warnings.length),
-      });
-    } finally {
-      await driver.refuse(undefined);
-      await timeout.lift();
-    }
-  });
+  it.skipIf(lacks(cluster, "mutating-policies"))(
+    "of which the driver refuses a snapshot make the backup Degraded, in the words of Velero's command line",
+    async () => {
+      const timeout = await snapshotTimeout(cluster, "8s");
+      await driver.refuse("the storage array is on fire");
+      try {
+        const operation = await carryOut(TEAM, "refused", { csiSnapshotClassName: "careful" });
+        expect(condition(operation, "Succeeded")).toMatchObject({
+          status: "True",
+          reason: "VeleroBackupPartiallyFailed",
+        });
+        expect(condition(operation, "Degraded")).toMatchObject({ status: "True", reason: "PartialFailure" });
+        const description = await velero(cluster, ["backup", "describe", "refused", "--details"]);
+        expect(description).toContain("PartiallyFailed");
+        const errors = describedResults(description, "Errors");
+        const warnings = describedResults(description, "Warnings");
+        expect(errors).not.toEqual([]);
+        expect(z.array(z.string()).parse(operation.status?.outputs?.warnings).sort()).toEqual(
+          [...errors.map((error) => `error: ${error}`), ...warnings].sort(),
+        );
+        expect(operation.status?.outputs).toMatchObject({
+          errorCount: String(errors.length),
+          warningCount: String(warnings.length),
+        });
+      } finally {
+        await driver.refuse(undefined);
+        await timeout.lift();
+      }
+    },
+  );
 
   it("wait for the named class to appear", async () => {
     await start(TEAM, "patient", { csiSnapshotClassName: "still-to-come" });

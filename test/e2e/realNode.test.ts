@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Label } from "../../src/api/labels.ts";
 import type { Operation } from "../../src/api/operation.ts";
-import { ownCluster } from "../cluster/testCluster.ts";
+import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
 import { whileVeleroIsDown } from "../scenario/hold.ts";
 import { backupOperation, listObjects, readOperation } from "../scenario/operations.ts";
@@ -21,7 +21,7 @@ const until = (name: string, condition: string) => awaitOperation(cluster, TEAM,
 const runningReason = (reason: string) => `jsonpath={.status.conditions[?(@.type=='Running')].reason}=${reason}`;
 const apply = (...names: string[]) => cluster.apply(names.map((name) => backupOperation({ namespace: TEAM, name })));
 
-describe.runIf(cluster.can.has("real-kubelet"))("on a real node", () => {
+describe.skipIf(lacks(cluster, "real-kubelet"))("on a real node", () => {
   beforeAll(async () => {
     await installPlatform(cluster, () => {});
     await installApplication(cluster, TEAM);

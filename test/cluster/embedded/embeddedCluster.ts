@@ -9,7 +9,7 @@ import { storageManifests } from "../veleroStorage.ts";
 import type { Connection } from "./connection.ts";
 import { giveOrder } from "./control.ts";
 
-const always: readonly Capability[] = ["audit", "csi", "restart-api-server", "users"];
+const always: readonly Capability[] = ["audit", "csi", "mutating-policies", "restart-api-server", "users"];
 const withNode: readonly Capability[] = ["evict-pod", "kill-pod", "object-store", "pause-object-store", "run-pods"];
 
 /** A running embedded cluster, usable from any process of the same user. */

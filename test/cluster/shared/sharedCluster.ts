@@ -7,7 +7,7 @@ import type { Capability, Cluster } from "../cluster.ts";
 import { type Bucket, createBucket, listObjects, readObject } from "../s3.ts";
 import { storageManifests } from "../veleroStorage.ts";
 import type { SharedConnection } from "./connection.ts";
-import { kubectl } from "./kubernetesObjects.ts";
+import { known, kubectl } from "./kubernetesObjects.ts";
 import { bucketInCluster, OBJECT_STORE_PORT, OBJECT_STORE_SELECTOR, TEST_NAMESPACE } from "./objectStore.ts";
 import { portForward } from "./portForward.ts";
 import { removeTraces } from "./traces.ts";
@@ -16,6 +16,7 @@ import { removeTraces } from "./traces.ts";
 export type NodeAccess = Pick<Cluster, "killPod" | "audit" | "restartApiServer">;
 
 const always: readonly Capability[] = ["evict-pod", "object-store", "real-kubelet", "run-pods", "users"];
+const MUTATING_POLICIES = "mutatingadmissionpolicies.admissionregistration.k8s.io";
 const withNodes: readonly Capability[] = ["audit", "csi", "kill-pod", "pause-object-store", "restart-api-server"];
 
 /** A cluster that one test file has for itself for a while. */
@@ -57,7 +58,11 @@ export async function borrowCluster(
     ...access,
     ...(nodeAccess ?? absent),
     driver: connection.driver,
-    can: new Set(nodeAccess === undefined ? always : [...always, ...withNodes]),
+    can: new Set([
+      ...always,
+      ...(nodeAccess === undefined ? [] : withNodes),
+      ...((await known(access, [MUTATING_POLICIES])).length > 0 ? (["mutating-policies"] as const) : []),
+    ]),
     velero: (args) =>
       access.kubectl(["exec", "-n", "velero", "deployment/velero", "-c", "velero", "--", "/velero", ...args]),
     user: (name, groups = []) => userOf(connection, access, name, groups),
