@@ -13,7 +13,14 @@ const jobTemplate = z.looseObject({
     template: z.looseObject({
       spec: z.looseObject({
         nodeSelector: z.record(z.string(), z.string()).optional(),
-        containers: z.tuple([z.looseObject({ image: z.string(), env: z.array(z.looseObject({ name: z.string() })) })]),
+        volumes: z.array(z.looseObject({ name: z.string() })).optional(),
+        containers: z.tuple([
+          z.looseObject({
+            image: z.string(),
+            env: z.array(z.looseObject({ name: z.string() })),
+            volumeMounts: z.array(z.looseObject({ name: z.string() })).optional(),
+          }),
+        ]),
       }),
     }),
   }),
