@@ -1,4 +1,5 @@
 import { Label } from "../api/labels.ts";
+import { veleroNames } from "../api/names.ts";
 import type { VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf } from "../api/status.ts";
@@ -29,6 +30,8 @@ export async function removeStrays(context: RunnerContext, operation: VeleroOper
   for (const object of items) {
     const attempt = Number(object.metadata.labels?.[Label.attempt] ?? 0);
     if (attempt > upTo || recorded.has(object.metadata.uid) || !isAtWork(object)) continue;
+    // Labels can be copied onto anything; what a runner makes goes by the attempt's own names.
+    if (!veleroNames(metadata, attempt).includes(object.metadata.name)) continue;
     context.logger.info({ veleroObject: object.metadata.name }, "cleaning up: its attempt was over before it was made");
     await cancel(context, spec.type, object);
   }

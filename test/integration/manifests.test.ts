@@ -151,6 +151,7 @@ test.each([
       ...dispatcher,
       "batch/jobs: create get list watch delete",
       "/pods: list watch",
+      "/events: list watch",
       "/configmaps [operation-jobs]: list watch",
       "coordination.k8s.io/leases: create",
       "coordination.k8s.io/leases [operation-dispatcher]: get update",
