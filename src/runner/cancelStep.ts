@@ -132,8 +132,10 @@ function removal(
 ): CancelStep {
   if (deleteRequests.some(isPending)) return { do: "waitForDeletion", object: current };
   // A backup can fail before Velero has looked whether its name is free: then the files are an older one's. One that
-  // came back with our labels and another uid was made from the files, so they are ours.
-  const mayHaveCollided = current.status?.phase === "Failed" || (current.status?.failureReason ?? "") !== "";
+  // was done after all, whatever it was called before, had looked. One that came back with our labels and another uid was
+  // made from the files, so they are ours.
+  const { phase, failureReason = "" } = current.status ?? {};
+  const mayHaveCollided = phase === "Failed" || (phase === "Deleting" && failureReason !== "");
   if (mayHaveCollided && current.metadata.uid === asked.metadata.uid) {
     if (stored === undefined) return { do: "inspectStore", object: current };
     if (stored !== "own") return { do: "delete", object: current, unchanged: true };

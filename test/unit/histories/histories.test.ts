@@ -8,6 +8,9 @@ beforeEach(() => {
   vi.spyOn(Math, "random").mockReturnValue(0.5);
 });
 
+/** The same histories for everybody, so that a failure is the change's; others for who looks for more. */
+const SEED = Number(process.env.OPERATION_RUNNER_SEED ?? 1);
+
 async function tell({ happenings, ...start }: Story): Promise<void> {
   const world = new World(start);
   try {
@@ -22,7 +25,7 @@ async function tell({ happenings, ...start }: Story): Promise<void> {
 test("whatever happens: each attempt ends once, truthfully, and nobody's backup is harmed", {
   timeout: 600_000,
 }, async () => {
-  await fc.assert(fc.asyncProperty(story, tell), { numRuns: 2000 });
+  await fc.assert(fc.asyncProperty(story, tell), { numRuns: 2000, seed: SEED });
 });
 
 const MADE: Happening[] = [["create backup", 0, 200]];
@@ -41,6 +44,23 @@ test.each<[string, Story]>([
         ["velero goes on", 0, 100],
         ["velero goes on", 0, 12_000],
         ["velero stops", 0, 12_000],
+      ],
+    },
+  ],
+  [
+    "a backup that was called failed is done after all while its cancel is under way",
+    {
+      older: "none",
+      latencies: [0],
+      happenings: [
+        ["create backup", 0, 25],
+        ["velero goes on", 0, 100],
+        ["velero goes on", 0, 100],
+        ["velero goes on", 0, 0],
+        ["velero restarts", 0, 0],
+        ["cancel", 0, 0],
+        ["velero jumps", 9, 0],
+        ["velero jumps", 0, 0],
       ],
     },
   ],
