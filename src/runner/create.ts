@@ -120,8 +120,10 @@ export async function record(
   const written = await writeStatus(context, attemptIn(operation), (latest) =>
     latest.status?.engineRef?.uid === undefined ? { engineRef: engineRef(context, type, name, uid) } : {},
   );
-  if (written.status?.engineRef?.uid === uid) return object;
-  await cancel(context, type, object);
+  const now = written.status?.engineRef;
+  if (now?.uid === uid) return object;
+  // Under the same name it is gone already: what has the name is the recorded one.
+  if (now?.name !== name) await cancel(context, type, object);
   return await recorded(context, written);
 }
 

@@ -65,6 +65,26 @@ test.each<[string, Story]>([
     },
   ],
   [
+    "a backup is deleted before it is recorded, and made again by another runner",
+    {
+      older: "none",
+      latencies: [0, 60, 60, 0, 0, 0],
+      happenings: [
+        ["create backup", 0, 60],
+        ["velero goes on", 0, 100],
+        ["velero goes on", 0, 100],
+        ["velero goes on", 0, 100],
+        ["velero goes on", 0, 100],
+        ["make a Job by hand", 0, 0],
+        ["make a Job by hand", 0, 100],
+        ["delete Velero's object", 0, 100],
+        ["delete Velero's object", 0, 0],
+        ["make a Job by hand", 0, 0],
+        ["velero goes on", 0, 0],
+      ],
+    },
+  ],
+  [
     "a backup fails while nobody can tell whether an older one has its name",
     { older: "files", latencies: [0], happenings: [["velero stops", 0, 0], ...MADE, ["velero jumps", 2, 0]] },
   ],
