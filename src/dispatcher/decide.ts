@@ -8,7 +8,7 @@ import { admission, hindered } from "./admission/admission.ts";
 import { original } from "./admission/restoredCopy.ts";
 import { templateUsable } from "./admission/template.ts";
 import { buildJob } from "./job.ts";
-import { activeJobs, isHandMade, jobState, neverStarted } from "./jobState.ts";
+import { activeJobs, deletionOf, isHandMade, jobState, neverStarted } from "./jobState.ts";
 import { endOf, NO_POD, type PodState, podState, type Trouble } from "./podState.ts";
 import { ended } from "./rerun.ts";
 import { NOTHING, unblocked, write } from "./statusWrite.ts";
@@ -58,12 +58,7 @@ function cancelled(operation: VeleroOperation, world: World): Decision | undefin
   // The runner of one made by hand finds the cancel when it starts, and refuses.
   const own = jobs.filter((job) => !isHandMade(job));
   const job = own.find(({ metadata }) => metadata.deletionTimestamp === undefined);
-  if (job !== undefined) {
-    const { name, uid, resourceVersion } = job.metadata;
-    return {
-      action: { kind: "deleteJob", name, uid, resourceVersion, why: "its Operation is cancelled and it never started" },
-    };
-  }
+  if (job !== undefined) return { action: deletionOf(job, "its Operation is cancelled and it never started") };
   if (own.length > 0) return NOTHING;
   const because = { reason: Reason.cancelledByUser, message: "cancelled before anything was begun" };
   return write(operation, world, {
@@ -83,18 +78,8 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
   switch (state.kind) {
     case "missing":
       return createJob(operation, world);
-    case "stale": {
-      const { name, uid, resourceVersion } = state.job.metadata;
-      return {
-        action: {
-          kind: "deleteJob",
-          name,
-          uid,
-          resourceVersion,
-          why: "a later Job of the attempt was deleted, to be made again",
-        },
-      };
-    }
+    case "stale":
+      return { action: deletionOf(state.job, "a later Job of the attempt was deleted, to be made again") };
     case "active":
       return tellOfPods(operation, world, podState(state.jobs, world));
     case "ended": {
@@ -160,6 +145,5 @@ function hasBegun({ status }: VeleroOperation): boolean {
 export function decideOrphan(job: Job, world: World): Extract<Action, { kind: "deleteJob" }> | undefined {
   if (job.metadata.deletionTimestamp !== undefined || !neverStarted(job, world.podsOf(job))) return undefined;
   if (world.veleroObjectsOf(job).length > 0) return undefined;
-  const { name, uid, resourceVersion } = job.metadata;
-  return { kind: "deleteJob", name, uid, resourceVersion, why: "its Operation is gone and it never started" };
+  return deletionOf(job, "its Operation is gone and it never started");
 }

@@ -2,7 +2,7 @@ import { Label } from "../api/labels.ts";
 import { jobName } from "../api/names.ts";
 import { attemptOf, type VeleroOperation } from "../api/operation.ts";
 import type { Job, Pod } from "../kube/resources.ts";
-import type { World } from "./world.ts";
+import type { Action, World } from "./world.ts";
 
 /**
  * Which of the Jobs that name an Operation decides about its attempt. There may be several: the dispatcher's own, and any
@@ -46,6 +46,12 @@ export function activeJobs(operation: VeleroOperation, world: World): Job[] {
 export function endedOwnJob(operation: VeleroOperation, world: World): Job | undefined {
   const own = ownJob(operation, world);
   return own !== undefined && hasEnded(own) ? own : undefined;
+}
+
+/** Has the dispatcher delete a Job, in the state in which it was looked at only. */
+export function deletionOf({ metadata }: Job, why: string): Extract<Action, { kind: "deleteJob" }> {
+  const { name, uid, resourceVersion } = metadata;
+  return { kind: "deleteJob", name, uid, resourceVersion, why };
 }
 
 /** Made by a person from the template, and so theirs to delete: the dispatcher has no right to it. */

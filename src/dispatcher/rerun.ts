@@ -5,7 +5,7 @@ import { isTerminal, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, openAttempt, resumeAttempt, type StatusChange } from "../api/status.ts";
 import { admittedChange } from "./admission/admission.ts";
-import { endedOwnJob } from "./jobState.ts";
+import { deletionOf, endedOwnJob } from "./jobState.ts";
 import { quoted } from "./message.ts";
 import { livesOn } from "./order.ts";
 import { NOTHING, unblocked, write } from "./statusWrite.ts";
@@ -67,18 +67,7 @@ function resume(
 ): Decision {
   const old = endedOwnJob(operation, world);
   if (old?.metadata.deletionTimestamp !== undefined) return NOTHING;
-  if (old !== undefined) {
-    const { name, uid, resourceVersion } = old.metadata;
-    return {
-      action: {
-        kind: "deleteJob",
-        name,
-        uid,
-        resourceVersion,
-        why: "it gave up, and the same attempt is to be resumed",
-      },
-    };
-  }
+  if (old !== undefined) return { action: deletionOf(old, "it gave up, and the same attempt is to be resumed") };
   const resumedAfter = runner?.jobUIDs?.at(-1);
   const past = { ...runner, ...(resumedAfter !== undefined && { resumedAfter }) };
   const resumed = resumeAttempt({ ...operation.status, runner: past });
