@@ -8,7 +8,7 @@ import { installApplication } from "../scenario/application.ts";
 import { killVelero, whileStoreHangs } from "../scenario/hold.ts";
 import { backupOperation, listObjects, readOperation, restoreOperation } from "../scenario/operations.ts";
 import { annotate, awaitJob, awaitOperation, CANCEL, conditionsOf, messageOf, phaseIs } from "../scenario/outcome.ts";
-import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
+import { installPlatform, SYSTEM_NAMESPACE, systemKubectl, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
 import { jobByHand, jobsOf, lastWordsOf, runnerPodOf } from "../scenario/runners.ts";
 import { changeTemplates } from "../scenario/templates.ts";
 import { describedResults, velero } from "../scenario/velero.ts";
@@ -233,14 +233,7 @@ describe("a runner that cannot do its work", () => {
   /** Of these the dispatcher may make Jobs. */
   async function allowImages(images: string): Promise<void> {
     const annotation = `ops.vworkspace.io/job-images=${images}`;
-    const { code, stderr } = await cluster.kubectl([
-      "annotate",
-      "namespace",
-      SYSTEM_NAMESPACE,
-      "--overwrite",
-      annotation,
-    ]);
-    if (code !== 0) throw new Error(stderr);
+    await systemKubectl(cluster, "annotate", "namespace", SYSTEM_NAMESPACE, "--overwrite", annotation);
   }
 
   it("has no image: the Operation says so, and goes on once the template is mended and the Job deleted", async () => {

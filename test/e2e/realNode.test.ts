@@ -1,12 +1,11 @@
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Label } from "../../src/api/labels.ts";
 import type { Operation } from "../../src/api/operation.ts";
 import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
 import { whileVeleroIsDown } from "../scenario/hold.ts";
-import { backupOperation, listObjects, readOperation } from "../scenario/operations.ts";
+import { backupOperation, readOperation } from "../scenario/operations.ts";
 import { annotate, awaitJob, awaitOperation, conditionsOf, messageOf, phaseIs } from "../scenario/outcome.ts";
-import { installPlatform, SYSTEM_NAMESPACE, waitFor } from "../scenario/platform.ts";
+import { installPlatform, SYSTEM_NAMESPACE, systemKubectl, waitFor } from "../scenario/platform.ts";
 import { jobsOf, runnerPodOf } from "../scenario/runners.ts";
 import { changeTemplates, type JobTemplate } from "../scenario/templates.ts";
 
@@ -17,6 +16,7 @@ const TEAM = "org-node";
 const RUNNERS = "app.kubernetes.io/component=backup-runner";
 const DISPATCHER = "deployment/operation-dispatcher";
 
+const kubectl = (...args: string[]) => systemKubectl(cluster, ...args);
 const until = (name: string, condition: string) => awaitOperation(cluster, TEAM, name, condition);
 const runningReason = (reason: string) => `jsonpath={.status.conditions[?(@.type=='Running')].reason}=${reason}`;
 const apply = (...names: string[]) => cluster.apply(names.map((name) => backupOperation({ namespace: TEAM, name })));
@@ -229,19 +229,6 @@ async function expectOneRun(operation: Operation, before: Operation): Promise<vo
   expect(operation.status).toMatchObject({ engineRef: before.status?.engineRef, runner: { attempt: 1 } });
   expect(operation.status?.runner?.jobUIDs).toHaveLength(1);
   await awaitJob(cluster, operation, "Complete");
-  const [job] = await listObjects(cluster, [
-    "jobs",
-    "-n",
-    SYSTEM_NAMESPACE,
-    "-l",
-    `${Label.operation}=${operation.metadata.uid}`,
-  ]);
+  const [job] = await jobsOf(cluster, operation);
   expect(job).not.toMatchObject({ status: { failed: expect.any(Number) } });
-}
-
-/** What kubectl prints, in the dispatcher's namespace. */
-async function kubectl(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await cluster.kubectl(["-n", SYSTEM_NAMESPACE, ...args]);
-  if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr}`);
-  return stdout;
 }

@@ -4,7 +4,7 @@ import { installApplication } from "../scenario/application.ts";
 import { whileVeleroIsDown } from "../scenario/hold.ts";
 import { backupOperation } from "../scenario/operations.ts";
 import { awaitOperation, phaseIs } from "../scenario/outcome.ts";
-import { installPlatform, SYSTEM_NAMESPACE } from "../scenario/platform.ts";
+import { installPlatform, systemKubectl } from "../scenario/platform.ts";
 import { jobsOf, runnerPodOf } from "../scenario/runners.ts";
 import { changeTemplates } from "../scenario/templates.ts";
 
@@ -77,6 +77,7 @@ const volume = {
 };
 const mount = { name: volume.name, mountPath: MOUNT, readOnly: true };
 
+const kubectl = (...args: string[]) => systemKubectl(cluster, ...args);
 const ask = (name: string) => cluster.apply([backupOperation({ namespace: TEAM, name })]);
 
 /** The token that a pod has now, and its times in seconds. */
@@ -93,11 +94,4 @@ async function isTaken(token: string): Promise<boolean> {
   const args = ["create", "-f", "-", "-o", "jsonpath={.status.authenticated}"];
   const { stdout } = await cluster.kubectl(args, { input: JSON.stringify(review) });
   return stdout === "true";
-}
-
-/** What kubectl prints, in the dispatcher's namespace. */
-async function kubectl(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await cluster.kubectl(["-n", SYSTEM_NAMESPACE, ...args]);
-  if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr}`);
-  return stdout;
 }

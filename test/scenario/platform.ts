@@ -39,6 +39,13 @@ export async function installPlatform(cluster: Cluster, progress: Progress): Pro
   progress("the dispatcher is running");
 }
 
+/** What kubectl prints, in the dispatcher's namespace. Throws with its words when it fails. */
+export async function systemKubectl(cluster: Cluster, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await cluster.kubectl(["-n", SYSTEM_NAMESPACE, ...args]);
+  if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr.trim()}`);
+  return stdout;
+}
+
 /** Applies a folder. An API server that has only just started may turn a request away: then once more, as a person would. */
 async function applied(cluster: Cluster, folder: string): Promise<void> {
   await pRetry(() => cluster.apply(folder), { retries: 3 });

@@ -1,7 +1,7 @@
 import { parse, stringify } from "yaml";
 import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
-import { SYSTEM_NAMESPACE } from "./platform.ts";
+import { systemKubectl } from "./platform.ts";
 
 /** The Job templates of the cluster, which are an admin's to change. */
 
@@ -37,8 +37,7 @@ export async function changeTemplates(
   cluster: Cluster,
   change: (template: JobTemplate) => void,
 ): Promise<() => Promise<void>> {
-  const where = ["-n", SYSTEM_NAMESPACE];
-  const { stdout } = await cluster.kubectl(["get", "configmap/operation-jobs", ...where, "-o", "json"]);
+  const stdout = await systemKubectl(cluster, "get", "configmap/operation-jobs", "-o", "json");
   const { data: before } = configMap.parse(JSON.parse(stdout));
   const changed = Object.entries(before).map(([file, text]) => {
     const template = jobTemplate.parse(parse(text));
@@ -56,8 +55,5 @@ async function write(cluster: Cluster, data: Record<string, string>): Promise<vo
     ["rollout", "restart", dispatcher],
     ["rollout", "status", dispatcher, "--timeout=180s"],
   ];
-  for (const step of steps) {
-    const answer = await cluster.kubectl([...step, "-n", SYSTEM_NAMESPACE]);
-    if (answer.code !== 0) throw new Error(answer.stderr);
-  }
+  for (const step of steps) await systemKubectl(cluster, ...step);
 }
