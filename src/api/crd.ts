@@ -171,9 +171,12 @@ function parameterTypes(): Record<string, JsonSchema> {
 }
 
 function typeOnly(schema: JsonSchema): JsonSchema {
-  const { type, items, additionalProperties } = schema;
+  const { type, items, properties, additionalProperties } = schema;
+  const fields = Object.entries(properties ?? {}).map(([name, field]) => [name, typeOnly(field)]);
   return {
     type,
+    // What is unknown must reach the check that tells of it.
+    ...(properties && { properties: Object.fromEntries(fields), "x-kubernetes-preserve-unknown-fields": true }),
     ...(isSchema(items) && { items: typeOnly(items) }),
     ...(isSchema(additionalProperties) && { additionalProperties: typeOnly(additionalProperties) }),
   };

@@ -13,6 +13,8 @@ export const Label = {
   target: "ops.vworkspace.io/target",
   /** Set by Velero on everything that a Restore brought back. */
   veleroRestoreName: "velero.io/restore-name",
+  /** `"true"`: Velero leaves it out of every backup. */
+  excludeFromBackup: "velero.io/exclude-from-backup",
   veleroBackupName: "velero.io/backup-name",
   veleroBackupUid: "velero.io/backup-uid",
   /** Set by the Job controller on every pod of a Job. */

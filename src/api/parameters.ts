@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { parseGoDuration } from "./duration.ts";
+import { labelSelector } from "./labelSelector.ts";
 
 /**
  * The parameters of a Backup and of a Restore, each value with what is allowed. The CRD declares the same fields by type
@@ -46,7 +47,7 @@ const excludedResources = resourceList.refine(
   '"*" would exclude everything; name the resources to leave out',
 );
 
-const ttl = z
+const duration = z
   .string('must be a Go duration such as "72h"')
   .max(64, 'must be a Go duration such as "72h", 64 characters at most')
   .refine((text) => {
@@ -54,16 +55,19 @@ const ttl = z
     return nanoseconds !== undefined && nanoseconds > 0n;
   }, 'must be a Go duration greater than 0, such as "72h" or "1h30m"');
 
-/** The name of the Backup's class, location and so on are Kubernetes object names. */
+/** What is left out is left to Velero's server and its own defaults. */
 export const backupParametersSchema = z.strictObject({
   storageLocation: objectName("BackupStorageLocation").optional(),
   snapshotVolumes: flag.optional(),
   csiSnapshotClassName: objectName("VolumeSnapshotClass").optional(),
-  ttl: ttl.optional(),
+  ttl: duration.optional(),
   includedResources: includedResources.optional(),
   excludedResources: excludedResources.optional(),
-  defaultVolumesToFsBackup: flag.default(false),
+  labelSelector: labelSelector.optional(),
+  defaultVolumesToFsBackup: flag.optional(),
   snapshotMoveData: flag.optional(),
+  itemOperationTimeout: duration.optional(),
+  csiSnapshotTimeout: duration.optional(),
 });
 
 export const restoreParametersSchema = z.strictObject({
@@ -76,6 +80,9 @@ export const restoreParametersSchema = z.strictObject({
   existingResourcePolicy: z.enum(["none", "update"], 'must be "none" or "update"').optional(),
   includedResources: includedResources.default(["*"]),
   excludedResources: excludedResources.optional(),
+  labelSelector: labelSelector.optional(),
+  preserveNodePorts: flag.optional(),
+  itemOperationTimeout: duration.optional(),
 });
 
 export type BackupParameters = z.infer<typeof backupParametersSchema>;

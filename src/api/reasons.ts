@@ -44,6 +44,7 @@ export const Reason = {
   cancelledByUser: "CancelledByUser",
   externalDeletion: "ExternalDeletion",
   runnerFailed: "RunnerFailed",
+  namespaceExcluded: "NamespaceExcluded",
   restoreForbidden: "RestoreForbidden",
 } as const;
 

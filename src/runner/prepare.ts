@@ -1,4 +1,4 @@
-import { MAX_SNAPSHOT_DRIVER_LENGTH } from "../api/labels.ts";
+import { Label, MAX_SNAPSHOT_DRIVER_LENGTH } from "../api/labels.ts";
 import type { VeleroOperation } from "../api/operation.ts";
 import { backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
 import { Reason } from "../api/reasons.ts";
@@ -6,7 +6,7 @@ import { backups } from "../api/velero.ts";
 import { isNotFound } from "../kube/errors.ts";
 import type { KubeObject } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
-import { volumeSnapshotClasses } from "../kube/resources.ts";
+import { namespaces, volumeSnapshotClasses } from "../kube/resources.ts";
 import { retry } from "../kube/retry.ts";
 import type { RunnerContext } from "./context.ts";
 import { Failure } from "./endings.ts";
@@ -16,7 +16,8 @@ import { checkRestoreScope } from "./scope.ts";
 /**
  * What is to be created for an Operation, once it is certain that it may be. docs/contract.md, Runner 2.
  *
- * @throws Failure ValidationFailed for parameters that are wrong, RestoreForbidden for a Restore beyond its bounds
+ * @throws Failure ValidationFailed for parameters that are wrong, NamespaceExcluded for a Backup of what Velero leaves out,
+ *   RestoreForbidden for a Restore beyond its bounds
  */
 export async function prepare(context: RunnerContext, operation: VeleroOperation): Promise<Plan> {
   return operation.spec.type === "Backup"
@@ -27,6 +28,7 @@ export async function prepare(context: RunnerContext, operation: VeleroOperation
 async function prepareBackup(context: RunnerContext, operation: VeleroOperation): Promise<Plan> {
   const parsed = parseParameters(backupParametersSchema, operation.spec.parameters);
   if (!parsed.ok) throw invalid(parsed.message);
+  await checkIncluded(context, operation.metadata.namespace);
   const { csiSnapshotClassName: name } = parsed.value;
   if (name === undefined) return planBackup(operation, parsed.value, context.settings);
   const snapshotClass = await find(context, volumeSnapshotClasses, { name });
@@ -41,6 +43,14 @@ async function prepareBackup(context: RunnerContext, operation: VeleroOperation)
     );
   }
   return planBackup(operation, parsed.value, context.settings, driver);
+}
+
+/** Velero leaves a namespace with this label out, and calls a backup of nothing else Completed. */
+async function checkIncluded(context: RunnerContext, name: string): Promise<void> {
+  const label = (await find(context, namespaces, { name }))?.metadata.labels?.[Label.excludeFromBackup];
+  if (label !== "true") return;
+  const message = `namespace ${name} has the label ${Label.excludeFromBackup}=true: Velero backs up nothing of it; remove the label, then run this again`;
+  throw new Failure(Reason.namespaceExcluded, message);
 }
 
 async function prepareRestore(context: RunnerContext, operation: VeleroOperation): Promise<Plan> {

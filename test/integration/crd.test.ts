@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, test } from "vitest";
 import { testCluster } from "../cluster/testCluster.ts";
 import { waitFor } from "../scenario/platform.ts";
 
@@ -58,6 +58,17 @@ describe("what kubectl apply accepts", () => {
   ])("%s", async (_, request) => {
     expect(await dryRun(request)).toMatchObject({ code: 0 });
   });
+});
+
+test("a mistake in a label selector reaches the check that tells of it", async () => {
+  const labelSelector = {
+    matchlabels: { app: "shop" },
+    matchExpressions: [{ key: "app", operator: "In", value: "shop" }],
+  };
+  const answer = await cluster.kubectl(["create", "--dry-run=server", "-o", "json", "-f", "-"], {
+    input: operation({ parameters: { labelSelector } }),
+  });
+  expect(JSON.parse(answer.stdout)).toMatchObject({ spec: { parameters: { labelSelector } } });
 });
 
 describe("what kubectl apply refuses, and why", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { CLUSTER_ID, conditionsOf, stages } from "./stage.ts";
+import { namespaces } from "../../../src/kube/resources.ts";
+import { CLUSTER_ID, client, conditionsOf, stages } from "./stage.ts";
 import { ARCHIVE_BYTES } from "./veleroDouble.ts";
 
 const openStage = stages();
@@ -29,7 +30,6 @@ describe("a backup", () => {
         includedNamespaces: [stage.namespace],
         ttl: "72h",
         snapshotVolumes: false,
-        defaultVolumesToFsBackup: false,
       },
     });
     const pending = await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
@@ -74,6 +74,32 @@ describe("a backup", () => {
       outputs: { backupName: "b1", backupItemCount: "40", backupSizeBytes: String(ARCHIVE_BYTES) },
     });
     expect(done.status?.conditions?.at(-1)?.message).toBe("velero.io/Backup completed; 40 items, 4.0 KiB");
+  });
+
+  test("of a namespace that Velero leaves out is refused before Velero is asked, naming the label", async () => {
+    const stage = await openStage();
+    const exclude = (value: string | null) =>
+      client.mergePatch(
+        namespaces,
+        { name: stage.namespace },
+        { metadata: { labels: { "velero.io/exclude-from-backup": value } } },
+      );
+    await exclude("true");
+    const { ended } = stage.start(await stage.admitted("b1", backup));
+    expect(await ended).toMatchObject({
+      exitCode: 2,
+      message: `namespace ${stage.namespace} has the label velero.io/exclude-from-backup=true: Velero backs up nothing of it; remove the label, then run this again`,
+    });
+    expect(conditionsOf(await stage.read("b1"))).toMatchObject({
+      Failed: "True/NamespaceExcluded",
+      Running: "False/NamespaceExcluded",
+    });
+    expect(await stage.velero.all("Backup")).toEqual([]);
+
+    // Velero looks for exactly this value.
+    await exclude("false");
+    stage.start(await stage.admitted("b2", backup));
+    await stage.velero.created("Backup", "b2");
   });
 
   test("ends when Velero is quick: from nothing to Completed in one step", async () => {

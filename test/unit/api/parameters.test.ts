@@ -6,7 +6,7 @@ const restore = (parameters: unknown) => parseParameters(restoreParametersSchema
 
 describe("parameters of a Backup", () => {
   it("need not be given", () => {
-    expect(backup(undefined)).toEqual({ ok: true, value: { defaultVolumesToFsBackup: false } });
+    expect(backup(undefined)).toEqual({ ok: true, value: {} });
   });
 
   it("are taken as they are when valid", () => {
@@ -19,6 +19,15 @@ describe("parameters of a Backup", () => {
       excludedResources: ["events", "events.events.k8s.io"],
       defaultVolumesToFsBackup: true,
       snapshotMoveData: false,
+      labelSelector: {
+        matchLabels: { app: "shop", "app.kubernetes.io/part-of": "" },
+        matchExpressions: [
+          { key: "tier", operator: "In", values: ["web", "db"] },
+          { key: "example.org/scratch", operator: "DoesNotExist" },
+        ],
+      },
+      itemOperationTimeout: "4h",
+      csiSnapshotTimeout: "10m",
     };
     expect(backup(all)).toEqual({ ok: true, value: all });
   });
@@ -43,6 +52,38 @@ describe("parameters of a Backup", () => {
       'spec.parameters.storageLocation: "../other" must be the name of a BackupStorageLocation',
     ],
     [{ storageLocation: "" }, "spec.parameters.storageLocation"],
+    [{ itemOperationTimeout: "0s" }, 'spec.parameters.itemOperationTimeout: "0s" must be a Go duration greater than 0'],
+    [{ csiSnapshotTimeout: 10 }, 'spec.parameters.csiSnapshotTimeout: 10 must be a Go duration such as "72h"'],
+    [
+      { labelSelector: "app=shop" },
+      'spec.parameters.labelSelector: "app=shop" must have matchLabels or matchExpressions',
+    ],
+    [{ labelSelector: { matchlabels: {} } }, 'spec.parameters.labelSelector: unknown "matchlabels"'],
+    [
+      { labelSelector: { matchLabels: { "no slash/at/all": "x" } } },
+      "spec.parameters.labelSelector.matchLabels.no slash/at/all: must be the key of a label",
+    ],
+    [
+      { labelSelector: { matchLabels: { app: "shop*" } } },
+      'spec.parameters.labelSelector.matchLabels.app: "shop*" must be the value of a label',
+    ],
+    [
+      { labelSelector: { matchLabels: Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`k${n}`, "x"])) } },
+      "must name 64 labels at most",
+    ],
+    [
+      { labelSelector: { matchExpressions: [{ key: "app", operator: "in", values: ["shop"] }] } },
+      'spec.parameters.labelSelector.matchExpressions.0.operator: "in" must be In, NotIn, Exists or DoesNotExist',
+    ],
+    [
+      { labelSelector: { matchExpressions: [{ key: "app", operator: "In" }] } },
+      "spec.parameters.labelSelector.matchExpressions.0.values is missing: must be given for In and NotIn, and for nothing else",
+    ],
+    [
+      { labelSelector: { matchExpressions: [{ key: "app", operator: "Exists", values: ["x"] }] } },
+      'spec.parameters.labelSelector.matchExpressions.0.values: ["x"] must be given for In and NotIn, and for nothing else',
+    ],
+    [{ preserveNodePorts: true }, 'spec.parameters: unknown "preserveNodePorts"'],
     [{ backupName: "b1" }, 'spec.parameters: unknown "backupName"'],
   ])("%j is refused with the field, the value and what is allowed", (parameters, message) => {
     expect(backup(parameters)).toEqual({ ok: false, message: expect.stringContaining(message) });
@@ -57,6 +98,21 @@ describe("parameters of a Backup", () => {
 describe("parameters of a Restore", () => {
   it("restore everything by default", () => {
     expect(restore({ backupName: "b1" })).toEqual({ ok: true, value: { backupName: "b1", includedResources: ["*"] } });
+  });
+
+  it("are taken as they are when valid", () => {
+    const all = {
+      backupName: "b1",
+      namespaceMapping: { "org-a": "org-b" },
+      restorePVs: true,
+      existingResourcePolicy: "update",
+      includedResources: ["configmaps"],
+      excludedResources: ["secrets"],
+      labelSelector: { matchLabels: { app: "shop" } },
+      preserveNodePorts: true,
+      itemOperationTimeout: "4h",
+    };
+    expect(restore(all)).toEqual({ ok: true, value: all });
   });
 
   it.each([

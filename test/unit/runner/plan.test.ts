@@ -14,24 +14,24 @@ const labels = {
 
 describe("a Backup", () => {
   test("takes the Operation's namespace and nothing that was not asked for", () => {
-    expect(planBackup(operation("Backup"), { defaultVolumesToFsBackup: false }, settings)("b1")).toEqual({
+    expect(planBackup(operation("Backup"), {}, settings)("b1")).toEqual({
       metadata: { name: "b1", namespace: "velero", labels },
-      spec: { includedNamespaces: ["org-a"], defaultVolumesToFsBackup: false },
+      spec: { includedNamespaces: ["org-a"] },
     });
   });
 
   test("chooses its VolumeSnapshotClass by the annotation of its driver, for Velero's Backup has no field for it", () => {
-    const parameters = { csiSnapshotClassName: "fast", defaultVolumesToFsBackup: false, ttl: "72h" };
+    const parameters = { csiSnapshotClassName: "fast", ttl: "72h" };
     const manifest = planBackup(operation("Backup"), parameters, settings, "EBS.csi.aws.com")("b1");
     expect(manifest.metadata.annotations).toEqual({
       "velero.io/csi-volumesnapshot-class_ebs.csi.aws.com": "fast",
     });
-    expect(manifest.spec).toEqual({ includedNamespaces: ["org-a"], defaultVolumesToFsBackup: false, ttl: "72h" });
+    expect(manifest.spec).toEqual({ includedNamespaces: ["org-a"], ttl: "72h" });
   });
 
   test("of a later attempt says which", () => {
     const later = operation("Backup", { status: { runner: { attempt: 3 } } });
-    const manifest = planBackup(later, { defaultVolumesToFsBackup: false }, settings)("b1-x");
+    const manifest = planBackup(later, {}, settings)("b1-x");
     expect(manifest.metadata.labels?.["ops.vworkspace.io/attempt"]).toBe("3");
     expect(isOwn(later, manifest.metadata.labels)).toBe(true);
     expect(isOwn(operation("Backup"), manifest.metadata.labels)).toBe(false);
