@@ -45,7 +45,9 @@ export async function serve({ listen, metrics, problems }: ServerParts): Promise
     }
   });
   const { hostname, port } = new URL(`http://${listen}`);
-  server.listen({ host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? 80 : Number(port) });
+  const host = hostname.replace(/^\[|\]$/g, "");
+  // Without a host Node listens on every address of both families, and on those of IPv4 where the kernel has no IPv6.
+  server.listen({ host: host === "::" ? undefined : host, port: port === "" ? 80 : Number(port) });
   await once(server, "listening");
   return {
     url: urlOf(server.address()),

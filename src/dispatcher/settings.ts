@@ -81,9 +81,10 @@ export const settingsSchema = z.strictObject({
   listen: z
     .string("must be host:port")
     .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/, "must be host:port")
-    .default("0.0.0.0:8080")
+    .default("[::]:8080")
     .meta({
-      description: "Where `/metrics`, `/healthz` and `/readyz` are served. Port 0: any free one.",
+      description:
+        "Where `/metrics`, `/healthz` and `/readyz` are served. `[::]` means every address, IPv4 and IPv6, or those of IPv4 on a node without IPv6. Port 0: any free one.",
       unit: "host:port",
     }),
   logLevel: z

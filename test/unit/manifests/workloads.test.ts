@@ -11,6 +11,7 @@ const containerSchema = z.looseObject({
   env: z.array(z.looseObject({ name: z.string(), value: z.string().optional() })).optional(),
   resources: z.object({ requests: z.record(z.string(), z.string()), limits: z.record(z.string(), z.string()) }),
   securityContext: z.looseObject({}),
+  volumeMounts: z.array(z.looseObject({ name: z.string(), readOnly: z.boolean().default(false) })).default([]),
 });
 const workloadSchema = z.looseObject({
   kind: z.string(),
@@ -22,6 +23,7 @@ const workloadSchema = z.looseObject({
         securityContext: z.looseObject({}),
         initContainers: z.array(containerSchema).default([]),
         containers: z.array(containerSchema),
+        volumes: z.array(z.looseObject({ name: z.string() })).default([]),
       }),
     }),
   }),
@@ -99,6 +101,28 @@ describe.each(jobs)("the Job template $title", ({ metadata, spec }) => {
       ),
     );
     expect(one).toBe(two);
+  });
+});
+
+describe.each(workloads.filter(({ title }) => title !== "velero"))("$title, as whichever user", ({ spec }) => {
+  const { securityContext, containers } = spec.template.spec;
+
+  test("leaves the user to the cluster, which may allow none but of a range of its own (OpenShift)", () => {
+    for (const { securityContext: own } of [{ securityContext }, ...containers]) {
+      for (const field of ["runAsUser", "runAsGroup", "fsGroup"]) expect(own).not.toHaveProperty(field);
+    }
+  });
+
+  test("has an image whose user is a number, or the kubelet could not tell that it is not root", () => {
+    const dockerfile = readFileSync(join(repository, "Dockerfile"), "utf8");
+    expect(dockerfile.match(/^USER (.*)$/gm)?.at(-1)).toMatch(/^USER [1-9]\d*:[1-9]\d*$/);
+  });
+
+  test("writes, if anywhere, where everybody may: an emptyDir", () => {
+    const volumes = new Map(spec.template.spec.volumes.map((volume) => [volume.name, volume]));
+    for (const { name, readOnly } of containers.flatMap(({ volumeMounts }) => volumeMounts)) {
+      if (!readOnly) expect(volumes.get(name)).toHaveProperty("emptyDir");
+    }
   });
 });
 
