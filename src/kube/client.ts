@@ -1,7 +1,7 @@
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
 import * as z from "zod";
 import { loadConfig } from "./config.ts";
-import { isGone, MalformedObjectError, UnreachableError } from "./errors.ts";
+import { AnswerTooLargeError, isGone, MalformedObjectError, UnreachableError } from "./errors.ts";
 import { type KubeObject, keyOf, type Manifest } from "./metadata.ts";
 import { apiVersionOf, pathOf, qualifiedName, type Resource } from "./resource.ts";
 import { Transport } from "./transport.ts";
@@ -67,6 +67,13 @@ export interface StreamEvent {
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_PAGE_SIZE = 500;
+/**
+ * How much of a list is in memory as text at a time, in bytes. Objects of tenants have up to 3 MiB each (etcd's limit is 1.5
+ * by default), so that a page of a fixed count could be of any size.
+ */
+const MAX_PAGE_BYTES = 4 * 1024 * 1024;
+/** How often a list whose snapshot expired on the way is begun anew before that is reported. */
+const MAX_RESTARTS = 3;
 
 const listSchema = z.looseObject({
   metadata: z.looseObject({ resourceVersion: z.string(), continue: z.string().optional() }),
@@ -95,18 +102,22 @@ export class KubeClient {
     return await this.#object("get", HttpMethod.GET, resource, object, options, {});
   }
 
-  /** Reads all selected objects, page by page, as of one moment. */
+  /**
+   * Reads all selected objects, as of one moment, page by page: each of as many objects as {@link MAX_PAGE_BYTES} can hold,
+   * parsed before the next is read.
+   */
   async list<T extends KubeObject>(
     resource: Resource<T>,
     selection: Selection = {},
     options: ListOptions = {},
   ): Promise<ObjectList<T>> {
-    try {
-      return await this.#listPages(resource, selection, options, resource.pageSize ?? DEFAULT_PAGE_SIZE);
-    } catch (error) {
-      // The next page's token expires with the snapshot it belongs to. One big answer has no next page.
-      if (isGone(error)) return await this.#listPages(resource, selection, options, undefined);
-      throw error;
+    for (let restarts = 0; ; restarts++) {
+      try {
+        return await this.#listPages(resource, selection, options);
+      } catch (error) {
+        // The next page's token expires with the snapshot it belongs to: the next snapshot is read from its beginning.
+        if (!isGone(error) || restarts >= MAX_RESTARTS) throw error;
+      }
     }
   }
 
@@ -230,18 +241,19 @@ export class KubeClient {
     resource: Resource<T>,
     selection: Selection,
     options: ListOptions,
-    limit: number | undefined,
   ): Promise<ObjectList<T>> {
     const call = describe("list", resource, selection);
-    const path = pathOf(resource, { namespace: selection.namespace });
-    const { labelSelector, fieldSelector } = selection;
+    const pageSize = resource.pageSize ?? DEFAULT_PAGE_SIZE;
     const items: T[] = [];
+    let limit = pageSize;
     let next: string | undefined;
     for (;;) {
-      const query = { labelSelector, fieldSelector, limit, continue: next };
-      const answer = await this.#limited(call, options, (signal) =>
-        this.#transport.text({ method: HttpMethod.GET, path, query, call, signal }),
-      );
+      const answer = await this.#page(resource, selection, options, { limit, continue: next });
+      if (answer === undefined) {
+        limit = Math.ceil(limit / 4);
+        continue;
+      }
+      if (answer.length * 2 <= MAX_PAGE_BYTES) limit = Math.min(limit * 2, pageSize);
       const page = listSchema.parse(parseJson(call, answer));
       for (const raw of page.items ?? []) {
         try {
@@ -253,6 +265,28 @@ export class KubeClient {
       }
       next = page.metadata.continue;
       if (next === undefined || next === "") return { items, resourceVersion: page.metadata.resourceVersion };
+    }
+  }
+
+  /** One page as text; undefined where it is too large. A single object never is. */
+  async #page(
+    resource: Resource,
+    selection: Selection,
+    options: CallOptions,
+    page: { limit: number; continue: string | undefined },
+  ): Promise<string | undefined> {
+    const { namespace, labelSelector, fieldSelector } = selection;
+    const call = describe("list", resource, selection);
+    const path = pathOf(resource, { namespace });
+    const query = { labelSelector, fieldSelector, ...page };
+    const maxBytes = page.limit === 1 ? undefined : MAX_PAGE_BYTES;
+    try {
+      return await this.#limited(call, options, (signal) =>
+        this.#transport.text({ method: HttpMethod.GET, path, query, call, maxBytes, signal }),
+      );
+    } catch (error) {
+      if (error instanceof AnswerTooLargeError) return undefined;
+      throw error;
     }
   }
 

@@ -61,6 +61,15 @@ export class UnreachableError extends Error {
   }
 }
 
+/** The answer is longer than the caller can take; most of it was not even fetched. */
+export class AnswerTooLargeError extends Error {
+  override readonly name = "AnswerTooLargeError";
+
+  constructor(call: string, maxBytes: number) {
+    super(`${call}: the answer has more than ${maxBytes} bytes`);
+  }
+}
+
 /** The server sent an object that is not what its kind promises. */
 export class MalformedObjectError extends Error {
   override readonly name = "MalformedObjectError";

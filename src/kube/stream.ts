@@ -16,3 +16,19 @@ export async function* jsonLines(body: ReadableStream<Uint8Array> | null): Async
     }
   }
 }
+
+/**
+ * Reads a body as text, as long as it has no more than so many bytes; of a longer one the rest is never fetched.
+ *
+ * @returns undefined for a longer one
+ */
+export async function textUpTo(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string | undefined> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body ?? []) {
+    bytes += part.length;
+    if (bytes > maxBytes) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}

@@ -1,8 +1,8 @@
 import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { type HttpMethod, RequestContext, type ResponseContext } from "@kubernetes/client-node/dist/gen/http/http.js";
 import { IsomorphicFetchHttpLibrary } from "@kubernetes/client-node/dist/gen/http/isomorphic-fetch.js";
-import { ApiError, UnreachableError } from "./errors.ts";
-import { jsonLines } from "./stream.ts";
+import { AnswerTooLargeError, ApiError, UnreachableError } from "./errors.ts";
+import { jsonLines, textUpTo } from "./stream.ts";
 
 /** One HTTP request to the API server. */
 export interface ApiRequest {
@@ -15,6 +15,8 @@ export interface ApiRequest {
   readonly contentType?: string;
   /** What is asked, for messages: verb, resource, namespace/name. */
   readonly call: string;
+  /** How many bytes of an answer are taken at most, where that matters. */
+  readonly maxBytes?: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -34,13 +36,17 @@ export class Transport {
   /**
    * Sends and reads the whole answer as text.
    *
-   * @throws ApiError when the server refuses, UnreachableError when there is no answer, the signal's reason once it aborts
+   * @throws ApiError when the server refuses, UnreachableError when there is no answer, AnswerTooLargeError when it has more
+   *   than `maxBytes`, the signal's reason once it aborts
    */
   async text(request: ApiRequest): Promise<string> {
     const context = await this.#context(request);
     return await this.#answered(request, async () => {
-      const response = await this.#accepted(request, context);
-      return await response.body.text();
+      const { body } = await this.#accepted(request, context);
+      if (request.maxBytes === undefined) return await body.text();
+      const text = await textUpTo(body.stream(), request.maxBytes);
+      if (text === undefined) throw new AnswerTooLargeError(request.call, request.maxBytes);
+      return text;
     });
   }
 
@@ -96,7 +102,8 @@ export class Transport {
     try {
       return await answer();
     } catch (error) {
-      if (error instanceof ApiError || error instanceof SyntaxError) throw error;
+      if (error instanceof ApiError || error instanceof AnswerTooLargeError || error instanceof SyntaxError)
+        throw error;
       request.signal.throwIfAborted();
       throw new UnreachableError(request.call, error);
     }

@@ -1,5 +1,13 @@
+import { once } from "node:events";
 import { expect, test } from "vitest";
-import { ApiError, isAlreadyExists, isConflict, isTransient, UnreachableError } from "../../../src/kube/errors.ts";
+import {
+  ApiError,
+  isAlreadyExists,
+  isConflict,
+  isGone,
+  isTransient,
+  UnreachableError,
+} from "../../../src/kube/errors.ts";
 import { configMaps, namespaces, pods } from "../../../src/kube/resources.ts";
 import { configMap, type Exchange, listOf, serve, status } from "./loopback.ts";
 
@@ -121,26 +129,68 @@ test("connections are reused, and who asks is written on every request", async (
   );
 });
 
-test("a long list comes page by page; when the next page has expired it is asked for in one", async () => {
+test("a long list comes page by page; when the next page has expired it is read anew from its beginning", async () => {
   const asked: string[] = [];
   const { client } = await serve(({ url, json }) => {
     asked.push(url.search);
     const next = url.searchParams.get("continue");
-    const page = listOf(10, configMap(`page-${next ?? "first"}`, 1));
-    if (url.searchParams.get("limit") === null) json(200, listOf(20, configMap("all", 1)));
-    else if (next === null) json(200, { ...page, metadata: { resourceVersion: "10", continue: "2" } });
-    else if (next === "2") json(200, { ...page, metadata: { resourceVersion: "10", continue: "3" } });
+    const again = asked.length > 3;
+    const page = listOf(again ? 20 : 10, configMap(`${again ? "new" : "old"}-${next ?? "1"}`, 1));
+    if (next === null) json(200, { ...page, metadata: { ...page.metadata, continue: "2" } });
+    else if (again) json(200, page);
+    else if (next === "2") json(200, { ...page, metadata: { ...page.metadata, continue: "3" } });
     else json(410, status(410, "Expired", "The provided continue parameter is too old"));
   });
   const { items, resourceVersion } = await client.list(configMaps, { labelSelector: "a=b" });
-  expect(items.map(({ metadata }) => metadata.name)).toEqual(["all"]);
+  expect(items.map(({ metadata }) => metadata.name)).toEqual(["new-1", "new-2"]);
   expect(resourceVersion).toBe("20");
   expect(asked).toEqual([
     "?labelSelector=a%3Db&limit=500",
     "?labelSelector=a%3Db&limit=500&continue=2",
     "?labelSelector=a%3Db&limit=500&continue=3",
-    "?labelSelector=a%3Db",
+    "?labelSelector=a%3Db&limit=500",
+    "?labelSelector=a%3Db&limit=500&continue=2",
   ]);
+});
+
+test("a list that expires each time is given up", async () => {
+  let asked = 0;
+  const { client } = await serve(({ json }) => {
+    asked += 1;
+    json(410, status(410, "Expired", "too old"));
+  });
+  expect(isGone(await failureOf(client.list(configMaps)))).toBe(true);
+  expect(asked).toBe(4);
+});
+
+test("a page has no more objects than a few MiB can hold, and is not fetched beyond that; one object always is", async () => {
+  const MiB = 1024 * 1024;
+  const stored = [0.1, 0.1, 1.5, 1.5, 1.5, 6, 0.1, 0.1].map((size, at) =>
+    configMap(`c${at}`, 1, { text: "x".repeat(size * MiB) }),
+  );
+  const read: number[] = [];
+  const { client } = await serve(async ({ url, response }) => {
+    const from = Number(url.searchParams.get("continue") ?? 0);
+    const limit = Number(url.searchParams.get("limit"));
+    const to = Math.min(from + limit, stored.length);
+    const list = listOf(10, ...stored.slice(from, to));
+    const next = to < stored.length ? { continue: String(to) } : {};
+    response.write(JSON.stringify({ ...list, metadata: { ...list.metadata, ...next } }));
+    if (limit > 1 && to - from > 1 && stored.slice(from, to).some(({ data }) => (data.text ?? "").length > 3 * MiB)) {
+      // Never ends, so whoever would read it all never comes back.
+      const closed = once(response, "close");
+      while (!response.destroyed) {
+        if (!response.write(" ".repeat(64 * 1024))) await Promise.race([once(response, "drain"), closed]);
+      }
+      return;
+    }
+    read.push(to - from);
+    response.end();
+  });
+  const { items } = await client.list({ ...configMaps, pageSize: 8 });
+  expect(items.map(({ metadata }) => metadata.name)).toEqual(stored.map(({ metadata }) => metadata.name));
+  expect(read).toContain(1);
+  expect(read.length).toBeLessThan(stored.length);
 });
 
 test("items of a list get the kind that the list leaves out, and keep fields that no schema names", async () => {
