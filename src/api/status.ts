@@ -44,7 +44,10 @@ export function nextStatus(last: Status | undefined, change: StatusChange, conte
   if (context.generation !== undefined) next.observedGeneration = context.generation;
   const accepted = conditions.find((condition) => condition.type === ConditionType.accepted);
   if (next.startedAt === undefined && accepted?.status === "True") next.startedAt = accepted.lastTransitionTime;
-  if (isTerminal(next.phase) && !isTerminal(last?.phase)) next.finishedAt = now;
+  if (isTerminal(next.phase) && !isTerminal(last?.phase)) {
+    // Two clocks may differ: who ends it may be behind the one who admitted it.
+    next.finishedAt = next.startedAt !== undefined && next.startedAt > now ? next.startedAt : now;
+  }
   const reason = mainReason(conditions);
   if (reason !== undefined) next.reason = reason;
   if (next.finishedAt !== undefined && next.startedAt !== undefined) {

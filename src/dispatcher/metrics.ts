@@ -44,7 +44,7 @@ export function createMetrics({ operations, templates, isLeading }: MetricsParts
     const labels = { type: current.spec.type, result: resultOf(current) };
     ended.inc(labels);
     if (startedAt === undefined || finishedAt === undefined) return;
-    duration.observe(labels, (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000);
+    duration.observe(labels, Math.max(0, Date.parse(finishedAt) - Date.parse(startedAt)) / 1000);
   });
 
   const gauge = (name: string, help: string, labelNames: string[], measure: (set: Measure) => void) => {

@@ -162,25 +162,39 @@ export async function loadSettings(env: NodeJS.ProcessEnv): Promise<Settings> {
  */
 export async function readApprovalKey(settings: Settings): Promise<string | undefined> {
   if (settings.approvalKeyFile === "") return undefined;
-  const key = (await read(settings.approvalKeyFile, "approvalKeyFile")).replace(/\r?\n$/, "");
+  const key = (await readText(settings.approvalKeyFile, "approvalKeyFile")).replace(/\r?\n$/, "");
   if (key === "") throw new SettingsError([`approvalKeyFile: ${settings.approvalKeyFile} is empty`]);
   return key;
 }
 
 async function settingsFile(path: string | undefined): Promise<object> {
   if (path === undefined || path === "") return {};
-  const document = parseDocument(await read(path, FILE_VARIABLE));
-  if (document.errors.length > 0) {
-    throw new SettingsError(document.errors.map((error) => `${path}: ${error.message.split("\n")[0]}`));
-  }
-  const content: unknown = document.toJS() ?? {};
+  const read = readYaml(await readText(path, FILE_VARIABLE), path);
+  if (!read.ok) throw new SettingsError(read.problems);
+  const content = read.value ?? {};
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
     throw new SettingsError([`${path}: must be a map of settings`]);
   }
   return content;
 }
 
-async function read(path: string, key: string): Promise<string> {
+type Yaml = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problems: string[] };
+
+/** @param from the file or the variable that has the text; every problem names it */
+function readYaml(text: string, from: string): Yaml {
+  const document = parseDocument(text);
+  const firstLine = (error: unknown) =>
+    `${from}: ${String(error instanceof Error ? error.message : error).split("\n")[0]}`;
+  if (document.errors.length > 0) return { ok: false, problems: document.errors.map(firstLine) };
+  try {
+    return { ok: true, value: document.toJS() };
+  } catch (error) {
+    // An alias to nothing, or to far too much, is found only now.
+    return { ok: false, problems: [firstLine(error)] };
+  }
+}
+
+async function readText(path: string, key: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
@@ -199,10 +213,15 @@ function override(raw: Record<string, unknown>, env: NodeJS.ProcessEnv): string[
       problems.push(`${name}: unknown setting`);
       continue;
     }
-    const parsed: unknown = key.type === "string" ? value : parseDocument(value).toJS();
+    const parsed: Yaml = key.type === "string" ? { ok: true, value } : readYaml(value, name);
+    if (!parsed.ok) {
+      problems.push(...parsed.problems);
+      continue;
+    }
     const [outer = "", inner] = key.path;
     const around = raw[outer];
-    raw[outer] = inner === undefined ? parsed : { ...(typeof around === "object" ? around : {}), [inner]: parsed };
+    raw[outer] =
+      inner === undefined ? parsed.value : { ...(typeof around === "object" ? around : {}), [inner]: parsed.value };
   }
   return problems;
 }

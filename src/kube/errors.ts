@@ -17,6 +17,8 @@ const statusSchema = z.looseObject({
     .optional(),
 });
 
+const MAX_RETRY_AFTER_MS = 60_000;
+
 export type StatusCause = z.infer<typeof causeSchema>;
 
 /** The API server answered, and refused. The message says what was asked and, in the server's words, why not. */
@@ -28,7 +30,10 @@ export class ApiError extends Error {
   readonly reason: string;
   /** What the server named as wrong, field by field. */
   readonly causes: readonly StatusCause[];
-  /** How long the server asks to wait before the next try, in milliseconds. */
+  /**
+   * How long the server asks to wait before the next try, in milliseconds: {@link MAX_RETRY_AFTER_MS} at most, because a
+   * proxy's mistake must not put anything off for a day (or, beyond what a timer can wait, make it try without a pause).
+   */
   readonly retryAfterMs: number | undefined;
 
   /**
@@ -48,7 +53,8 @@ export class ApiError extends Error {
     this.reason = reason;
     this.causes = status?.details?.causes ?? [];
     const seconds = status?.details?.retryAfterSeconds ?? Number(retryAfter);
-    this.retryAfterMs = Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
+    this.retryAfterMs =
+      Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, MAX_RETRY_AFTER_MS) : undefined;
   }
 }
 
@@ -88,6 +94,12 @@ export const isConflict = (error: unknown): boolean => hasCode(error, 409) && !i
 export const isAlreadyExists = (error: unknown): boolean => hasCode(error, 409) && error.reason === "AlreadyExists";
 /** The resourceVersion is too old to watch from or to list on: list anew. */
 export const isGone = (error: unknown): boolean => hasCode(error, 410);
+/**
+ * The object has more bytes than the API server or its store takes. etcd's own limit comes as a 500 with etcd's words, that
+ * of the connection to etcd with gRPC's.
+ */
+export const isTooLarge = (error: unknown): boolean =>
+  hasCode(error, 413) || (hasCode(error, 500) && /request is too large|message larger than max/.test(error.message));
 export const isForbidden = (error: unknown): boolean => hasCode(error, 403);
 export const isInvalid = (error: unknown): boolean => hasCode(error, 422);
 
@@ -99,9 +111,10 @@ export function isFromTheFuture(error: unknown): boolean {
 /**
  * Whether the same request may succeed later with nobody changing anything: overload, a server restarting or electing a
  * leader, a full quota (it empties), a network that failed. Refusals (401, 403, 404, 409, 422) are answers, not trouble,
- * and a certificate that does not verify stays wrong.
+ * a certificate that does not verify stays wrong, and an object that is too large stays too large.
  */
 export function isTransient(error: unknown): boolean {
+  if (isTooLarge(error)) return false;
   if (error instanceof ApiError) {
     return error.code === 429 || error.code >= 500 || (error.code === 403 && /exceeded quota/i.test(error.message));
   }

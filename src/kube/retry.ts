@@ -32,7 +32,7 @@ export async function retry<T>(call: () => Promise<T>, options: RetryOptions): P
       if (!isTransient(error)) throw error;
       const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
       const waitMs = Math.max(asked, backoffDelay(attemptNumber, BACKOFF, Math.random()));
-      logger.warn({ err: error, attempt: attemptNumber, waitMs }, "API call failed, will try again");
+      logger.warn({ err: error, tries: attemptNumber, waitMs }, "API call failed, will try again");
       if (clock.monotonic() + waitMs - startedAt > maxRetryTimeMs) throw error;
       await clock.sleep(waitMs, signal);
     },

@@ -43,6 +43,9 @@ const RETRY: Backoff = { minMs: 250, maxMs: 10_000 };
 /** A server that ends quiet streams faster than this is in trouble: it must not be hammered. */
 const SHORT_STREAM_MS = 1_000;
 
+/** After so many errors of the server's own at one position it is given up: what it cannot read stays unreadable. */
+const MAX_ERRORS_AT_POSITION = 3;
+
 const versionedSchema = z.looseObject({ metadata: z.looseObject({ resourceVersion: z.string() }) });
 
 /**
@@ -63,6 +66,8 @@ export async function* watchResource<T extends KubeObject>(
   const known = new Map<string, T>();
   let position: string | undefined;
   let failures = 0;
+  /** How often in a row the server answered 500 to this position. */
+  let errorsHere = 0;
   /** No stream has worked since the last list: an expired position then means trouble, not age. */
   let justListed = false;
 
@@ -88,6 +93,7 @@ export async function* watchResource<T extends KubeObject>(
           throw new UnreachableError(`list ${qualifiedName(resource)}`, "its CRD has just been installed");
         }
         position = list.resourceVersion;
+        errorsHere = 0;
         justListed = true;
       }
       const onOpen = () => {
@@ -97,6 +103,7 @@ export async function* watchResource<T extends KubeObject>(
         if (event.type === "ERROR") throw new ApiError(`watch ${qualifiedName(resource)}`, undefined, event.object);
         position = versionedSchema.parse(event.object).metadata.resourceVersion;
         heard = true;
+        errorsHere = 0;
         justListed = false;
         if (event.type === "BOOKMARK") continue;
         try {
@@ -112,7 +119,8 @@ export async function* watchResource<T extends KubeObject>(
       justListed = false;
     } catch (error) {
       signal.throwIfAborted();
-      if (!canResume(error)) position = undefined;
+      if (error instanceof ApiError && error.code === 500) errorsHere += 1;
+      if (!canResume(error) || errorsHere >= MAX_ERRORS_AT_POSITION) position = undefined;
       failures = healthy() ? 1 : failures + 1;
       const again = position === undefined ? "list again" : "resume";
       const expired = isGone(error) && !justListed;

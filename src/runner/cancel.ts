@@ -137,7 +137,7 @@ async function requestDeletion(context: RunnerContext, backup: VeleroObject): Pr
     spec: { backupName: name },
   };
   await context.client.create(deleteBackupRequests, manifest, context);
-  context.logger.info({ backup: name, uid }, "asked Velero to delete the backup");
+  context.logger.info({ backup: name, backupUid: uid }, "asked Velero to delete the backup");
 }
 
 /** Stops the volume data that a run waits for, so that it ends soon. It ends without that, too. */

@@ -20,7 +20,7 @@ export async function remove(
   const options = { signal: context.signal, preconditions: unchanged ? { uid, resourceVersion } : { uid } };
   try {
     await retry(() => context.client.delete(resource, { namespace, name }, options), context);
-    context.logger.info({ kind: resource.kind, name, uid }, "deleted");
+    context.logger.info({ kind: resource.kind, name, objectUid: uid }, "deleted");
   } catch (error) {
     if (!isNotFound(error) && !isConflict(error)) throw error;
   }

@@ -51,7 +51,13 @@ function scoped(scopes: Results["errors"]): string[] {
   return groups.flatMap(([scope, entries]) => (entries ?? []).map((entry) => `${scope}: ${entry.trim()}`));
 }
 
-/** As JSON without brackets: each entry with its quotes and a comma. */
+/** As JSON without brackets, as the API server stores it: each entry with its quotes and a comma. */
 function bytesOf(entries: readonly string[]): number {
-  return entries.reduce((sum, entry) => sum + Buffer.byteLength(JSON.stringify(entry)) + 1, 0);
+  return entries.reduce(
+    (sum, entry) => sum + Buffer.byteLength(JSON.stringify(entry).replace(ESCAPED, "......")) + 1,
+    0,
+  );
 }
+
+/** What Go's encoder writes as six bytes (`\u003c`) where JavaScript's does not. */
+const ESCAPED = /[<>&\u2028\u2029]/g;

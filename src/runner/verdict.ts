@@ -127,6 +127,8 @@ function deleted(seen: Seen): StatusChange {
   return {
     phase: "Failed",
     conditions: [isFalse(ConditionType.running, reason, message), isTrue(condition, reason, message)],
+    // Nobody is to restore from a name that leads to nothing, or to another's backup.
+    ...(seen.type === "Backup" && { outputs: undefined }),
   };
 }
 

@@ -40,6 +40,16 @@ describe("nextStatus", () => {
     expect(nextStatus(ended, { conditions: [failed] }, at(59)).finishedAt).toBe("2026-05-28T10:00:55Z");
   });
 
+  it("never ends before it began, even if the clock of who ends it is behind", () => {
+    const admittedLater = nextStatus(undefined, { phase: "Pending", conditions: [accepted] }, at(30));
+    const ended = nextStatus(admittedLater, { phase: "Failed", conditions: [failed] }, at(5));
+    expect(ended).toMatchObject({
+      startedAt: "2026-05-28T10:00:30Z",
+      finishedAt: "2026-05-28T10:00:30Z",
+      duration: "0s",
+    });
+  });
+
   it("never leaves a terminal phase", () => {
     const ended = nextStatus(admitted, { phase: "Failed", conditions: [failed] }, at(1));
     expect(() => nextStatus(ended, { phase: "Running" }, at(2))).toThrow("Failed is terminal");

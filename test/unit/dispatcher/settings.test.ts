@@ -88,6 +88,15 @@ test("a file that is not there, is no YAML, or is no map is told", async () => {
   expect(await problemsOf({ OPERATION_RUNNER_SETTINGS: await file("# nothing yet\n") })).toMatch(/^accepted/);
 });
 
+test.each([
+  ["is no YAML", "[org-a", "OPERATION_RUNNER_NAMESPACES: "],
+  ["names a key twice", "{gold: [org-a], gold: []}", "OPERATION_RUNNER_STORAGE_LOCATIONS: Map keys must be unique"],
+  ["refers to nothing", "{gold: *none}", "OPERATION_RUNNER_STORAGE_LOCATIONS: Unresolved alias"],
+])("a variable whose value %s is told", async (_, value, problem) => {
+  const [name = ""] = problem.split(":");
+  expect(await problemsOf({ [name]: value })).toContain(problem);
+});
+
 test("the variables that Kubernetes sets for a Service called operation-runner are no settings", async () => {
   const env = {
     OPERATION_RUNNER_SERVICE_HOST: "10.0.0.1",

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
+import { ApiError } from "../../../src/kube/errors.ts";
 import { WorkQueue } from "../../../src/kube/queue.ts";
 import { FakeClock } from "./fakeClock.ts";
 import { recordingLogger } from "./loopback.ts";
@@ -170,4 +171,16 @@ test("whatever is added is worked on after it was last added, never two at once"
     }),
     { numRuns: 50 },
   );
+});
+
+test("the server's Retry-After is kept, but for no longer than a minute", async () => {
+  const { queue, clock, started, end } = start();
+  queue.add("a");
+  await clock.advance(0);
+  // Longer than a timer can wait: it would fire at once, and again and again.
+  await end("a", new ApiError("update operations/status a", 429, "busy", "4000000"));
+  await clock.advance(59_999);
+  expect(started).toEqual(["a@0"]);
+  await clock.advance(1);
+  expect(started).toEqual(["a@0", "a@60000"]);
 });

@@ -27,7 +27,7 @@ test("trouble that passes is waited out, and each try is logged", async () => {
   const call = retry(failing(unreachable, new ApiError("get pods a/b", 503, "starting")), options);
   await options.clock.advance(750);
   expect(await call).toBe(3);
-  expect(lines).toMatchObject([{ attempt: 1 }, { attempt: 2 }]);
+  expect(lines).toMatchObject([{ tries: 1 }, { tries: 2 }]);
 });
 
 test.each([403, 404, 409, 422])("an answer is not asked for again: %i", async (code) => {
@@ -49,6 +49,35 @@ test("the server's Retry-After is kept", async () => {
   expect(clock.sleeping).toBe(1);
   await clock.advance(1);
   await call;
+});
+
+test("a Retry-After of a day is kept for a minute only", async () => {
+  const { clock, ...options } = context();
+  const busy = new ApiError("get pods a/b", 429, "busy", "86400");
+  const call = retry(failing(busy), { clock, ...options, maxRetryTimeMs: Number.POSITIVE_INFINITY });
+  await vi.waitFor(() => expect(clock.sleeping).toBe(1));
+  await clock.advance(60_000);
+  expect(clock.sleeping).toBe(0);
+  expect(await call).toBe(2);
+});
+
+test("what is logged of a try leaves the Operation's attempt alone", async () => {
+  const { lines, logger, ...options } = context();
+  const call = retry(failing(unreachable), { ...options, logger: logger.child({ uid: "u1", attempt: 7 }) });
+  await options.clock.advance(750);
+  await call;
+  expect(lines).toMatchObject([{ uid: "u1", attempt: 7, tries: 1 }]);
+});
+
+test.each([
+  ["etcd", 500, "etcdserver: request is too large"],
+  ["the connection to etcd", 500, "rpc error: trying to send message larger than max (2100000 vs. 2097152)"],
+  ["the API server", 413, "Request entity too large: limit is 3145728"],
+])("an object that is too large for %s is not sent again", async (_, code, message) => {
+  const { lines, ...options } = context();
+  const error = new ApiError("replace operations a/b", code, status(code, "", message));
+  await expect(retry(failing(error), options)).rejects.toBe(error);
+  expect(lines).toEqual([]);
 });
 
 test("the signal ends the waiting, with its own reason", async () => {

@@ -149,6 +149,22 @@ test("an overloaded server is tried again from the same place, with a wait", asy
 });
 
 test.each([
+  ["as the answer", ({ json }: Exchange) => json(500, status(500, "InternalError", "unable to decode"))],
+  [
+    "in the stream",
+    ({ send }: Exchange) => send({ type: "ERROR", object: status(500, "InternalError", "unable to decode") }),
+  ],
+])("a position at which the server answers 500 %s, again and again, is given up: it lists again", async (_, fail) => {
+  const { asked, handler } = script(
+    [listOf(10, configMap("a", 9)), listOf(20, configMap("a", 15))],
+    [fail, fail, fail, ({ send }) => send({ type: "MODIFIED", object: configMap("a", 21) })],
+  );
+  const { next } = follow((await serve(handler)).client);
+  expect(await next(5)).toEqual(["added a@9", "synced", "modified a@15", "synced", "modified a@21"]);
+  expect(asked).toEqual(["list", ...Array(3).fill("watch from 10"), "list", "watch from 20"]);
+});
+
+test.each([
   ["ends every stream at once", ({ response }: Exchange) => response.end(), ["watch from 10", "watch from 10"]],
   ["calls every position expired", ({ json }: Exchange) => json(410, expired), ["watch from 10"]],
 ])("a server that %s is not hammered", async (_, answer, watches) => {

@@ -205,6 +205,20 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
     );
   });
 
+  it.each([
+    ["cancelled", true],
+    ["deleted by somebody else", false],
+  ])("names no Backup that is not there: %s", (_, cancelRequested) => {
+    const before = { ...admitted, outputs: { [type === "Backup" ? "backupName" : "restoreName"]: "b1" } };
+    const after = nextStatus(before, verdict({ type, object: undefined, cancelRequested }), {
+      now: new Date(NOW),
+      generation: 2,
+    });
+    expect(after.outputs?.backupName).toBeUndefined();
+    // What a Restore brought back stays, and carries its name.
+    expect(after.outputs?.restoreName).toBe(type === "Restore" ? "b1" : undefined);
+  });
+
   it.each(["Completed", "PartiallyFailed", "Failed", "FailedValidation"])(
     "ends as Velero says when a cancel came after %s",
     (phase) => {
