@@ -8,7 +8,7 @@ export function cancelRequested(operation: Operation): boolean {
   return operation.metadata.annotations?.[Annotation.cancel] === "true";
 }
 
-/** Whether a run has acted on such a request: from there is no way back, not even for who takes the request back. */
+/** Whether such a request was seen before Velero was done: from there is no way back, not even for who takes the request back. */
 export function cancelDecided({ status }: Operation): boolean {
   const cancelled = conditionOf(status, ConditionType.cancelled);
   return cancelled?.status === "Unknown" && cancelled.reason === Reason.cancelRequested;

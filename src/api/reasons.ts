@@ -39,7 +39,7 @@ export const Reason = {
   // Failed, Degraded, Cancelled
   partialFailure: "PartialFailure",
   volumesSkipped: "VolumesSkipped",
-  /** Cancelled=Unknown: a runner has seen the request and acts on it, to the end. */
+  /** Cancelled=Unknown: a runner, or while none is at work the dispatcher, has seen the request: it goes on to its end. */
   cancelRequested: "CancelRequested",
   cancelledByUser: "CancelledByUser",
   externalDeletion: "ExternalDeletion",

@@ -7,6 +7,7 @@ import type { Job } from "../kube/resources.ts";
 import { admission, hindered } from "./admission/admission.ts";
 import { original } from "./admission/restoredCopy.ts";
 import { templateUsable } from "./admission/template.ts";
+import { awaitedCancel } from "./awaitedCancel.ts";
 import { buildJob } from "./job.ts";
 import { activeJobs, deletionOf, isHandMade, jobState, neverStarted } from "./jobState.ts";
 import { endOf, NO_POD, type PodState, podState, type Trouble } from "./podState.ts";
@@ -77,7 +78,7 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
   const state = jobState(operation, world);
   switch (state.kind) {
     case "missing":
-      return createJob(operation, world);
+      return tellOfCancel(operation, world) ?? createJob(operation, world);
     case "stale":
       return { action: deletionOf(state.job, "a later Job of the attempt was deleted, to be made again") };
     case "active":
@@ -114,14 +115,42 @@ function createJob(operation: VeleroOperation, world: World): Decision {
   return write(operation, world, { conditions: [trouble] });
 }
 
-/** Trouble is told while it lasts; when a runner is at work again, it has the word. */
+/** A cancel counts from here, also where the Job that is to carry it out cannot be made. */
+function tellOfCancel(operation: VeleroOperation, world: World): Decision | undefined {
+  const conditions = awaitedCancel(operation, world, inWords({ kind: "starting", hasPod: false }));
+  const decision = conditions.length === 0 ? NOTHING : write(operation, world, { conditions });
+  return decision.action && decision;
+}
+
+/** What Kubernetes does with the Job: no runner at work means trouble to be told, and a cancel to be remembered. */
 function tellOfPods(operation: VeleroOperation, world: World, state: PodState): Decision {
-  if (state.kind !== "trouble" && toldTrouble(operation) === undefined) return NOTHING;
+  const trouble = troubleWithPods(operation, state);
+  const conditions = [
+    ...(trouble === undefined ? [] : [{ type: ConditionType.running, status: "False", ...trouble } as const]),
+    ...(state.kind === "running" ? [] : awaitedCancel(operation, world, inWords(state))),
+  ];
+  return conditions.length === 0 ? NOTHING : write(operation, world, { conditions });
+}
+
+/** Trouble is told while it lasts; when a runner is at work again, it has the word. */
+function troubleWithPods(operation: VeleroOperation, state: PodState): Trouble | undefined {
+  if (state.kind === "trouble") return { reason: state.reason, message: state.message };
+  const told = toldTrouble(operation);
+  if (told === undefined) return undefined;
   // What ended the last pod is worth reading until the next one is at work.
-  if (state.kind === "starting" && (!state.hasPod || toldTrouble(operation)?.reason !== NO_POD)) return NOTHING;
-  const doing = state.kind === "running" ? "its runner is at work" : "its runner is being started";
-  const { reason, message } = state.kind === "trouble" ? state : { reason: Reason.pending, message: doing };
-  return write(operation, world, { conditions: [{ type: ConditionType.running, status: "False", reason, message }] });
+  if (state.kind === "starting" && (!state.hasPod || told.reason !== NO_POD)) return undefined;
+  return { reason: Reason.pending, message: inWords(state) };
+}
+
+function inWords(state: PodState): string {
+  switch (state.kind) {
+    case "running":
+      return "its runner is at work";
+    case "starting":
+      return "its runner is being started";
+    case "trouble":
+      return `${state.reason}: ${state.message}`;
+  }
 }
 
 /** What the status says of trouble with the Job or its pods: all that is neither waiting nor the runner's word. */

@@ -166,7 +166,7 @@ export class History extends Cluster {
   }
 
   check(): void {
-    const underWay = this.all().filter((operation) => this.#isUnderWay(operation));
+    const underWay = this.all().filter((operation) => this.#isUnderWay(operation) && !this.#onlyCleansUp(operation));
     if (underWay.length > this.limits.maxConcurrent) throw new Error(`${underWay.length} under way at once`);
     for (const namespace of new Set(underWay.map(({ metadata }) => metadata.namespace))) {
       const here = underWay.filter(({ metadata }) => metadata.namespace === namespace);
@@ -184,7 +184,7 @@ export class History extends Cluster {
   #checkRerun(now: VeleroOperation, next: Status): void {
     const cancel = now.metadata.annotations?.["ops.vworkspace.io/cancel"] === "true";
     const sameAttempt = next.runner?.attempt === attemptOf(now);
-    const forCancel = cancel && sameAttempt && this.#isUnderWay(now);
+    const forCancel = sameAttempt && (isCancelDecided(now) || (cancel && this.#isUnderWay(now)));
     if (now.status?.phase !== "Failed" || (next.observedRerun === now.status.observedRerun && !forCancel)) {
       throw new Error("a terminal phase was left without anybody asking for it");
     }
@@ -225,6 +225,12 @@ export class History extends Cluster {
     const gaveUp = status?.conditions?.some(({ type, reason }) => type === "Failed" && reason === "RunnerFailed");
     const phase = this.veleroObjects.get(status?.engineRef?.uid ?? "")?.status?.phase;
     return gaveUp === true && phase === "InProgress";
+  }
+
+  /** A cancel goes on to its end after Velero is done, whoever has the slot by then. */
+  #onlyCleansUp(operation: VeleroOperation): boolean {
+    const phase = this.veleroObjects.get(operation.status?.engineRef?.uid ?? "")?.status?.phase;
+    return isCancelDecided(operation) && phase !== "InProgress";
   }
 
   #couldRun({ metadata, spec, status }: VeleroOperation): boolean {
@@ -288,7 +294,7 @@ export class History extends Cluster {
     const phase = object?.status?.phase;
     if (!operation.status?.runner?.jobUIDs?.includes(job.metadata.uid)) {
       this.join(operation, job);
-    } else if (operation.metadata.annotations?.["ops.vworkspace.io/cancel"] === "true") {
+    } else if (isCancelDecided(operation) || operation.metadata.annotations?.["ops.vworkspace.io/cancel"] === "true") {
       if (object !== undefined) this.veleroObjects.delete(object.metadata.uid);
       this.#end(operation, job, "Failed", "Cancelled");
     } else if (operation.status.engineRef === undefined) {
@@ -322,6 +328,11 @@ export function isUnfinished({ status }: Job): boolean {
 
 function age({ metadata }: VeleroOperation): string {
   return `${metadata.creationTimestamp}/${metadata.uid}`;
+}
+
+/** Somebody has seen that it is to end: no way back. */
+function isCancelDecided({ status }: VeleroOperation): boolean {
+  return status?.conditions?.some(({ type, status }) => type === "Cancelled" && status === "Unknown") === true;
 }
 
 function conflict(one: VeleroOperation, other: VeleroOperation): boolean {

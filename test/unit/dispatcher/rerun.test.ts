@@ -73,6 +73,7 @@ describe("cancel", () => {
     cluster.veleroObject(operation, "InProgress");
     cluster.jobs.clear();
     cancel(operation);
+    expect(cluster.step(operation)).toMatchObject({ kind: "writeStatus" });
     expect(cluster.step(operation)).toMatchObject({ kind: "createJob" });
     expect(cluster.step(operation)).toBeUndefined();
   });
@@ -110,6 +111,7 @@ describe("cancel", () => {
       expect(conditionsOf(cluster.status(operation))).toEqual([
         "Accepted=True/TemplateValidated",
         "Running=False/Pending",
+        "Cancelled=Unknown/CancelRequested",
       ]);
     });
 
