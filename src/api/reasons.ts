@@ -39,6 +39,7 @@ export const Reason = {
   // Failed, Degraded, Cancelled
   partialFailure: "PartialFailure",
   volumesSkipped: "VolumesSkipped",
+  filesUnreadable: "FilesUnreadable",
   /** Cancelled=Unknown: a runner, or while none is at work the dispatcher, has seen the request: it goes on to its end. */
   cancelRequested: "CancelRequested",
   cancelledByUser: "CancelledByUser",

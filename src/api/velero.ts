@@ -72,6 +72,8 @@ export const storageLocationSchema = kubeObjectSchema.extend({
       objectStorage: z
         .looseObject({ bucket: z.string().optional(), prefix: z.string().optional(), caCert: z.string().optional() })
         .nullish(),
+      /** The provider plugin's own settings. */
+      config: z.looseObject({ insecureSkipTLSVerify: z.string().optional() }).nullish(),
     })
     .optional(),
   status: z.looseObject({ phase: z.string().optional(), message: z.string().optional() }).optional(),

@@ -10,18 +10,20 @@ export interface RetryOptions {
   readonly clock: Clock;
   /** For how long to go on starting new tries, in milliseconds. Default 60 000. */
   readonly maxRetryTimeMs?: number;
+  /** Which failures may pass by themselves. Default: {@link isTransient}, what an API server in trouble answers. */
+  readonly mayPass?: (error: unknown) => boolean;
 }
 
 const BACKOFF: Backoff = { minMs: 250, maxMs: 10_000 };
 
 /**
- * Runs an idempotent call until it succeeds or fails for a reason that trying again cannot mend ({@link isTransient}).
+ * Runs an idempotent call until it succeeds or fails for a reason that trying again cannot mend.
  * Waits longer each time (0.25 s to 10 s, random), and at least as long as the server asks for.
  *
  * @throws the call's last error, or the signal's reason
  */
 export async function retry<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { signal, logger, clock, maxRetryTimeMs = 60_000 } = options;
+  const { signal, logger, clock, maxRetryTimeMs = 60_000, mayPass = isTransient } = options;
   const startedAt = clock.monotonic();
   return await pRetry(call, {
     // How long to wait, and until when, is decided below, by the clock that was handed in.
@@ -29,10 +31,10 @@ export async function retry<T>(call: () => Promise<T>, options: RetryOptions): P
     minTimeout: 0,
     signal,
     onFailedAttempt: async ({ error, attemptNumber }) => {
-      if (!isTransient(error)) throw error;
+      if (!mayPass(error)) throw error;
       const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
       const waitMs = Math.max(asked, backoffDelay(attemptNumber, BACKOFF, Math.random()));
-      logger.warn({ err: error, tries: attemptNumber, waitMs }, "API call failed, will try again");
+      logger.warn({ err: error, tries: attemptNumber, waitMs }, "call failed, will try again");
       if (clock.monotonic() + waitMs - startedAt > maxRetryTimeMs) throw error;
       await clock.sleep(waitMs, signal);
     },

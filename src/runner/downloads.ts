@@ -7,7 +7,7 @@ import {
   type StorageLocation,
   type VeleroObject,
 } from "../api/velero.ts";
-import { isAlreadyExists, isInvalid, isNotFound } from "../kube/errors.ts";
+import { ApiError, isAlreadyExists, isInvalid, isNotFound } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
 import { awaitCondition } from "../kube/wait.ts";
 import type { RunnerContext } from "./context.ts";
@@ -17,11 +17,14 @@ import { ownershipLabels } from "./ownership.ts";
 export interface DownloadLimits extends FetchLimits {
   /** How long Velero may take to sign a URL, in milliseconds: it has no other way to say that it cannot. */
   readonly urlTimeoutMs: number;
+  /** For how long an object store in trouble is asked again, in milliseconds. */
+  readonly retryTimeMs: number;
 }
 
 /** A file is parsed as a whole, which takes many times its size: the runner has to fit into the memory of its pod. */
 export const DOWNLOAD_LIMITS: DownloadLimits = {
   urlTimeoutMs: 30_000,
+  retryTimeMs: 15_000,
   timeoutMs: 60_000,
   maxBytes: 4 * 1024 * 1024,
   maxUnpackedBytes: 6 * 1024 * 1024,
@@ -38,12 +41,15 @@ export interface DownloadSource {
 /** A file could not be had; the message says why in words that may be shown to anybody. */
 export class DownloadError extends Error {
   override readonly name = "DownloadError";
-  /** There is no such file, or this Velero does not know of such files. */
+  /** The object store said that it has no such file. Nothing else does: an older backup's files may hang on it. */
   readonly absent: boolean;
+  /** The file was read, and is not what Velero wrote; the message names it. */
+  readonly garbled: boolean;
 
-  constructor(message: string, { absent = false }: { absent?: boolean } = {}) {
+  constructor(message: string, { absent = false, garbled = false }: { absent?: boolean; garbled?: boolean } = {}) {
     super(message);
     this.absent = absent;
+    this.garbled = garbled;
   }
 }
 
@@ -59,14 +65,17 @@ export async function downloadJson<T>(
   source: DownloadSource,
   schema: ZodType<T>,
 ): Promise<T> {
-  const json = await download(context, kind, source, context.fetcher.gzip);
-  try {
-    const parsed = schema.safeParse(JSON.parse(json));
-    if (parsed.success) return parsed.data;
-  } catch {
-    // No JSON at all: the same to whoever reads the message.
-  }
+  const parsed = schema.safeParse(parseJson(kind, await download(context, kind, source, context.fetcher.gzip)));
+  if (parsed.success) return parsed.data;
   throw new DownloadError(`${kind} is not what Velero documents`);
+}
+
+function parseJson(kind: DownloadKind, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new DownloadError(`${kind}: the file is not JSON`, { garbled: true });
+  }
 }
 
 /**
@@ -91,20 +100,36 @@ async function download<T>(
   source: DownloadSource,
   fetch: (url: string, options: FetchOptions, askedAt: Date) => Promise<T>,
 ): Promise<T> {
-  const { caCert, caCertRef } = source.location?.spec?.objectStorage ?? {};
+  const { location, limits } = source;
+  const { caCert } = location?.spec?.objectStorage ?? {};
   const ca = caCert === undefined ? undefined : Buffer.from(caCert, "base64").toString("utf8");
   const { url, askedAt } = await signedUrl(context, kind, source);
   try {
-    return await fetch(url, { ca, signal: context.signal, limits: source.limits }, askedAt);
+    const options = { ca, signal: context.signal, limits };
+    const retries = { maxRetryTimeMs: limits.retryTimeMs, mayPass };
+    return await retry(() => fetch(url, options, askedAt), { ...context, ...retries });
   } catch (error) {
     if (!(error instanceof FetchError)) throw error;
-    // The runner has no right to Secrets.
-    const hint =
-      error.untrusted && caCertRef !== undefined
-        ? "; the location's caCertRef names a Secret that the runner may not read: mount that CA and name it in NODE_EXTRA_CA_CERTS"
-        : "";
-    throw new DownloadError(error.message + hint, { absent: error.absent });
+    const { absent, garbled } = error;
+    if (garbled) throw new DownloadError(`${kind}: ${error.message}`, { garbled });
+    throw new DownloadError(error.message + (error.untrusted ? howToTrust(location) : ""), { absent });
   }
+}
+
+/** An overloaded object store asks to be asked again, and a connection may break once. */
+function mayPass(error: unknown): boolean {
+  return error instanceof FetchError && error.transient;
+}
+
+/** What an admin can do about a certificate that the runner does not trust. */
+function howToTrust(location: StorageLocation | undefined): string {
+  const { objectStorage, config } = location?.spec ?? {};
+  // The runner has no right to Secrets.
+  if (objectStorage?.caCertRef !== undefined)
+    return "; the location's caCertRef names a Secret that the runner may not read: mount that CA and name it in NODE_EXTRA_CA_CERTS";
+  if (/^(1|t|true)$/i.test(config?.insecureSkipTLSVerify ?? ""))
+    return "; the location's config.insecureSkipTLSVerify is for Velero alone, the runner trusts nobody unseen: set spec.objectStorage.caCert to the store's CA";
+  return "";
 }
 
 /** Has Velero sign a URL. The request is removed afterwards; Velero would do so after ten minutes. */
@@ -123,8 +148,7 @@ async function signedUrl(
   try {
     await retry(() => client.create(downloadRequests, manifest, context), context);
   } catch (error) {
-    // The CRD of an older Velero lists the kinds that it knows.
-    if (isInvalid(error)) throw new DownloadError(`this Velero knows no ${kind}`, { absent: true });
+    if (isUnknownKind(error)) throw new DownloadError(`this Velero knows no ${kind}`);
     // The name is random: who has it is an earlier try of ours whose answer was lost.
     if (!isAlreadyExists(error)) throw error;
   }
@@ -137,6 +161,12 @@ async function signedUrl(
         context.logger.debug({ err: error, downloadRequest: name }, "left a DownloadRequest behind");
     });
   }
+}
+
+/** The CRD of an older Velero lists the kinds that it knows. A policy may refuse with the same code. */
+function isUnknownKind(error: unknown): boolean {
+  if (!(error instanceof ApiError) || !isInvalid(error)) return false;
+  return error.causes.some(({ field, reason }) => field === "spec.target.kind" && reason === "FieldValueNotSupported");
 }
 
 async function answered(

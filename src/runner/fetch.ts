@@ -1,7 +1,7 @@
 import { getCACertificates } from "node:tls";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { Agent, type Dispatcher, request } from "undici";
+import { type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 
 /** Reading from the object store by signed URLs. The URLs are secrets: no message here has one. */
 
@@ -11,6 +11,8 @@ export interface FetchOptions {
   /** Gives up; the call then rejects with the signal's reason. */
   readonly signal: AbortSignal;
   readonly limits: FetchLimits;
+  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY stand, in upper or lower case. Default: no proxy. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 export interface FetchLimits {
@@ -28,22 +30,33 @@ export interface RemoteFile {
   readonly size: number;
   /** How long ago it was last written, in milliseconds, by the server's own clock; undefined where it does not tell. */
   readonly ageMs: number | undefined;
+  /** Its first bytes are those of every gzip file. */
+  readonly isGzip: boolean;
 }
 
 /** A file could not be read; the message says why in words that may be shown to anybody. */
 export class FetchError extends Error {
   override readonly name = "FetchError";
-  /** The server answered that there is no such file. */
+  /** The server answered that it has no file under this very name. */
   readonly absent: boolean;
   /** The server's certificate could not be verified. */
   readonly untrusted: boolean;
+  /** The file was read, and is not what somebody wrote who wrote a gzip file. */
+  readonly garbled: boolean;
+  /** The same request may succeed a little later: the server was overloaded, or the connection broke. */
+  readonly transient: boolean;
 
-  constructor(message: string, { absent = false, untrusted = false }: { absent?: boolean; untrusted?: boolean } = {}) {
+  constructor(message: string, kind: FetchErrorKind = {}) {
     super(message);
+    const { absent = false, untrusted = false, garbled = false, transient = false } = kind;
     this.absent = absent;
     this.untrusted = untrusted;
+    this.garbled = garbled;
+    this.transient = transient;
   }
 }
+
+type FetchErrorKind = Partial<Pick<FetchError, "absent" | "untrusted" | "garbled" | "transient">>;
 
 /** How files are read from the object store. */
 export interface Fetcher {
@@ -75,36 +88,57 @@ export async function fetchGzip(url: string, options: FetchOptions): Promise<str
   try {
     return (await unpack(packed, { maxOutputLength: maxUnpackedBytes })).toString("utf8");
   } catch (error) {
-    const tooLarge = codeOf(error) === "ERR_BUFFER_TOO_LARGE";
-    throw new FetchError(tooLarge ? `the file unpacks to more than ${maxUnpackedBytes} bytes` : "the file is not gzip");
+    if (codeOf(error) === "ERR_BUFFER_TOO_LARGE")
+      throw new FetchError(`the file unpacks to more than ${maxUnpackedBytes} bytes`);
+    throw new FetchError(isGzip(packed) ? "the file is no whole gzip" : NO_GZIP, { garbled: true });
   }
 }
 
+/** Why a file of Velero's cannot be one. */
+export const NO_GZIP = "the file is not gzip";
+
+/** What every gzip file begins with. RFC 1952, section 2.3.1. */
+const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
+
+function isGzip(head: Buffer): boolean {
+  return head.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC);
+}
+
 /**
- * Asks how large a file is, by reading its first byte: a signed URL allows a GET, not a HEAD. A server that ignores ranges
- * is cut off after its headers.
+ * Asks how large a file is and how it begins, by reading its first two bytes: a signed URL allows a GET, not a HEAD. A
+ * server that ignores ranges is cut off after them.
  *
  * @throws as {@link fetchGzip}
  */
 export async function fetchSize(url: string, options: FetchOptions): Promise<RemoteFile> {
-  return await get(url, { range: "bytes=0-0" }, options, async ({ statusCode, headers }) => {
+  return await get(url, { range: "bytes=0-1" }, options, async ({ statusCode, headers, body }) => {
     const whole =
       statusCode === 206
-        ? /^bytes 0-0\/(\d+)$/.exec(text(headers["content-range"]))?.[1]
+        ? /^bytes 0-[01]\/(\d+)$/.exec(text(headers["content-range"]))?.[1]
         : text(headers["content-length"]);
     if (whole === undefined || !/^\d+$/.test(whole))
       throw new FetchError("the object store does not tell the file's size");
     const ageMs = Date.parse(text(headers.date)) - Date.parse(text(headers["last-modified"]));
-    return { size: Number(whole), ageMs: Number.isNaN(ageMs) ? undefined : ageMs };
+    return {
+      size: Number(whole),
+      ageMs: Number.isNaN(ageMs) ? undefined : ageMs,
+      isGzip: isGzip(await beginning(body, GZIP_MAGIC.length)),
+    };
   });
 }
 
-export const httpFetcher: Fetcher = { gzip: fetchGzip, size: fetchSize };
+/** @param env where the proxies stand, see {@link FetchOptions} */
+export function httpFetcher(env: NodeJS.ProcessEnv): Fetcher {
+  return {
+    gzip: (url, options) => fetchGzip(url, { ...options, env }),
+    size: (url, options) => fetchSize(url, { ...options, env }),
+  };
+}
 
 async function get<T>(
   url: string,
   headers: Record<string, string>,
-  { ca, signal, limits }: FetchOptions,
+  { ca, signal, limits, env = {} }: FetchOptions,
   read: (response: Dispatcher.ResponseData) => Promise<T>,
 ): Promise<T> {
   const parsed = URL.parse(url);
@@ -113,10 +147,10 @@ async function get<T>(
   }
   signal.throwIfAborted();
   const tooLate = AbortSignal.timeout(limits.timeoutMs);
-  const agent = new Agent(ca === undefined ? {} : { connect: { ca: [...getCACertificates("default"), ca] } });
+  const agent = agentOf(ca, env);
   try {
     const response = await request(parsed, { dispatcher: agent, headers, signal: AbortSignal.any([signal, tooLate]) });
-    if (response.statusCode !== 200 && response.statusCode !== 206) throw refused(response.statusCode);
+    if (response.statusCode !== 200 && response.statusCode !== 206) throw await refused(response);
     return await read(response);
   } catch (error) {
     signal.throwIfAborted();
@@ -128,18 +162,68 @@ async function get<T>(
   }
 }
 
-function refused(statusCode: number): FetchError {
-  if (statusCode === 404) return new FetchError("the object store has no such file (404)", { absent: true });
-  return new FetchError(`the object store answered ${statusCode}`);
+function agentOf(ca: string | undefined, env: NodeJS.ProcessEnv): Dispatcher {
+  const tls = ca === undefined ? {} : { ca: [...getCACertificates("default"), ca] };
+  try {
+    return new EnvHttpProxyAgent({
+      connect: tls,
+      requestTls: tls,
+      httpProxy: env.http_proxy ?? env.HTTP_PROXY ?? "",
+      httpsProxy: env.https_proxy ?? env.HTTPS_PROXY ?? "",
+      noProxy: env.no_proxy ?? env.NO_PROXY ?? "",
+    });
+  } catch {
+    // The URL of a proxy may have a password in it.
+    throw new FetchError("HTTP_PROXY or HTTPS_PROXY in the runner's environment is not the URL of a proxy");
+  }
+}
+
+/** How stores name the error when a file of that very name is missing: S3, Google and most others; Azure. */
+const NO_SUCH_FILE: ReadonlySet<string> = new Set(["NoSuchKey", "BlobNotFound"]);
+/** Overload and servers between that restart: S3 asks its clients to try again. */
+const PASSING: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
+/** An error's name stands at the beginning of its answer. */
+const MAX_ANSWER_BYTES = 4096;
+
+/**
+ * What a refusal means. A 404 alone does not say that the file is missing: so answer a bucket that is gone, a proxy
+ * without a backend and a policy, too.
+ */
+async function refused({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<FetchError> {
+  const answer = (await beginning(body, MAX_ANSWER_BYTES)).toString("utf8");
+  const told = text(headers["x-ms-error-code"]) || /<Code>\s*(\w+)\s*<\/Code>/.exec(answer)?.[1] || "";
+  const code = /^[A-Za-z]{1,64}$/.test(told) ? told : undefined;
+  if (statusCode === 416) return new FetchError("the file is empty", { garbled: true });
+  if (statusCode !== 404) {
+    const answered = `the object store answered ${statusCode}${code === undefined ? "" : ` ${code}`}`;
+    return new FetchError(answered, { transient: PASSING.has(statusCode) });
+  }
+  if (code !== undefined && NO_SUCH_FILE.has(code))
+    return new FetchError("the object store has no such file (404)", { absent: true });
+  return new FetchError(`the object store answered 404 (${code ?? "no code"}), not that it has no such file`);
+}
+
+/** The first bytes of an answer, or all of it where there are less. */
+async function beginning(body: Dispatcher.ResponseData["body"], bytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size >= bytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, bytes);
 }
 
 const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/;
 
 function unreachable(host: string, error: unknown): FetchError {
   const code = codeOf(error) ?? "unknown";
-  return UNTRUSTED.test(code)
-    ? new FetchError(`the certificate of ${host} cannot be verified (${code})`, { untrusted: true })
-    : new FetchError(`${host} cannot be reached or broke off (${code})`);
+  if (UNTRUSTED.test(code))
+    return new FetchError(`the certificate of ${host} cannot be verified (${code})`, { untrusted: true });
+  const proxy = /^Proxy response \((\d+)\)/.exec(error instanceof Error ? error.message : "")?.[1];
+  if (proxy !== undefined) return new FetchError(`the proxy does not let the runner reach ${host} (${proxy})`);
+  return new FetchError(`${host} cannot be reached or broke off (${code})`, { transient: true });
 }
 
 function codeOf(error: unknown): string | undefined {

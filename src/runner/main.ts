@@ -62,7 +62,7 @@ function contextOf(
   const client = connect(env, { component: "runner", version: VERSION });
   const instance = env.POD_NAME ?? settings.job.name ?? "operation-runner";
   const events = new EventRecorder(client, logger, { component: "operation-runner", instance });
-  return { client, clock: systemClock, logger, signal, settings, events, fetcher: httpFetcher };
+  return { client, clock: systemClock, logger, signal, settings, events, fetcher: httpFetcher(env) };
 }
 
 /** Whatever stops a run before its end is for the Job to try again, unless the API server has said a clear no. */

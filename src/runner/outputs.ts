@@ -3,6 +3,7 @@ import { isRestorable, type VeleroObject } from "../api/velero.ts";
 import type { RunnerContext } from "./context.ts";
 import { movedBytes, movementsOf } from "./dataMovement.ts";
 import {
+  type Archive,
   archiveOf,
   DOWNLOAD_LIMITS,
   DownloadError,
@@ -10,6 +11,7 @@ import {
   type DownloadSource,
   downloadJson,
 } from "./downloads.ts";
+import { NO_GZIP } from "./fetch.ts";
 import { locationOf } from "./location.ts";
 import { counted } from "./message.ts";
 import { itemsOf } from "./progress.ts";
@@ -31,6 +33,8 @@ export type Outputs = {
   warnings?: string[];
   /** Volumes whose data is not in the backup though nobody asked for that. */
   skippedVolumes?: string[];
+  /** Files that are not what Velero wrote, and how that shows. */
+  unreadableFiles?: string[];
   /** What could not be had, and why. */
   missing?: string[];
 };
@@ -63,14 +67,16 @@ export async function collectOutputs(
   if (!isRestorable(object.status?.phase)) return outputs;
 
   const missing: string[] = [];
-  /** Runs one step; what it cannot get is noted as missing. */
-  const attempt = async <T>(what: string, step: () => Promise<T>): Promise<T | undefined> => {
+  const unreadable: string[] = [];
+  /** Runs one step; what it cannot get is noted as missing, or as unreadable. */
+  const attempt: Attempt = async (what, step) => {
     try {
       return await step();
     } catch (error) {
       context.signal.throwIfAborted();
       context.logger.warn({ err: error, what }, "could not be had");
-      missing.push(`${what}: ${publicWords(error)}`);
+      if (error instanceof DownloadError && error.garbled) unreadable.push(error.message);
+      else missing.push(`${what}: ${publicWords(error)}`);
       return undefined;
     }
   };
@@ -84,8 +90,16 @@ export async function collectOutputs(
   if (warnings !== undefined) outputs.warnings = warnings.entries;
   if (warnings?.unlisted !== undefined) missing.push(warnings.unlisted);
   if (sizes?.unsized !== undefined) missing.push(sizes.unsized);
-  return { ...outputs, ...sizes?.outputs, ...(missing.length > 0 && { missing: missing.sort() }) };
+  return {
+    ...outputs,
+    ...sizes?.outputs,
+    ...(unreadable.length > 0 && { unreadableFiles: unreadable.sort() }),
+    ...(missing.length > 0 && { missing: missing.sort() }),
+  };
 }
+
+/** Tries for one of the outputs; undefined where that is in vain, which is noted. */
+type Attempt = <T>(what: string, step: () => Promise<T>) => Promise<T | undefined>;
 
 /** What the API server or the program itself says is for the log alone: who reads outputs need not know the cluster. */
 function publicWords(error: unknown): string {
@@ -131,13 +145,9 @@ interface Sizes {
   readonly unsized?: string;
 }
 
-async function backupSizes(
-  context: RunnerContext,
-  source: DownloadSource,
-  attempt: <T>(what: string, step: () => Promise<T>) => Promise<T | undefined>,
-): Promise<Sizes> {
+async function backupSizes(context: RunnerContext, source: DownloadSource, attempt: Attempt): Promise<Sizes> {
   const [archive, volumes] = await Promise.all([
-    attempt("backupSizeBytes: size of the archive", () => archiveOf(context, source)),
+    attempt("backupSizeBytes: size of the archive", () => readableArchive(context, source)),
     attempt("skippedVolumes and sizes of snapshots", () =>
       downloadJson(context, "BackupVolumeInfos", source, volumeInfosSchema),
     ),
@@ -160,6 +170,13 @@ async function backupSizes(
     },
     ...(unsized > 0 && { unsized: `backupSizeBytes: Velero tells no size of ${counted(unsized, "snapshot")}` }),
   };
+}
+
+/** @throws as archiveOf; DownloadError when the archive does not begin as Velero's do */
+async function readableArchive(context: RunnerContext, source: DownloadSource): Promise<Archive> {
+  const archive = await archiveOf(context, source);
+  if (!archive.isGzip) throw new DownloadError(`BackupContents: ${NO_GZIP}`, { garbled: true });
+  return archive;
 }
 
 const MAX_SKIPPED_BYTES = 32 * 1024;

@@ -38,7 +38,7 @@ export async function whoseFiles(
  * Compares ages, because the object store's clock need not be the cluster's. The run's age is from Velero's clock to the
  * API server's, and never more than the object's own, which is by the API server's alone. This process's clock has no say.
  */
-export function judge(archive: Archive, { metadata, status }: VeleroObject): Stored {
+export function judge(archive: Pick<Archive, "ageMs" | "askedAt">, { metadata, status }: VeleroObject): Stored {
   const created = Date.parse(metadata.creationTimestamp);
   const began = Math.max(created, Date.parse(status?.startTimestamp ?? metadata.creationTimestamp));
   if (archive.ageMs === undefined || Number.isNaN(began)) return "unknown";

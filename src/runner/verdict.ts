@@ -1,5 +1,5 @@
 import type { OperationType } from "../api/operation.ts";
-import { ConditionType, Reason, veleroReason } from "../api/reasons.ts";
+import { ConditionType, Reason, type ReasonName, veleroReason } from "../api/reasons.ts";
 import type { ConditionChange, StatusChange } from "../api/status.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import { counted, cutBytes, humanBytes } from "./message.ts";
@@ -65,33 +65,51 @@ function running(seen: Seen, phase: string): StatusChange {
 
 function completed(seen: Seen): StatusChange {
   const message = summary(seen, "completed");
-  const skipped = skippedVolumes(seen);
-  return succeeded(
-    seen,
-    isTrue(ConditionType.succeeded, veleroReason(seen.type, "Completed"), message),
-    skipped === undefined ? [] : [isTrue(ConditionType.degraded, Reason.volumesSkipped, skipped)],
-  );
+  return succeeded(seen, isTrue(ConditionType.succeeded, veleroReason(seen.type, "Completed"), message), []);
 }
 
 function partiallyFailed(seen: Seen): StatusChange {
   const { errorCount = "0", warningCount = "0" } = seen.outputs ?? {};
-  const skipped = skippedVolumes(seen);
-  const problems = [
-    `${counted(errorCount, "error")}, ${counted(warningCount, "warning")}: see outputs.warnings`,
-    ...(skipped === undefined ? [] : [skipped]),
-  ].join("; ");
+  const noted = `${counted(errorCount, "error")}, ${counted(warningCount, "warning")}: see outputs.warnings`;
   const message = summary(seen, "partially failed");
   return succeeded(seen, isTrue(ConditionType.succeeded, veleroReason(seen.type, "PartiallyFailed"), message), [
-    isTrue(ConditionType.degraded, Reason.partialFailure, problems),
+    { reason: Reason.partialFailure, message: noted },
   ]);
 }
 
-function succeeded(seen: Seen, success: ConditionChange, more: readonly ConditionChange[]): StatusChange {
+/** Why what succeeded is not what was wanted. */
+interface Trouble {
+  readonly reason: ReasonName;
+  readonly message: string;
+}
+
+/** Degraded says everything that is wrong, and takes the reason of what comes first. */
+function succeeded(seen: Seen, success: ConditionChange, told: readonly Trouble[]): StatusChange {
   const reason = veleroReason(seen.type, "Succeeded");
+  const troubles = [...told, ...troublesOf(seen)];
+  const [worst] = troubles;
+  const all = troubles.map(({ message }) => message).join("; ");
   return {
     phase: "Succeeded",
-    conditions: [isFalse(ConditionType.running, reason, success.message), success, ...more],
+    conditions: [
+      isFalse(ConditionType.running, reason, success.message),
+      success,
+      ...(worst === undefined ? [] : [isTrue(ConditionType.degraded, worst.reason, all)]),
+    ],
   };
+}
+
+/** What Velero itself does not count as a failure. The worst comes first. */
+function troublesOf({ outputs }: Seen): Trouble[] {
+  const { unreadableFiles = [], skippedVolumes = [] } = outputs ?? {};
+  return [
+    ...troubleWith(Reason.filesUnreadable, "the object store does not hold what Velero wrote", unreadableFiles),
+    ...troubleWith(Reason.volumesSkipped, "volumes not backed up", skippedVolumes),
+  ];
+}
+
+function troubleWith(reason: ReasonName, what: string, which: readonly string[]): Trouble[] {
+  return which.length === 0 ? [] : [{ reason, message: `${what}: ${which.join(", ")}` }];
 }
 
 function failed(seen: Seen): StatusChange {
@@ -156,12 +174,6 @@ function summary(seen: Seen, how: string): string {
     ...(backupSizeBytes === undefined ? [] : [humanBytes(Number(backupSizeBytes))]),
   ];
   return [`${kindOf(seen)} ${how}`, ...(facts.length === 0 ? [] : [facts.join(", ")])].join("; ");
-}
-
-function skippedVolumes({ outputs }: Seen): string | undefined {
-  const skipped = outputs?.skippedVolumes ?? [];
-  if (skipped.length === 0) return undefined;
-  return `volumes not backed up: ${skipped.join(", ")}`;
 }
 
 function kindOf({ type }: Seen): string {

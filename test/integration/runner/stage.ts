@@ -192,7 +192,7 @@ export class Stage {
         terminationMessagePath: "/dev/null",
       },
       events: new EventRecorder(runClient, logger, { component: "operation-runner", instance: job.name }),
-      fetcher: httpFetcher,
+      fetcher: httpFetcher({}),
     };
     const ended = run(context);
     ended.catch(() => undefined);

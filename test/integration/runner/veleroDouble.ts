@@ -37,7 +37,9 @@ export class VeleroDouble {
     this.#files = createServer((request, response) => {
       if (request.url?.startsWith("/BackupContents") === true) {
         const written = this.archiveWritten && { "last-modified": this.archiveWritten.toUTCString() };
-        response.writeHead(206, { "content-range": `bytes 0-0/${ARCHIVE_BYTES}`, ...written }).end("x");
+        response
+          .writeHead(206, { "content-range": `bytes 0-1/${ARCHIVE_BYTES}`, ...written })
+          .end(gzipSync("").subarray(0, 2));
         return;
       }
       const file = request.url?.startsWith("/BackupVolumeInfos") === true ? [] : this.results;

@@ -71,7 +71,7 @@ export class FakeVelero {
       if (!this.up) throw new FetchError("the object store answered 503");
       const found = this.files.get(url.slice(STORE.length));
       if (found === undefined) throw new FetchError("the object store has no such file (404)", { absent: true });
-      return { size: 1, ageMs: this.#clock.monotonic() - found.writtenAt };
+      return { size: 1, ageMs: this.#clock.monotonic() - found.writtenAt, isGzip: true };
     },
   };
 

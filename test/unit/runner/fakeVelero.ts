@@ -11,6 +11,10 @@ export interface FakeVelero {
   readonly storeUrl?: string;
   /** Kinds of download that the CRD does not know. */
   readonly unknownKinds?: readonly string[];
+  /** A policy refuses every download, with the same code. */
+  readonly refusesDownloads?: boolean;
+  /** The location's `spec.config`. */
+  readonly config?: Record<string, string>;
   /** The location's `spec.objectStorage`; undefined: there is no such location. */
   readonly objectStorage?: Record<string, unknown> | undefined;
   /** Data movements by plural, each as its `status.progress`; `forbidden` for no right to see them. */
@@ -62,7 +66,8 @@ export async function fakeVelero(velero: FakeVelero, signal = new AbortControlle
 
   function create(sent: FakeVeleroHandle["made"][number]): [number, unknown] {
     const { kind } = sent.spec.target;
-    if (velero.unknownKinds?.includes(kind)) return [422, status(422, "Invalid", "Unsupported value")];
+    if (velero.unknownKinds?.includes(kind)) return [422, unsupportedKind(kind)];
+    if (velero.refusesDownloads) return [422, status(422, "Invalid", "denied by policy no-downloads")];
     const signed = velero.storeUrl === undefined ? {} : { downloadURL: `${velero.storeUrl}/${kind}?X-Sig=s3cr3t` };
     const creationTimestamp = new Date().toISOString().replace(/\.\d+Z$/, "Z");
     const metadata = { ...sent.metadata, ...stored(sent.metadata.name), creationTimestamp };
@@ -75,7 +80,7 @@ export async function fakeVelero(velero: FakeVelero, signal = new AbortControlle
     const metadata = stored(name);
     if (plural === "backups") return [200, object("Backup", metadata, { storageLocation: "default" })];
     if (velero.objectStorage === undefined) return [404, status(404, "NotFound", `no ${plural} ${name}`)];
-    return [200, object("BackupStorageLocation", metadata, { objectStorage: velero.objectStorage })];
+    return [200, object("BackupStorageLocation", metadata, specOf(velero))];
   }
 
   function movements(url: URL, plural: string): [number, unknown] {
@@ -103,9 +108,20 @@ export async function fakeVelero(velero: FakeVelero, signal = new AbortControlle
       terminationMessagePath: "/dev/null",
     },
     events: new EventRecorder(client, logger, { component: "test", instance: "test" }),
-    fetcher: httpFetcher,
+    fetcher: httpFetcher({}),
   };
   return { context, lines, requests, made, selectors };
+}
+
+/** As the API server refuses what an enum of the CRD does not list. */
+function unsupportedKind(kind: string): object {
+  const message = `Unsupported value: "${kind}"`;
+  const causes = [{ field: "spec.target.kind", reason: "FieldValueNotSupported", message }];
+  return { ...status(422, "Invalid", message), details: { causes } };
+}
+
+function specOf({ objectStorage, config }: FakeVelero): object {
+  return { objectStorage, ...(config && { config }) };
 }
 
 function object(kind: string, metadata: object, spec: object) {

@@ -6,11 +6,12 @@ import type { VeleroObject } from "../../../src/api/velero.ts";
 import { DOWNLOAD_LIMITS, type DownloadLimits } from "../../../src/runner/downloads.ts";
 import { collectOutputs, knownOutputs } from "../../../src/runner/outputs.ts";
 import { type FakeVelero, fakeVelero } from "./fakeVelero.ts";
-import { answersWith, archive, type Files, httpStore, httpsStore } from "./objectStore.ts";
+import { afterwards, answersWith, archive, type Files, httpStore, httpsStore } from "./objectStore.ts";
 import { backup, OWN_LABELS, restore } from "./veleroObjects.ts";
 
 const LIMITS: DownloadLimits = {
   urlTimeoutMs: 60_000,
+  retryTimeMs: 0,
   timeoutMs: 60_000,
   maxBytes: 100_000,
   maxUnpackedBytes: 1_000_000,
@@ -168,6 +169,72 @@ describe("the outputs of a Backup", () => {
       /^backupSizeBytes: size of the archive: the certificate of .* cannot be verified \(.*\); the location's caCertRef names a Secret that the runner may not read: mount that CA and name it in NODE_EXTRA_CA_CERTS$/,
     );
   });
+
+  it("verify the store's certificate though the location tells Velero not to, and say how to help", async () => {
+    const { url } = await httpsStore({ "/BackupContents": archive(24), "/BackupVolumeInfos": [] });
+    const config = { insecureSkipTLSVerify: "true" };
+    const { outputs } = await outputsOf(completed, { storeUrl: url, objectStorage: DEFAULT, config, movements: {} });
+    expect(outputs.backupSizeBytes).toBeUndefined();
+    expect(outputs.missing?.[0]).toMatch(
+      /cannot be verified \(.*\); the location's config.insecureSkipTLSVerify is for Velero alone, the runner trusts nobody unseen: set spec.objectStorage.caCert to the store's CA$/,
+    );
+  });
+});
+
+describe("files that are not what Velero wrote", () => {
+  /** As a store keeps it that took the framing of an upload for its content. */
+  const framed = (content: Buffer) =>
+    Buffer.concat([Buffer.from(`${content.length.toString(16)};chunk-signature=0\r\n`), content]);
+
+  it.each<[string, Files, string]>([
+    [
+      "an archive that does not begin as one",
+      { "/BackupContents": archive(24, 0, framed(gzipSync("")).subarray(0, 2)), "/BackupVolumeInfos": [] },
+      "BackupContents: the file is not gzip",
+    ],
+    [
+      "an empty archive",
+      { "/BackupContents": answersWith(416), "/BackupVolumeInfos": [] },
+      "BackupContents: the file is empty",
+    ],
+    [
+      "volume infos that are not gzip",
+      {
+        "/BackupContents": archive(24),
+        "/BackupVolumeInfos": (_, response) => response.end(framed(gzipSync("[]"))),
+      },
+      "BackupVolumeInfos: the file is not gzip",
+    ],
+    [
+      "volume infos that are not JSON",
+      { "/BackupContents": archive(24), "/BackupVolumeInfos": (_, response) => response.end(gzipSync("no JSON")) },
+      "BackupVolumeInfos: the file is not JSON",
+    ],
+  ])("are named: %s", async (_, files, said) => {
+    const { outputs } = await withFiles(completed, files, { movements: {} });
+    expect(outputs.unreadableFiles).toEqual([said]);
+    expect(outputs.missing).toBeUndefined();
+  });
+});
+
+describe("an object store in trouble", () => {
+  it.each<[string, RequestListener]>([
+    ["answers 503 SlowDown", answersWith(503, "<Error><Code>SlowDown</Code></Error>")],
+    ["breaks the connection", (request) => request.socket.destroy()],
+  ])("that %s once is asked again", async (_, trouble) => {
+    const files = { "/BackupContents": afterwards([trouble], archive(24)), "/BackupVolumeInfos": [] };
+    const { outputs, made } = await withFiles(completed, files, {}, { ...LIMITS, retryTimeMs: 60_000 });
+    expect(outputs.backupSizeBytes).toBe("24");
+    expect(outputs.missing).toBeUndefined();
+    expect(made, "one signed URL for each file").toHaveLength(2);
+  });
+
+  it("is asked no longer than its limit", async () => {
+    const trouble = answersWith(503, "<Error><Code>SlowDown</Code></Error>");
+    const files = { "/BackupContents": trouble, "/BackupVolumeInfos": [] };
+    const { outputs } = await withFiles(completed, files, {}, { ...LIMITS, retryTimeMs: 300 });
+    expect(outputs.missing).toEqual(["backupSizeBytes: size of the archive: the object store answered 503 SlowDown"]);
+  });
 });
 
 describe("what cannot be had is said, and fails nothing:", () => {
@@ -210,13 +277,19 @@ describe("what cannot be had is said, and fails nothing:", () => {
   });
 
   it.each<[string, RequestListener | object]>([
-    ["no JSON", (_, response) => response.end(gzipSync("no JSON"))],
     ["other JSON", { not: "a list" }],
+    ["an error message of the store", { Code: "Weird" }],
   ])("a file with %s", async (_, file) => {
     const { outputs } = await withFiles(completed, { "/BackupContents": archive(24), "/BackupVolumeInfos": file });
     expect(outputs.missing).toEqual([
       "skippedVolumes and sizes of snapshots: BackupVolumeInfos is not what Velero documents",
     ]);
+    expect(outputs.unreadableFiles).toBeUndefined();
+  });
+
+  it("a policy that refuses downloads is no old Velero", async () => {
+    const { outputs } = await outputsOf(completed, { refusesDownloads: true, movements: {} });
+    expect(outputs.missing).toEqual(both(LOGGED));
   });
 
   it("the location itself", async () => {

@@ -2,16 +2,24 @@ import { describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/kube/clock.ts";
 import type { DownloadLimits } from "../../../src/runner/downloads.ts";
 import { judge, whoseFiles } from "../../../src/runner/store.ts";
-import { fakeVelero } from "./fakeVelero.ts";
+import { type FakeVelero, fakeVelero } from "./fakeVelero.ts";
 import { answersWith, archive, type Files, httpStore } from "./objectStore.ts";
 import { backup } from "./veleroObjects.ts";
 
-const LIMITS: DownloadLimits = { urlTimeoutMs: 60_000, timeoutMs: 60_000, maxBytes: 1, maxUnpackedBytes: 1 };
+const LIMITS: DownloadLimits = {
+  urlTimeoutMs: 60_000,
+  retryTimeMs: 0,
+  timeoutMs: 60_000,
+  maxBytes: 1,
+  maxUnpackedBytes: 1,
+};
 const HOUR = 3_600_000;
 
 /** Failed, after a run that began so long ago. */
 const failed = (ageMs: number) =>
   backup({ phase: "Failed", startTimestamp: new Date(Date.now() - ageMs).toISOString().replace(/\.\d+Z$/, "Z") });
+
+const error = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>no</Message></Error>`;
 
 async function verdictOn(files: Files, limits: Partial<DownloadLimits> = {}, storeUrl?: string) {
   const { url } = await httpStore(files);
@@ -29,6 +37,14 @@ describe("files under the name of a failed backup", () => {
     ["are its own when they came after it began", { "/BackupContents": archive(1, HOUR / 2) }, "own"],
     ["are its own when there are none", {}, "own"],
     ["are unknown when nobody may look", { "/BackupContents": answersWith(403) }, "unknown"],
+    // A 404 that tells nothing of the file must not cost an older backup its own.
+    ["are unknown when the bucket is gone", { "/BackupContents": answersWith(404, error("NoSuchBucket")) }, "unknown"],
+    [
+      "are unknown when somebody else answers",
+      { "/BackupContents": answersWith(404, "<h1>Not Found</h1>") },
+      "unknown",
+    ],
+    ["are unknown when the store answers 422", { "/BackupContents": answersWith(422, error("Policy")) }, "unknown"],
   ])("%s", async (_, files, expected) => {
     expect(await verdictOn(files)).toBe(expected);
   });
@@ -46,9 +62,15 @@ describe("files under the name of a failed backup", () => {
   it("are an older backup's when they are older than the object, whenever Velero says that the run began", () => {
     const early = { creationTimestamp: "2026-01-01T00:30:00Z" };
     const object = backup({ phase: "Failed", startTimestamp: "2026-01-01T00:00:00Z" }, early);
-    expect(judge({ size: 1, ageMs: HOUR / 2 + 3_000, askedAt: new Date("2026-01-01T01:00:00Z") }, object)).toBe(
-      "older",
-    );
+    expect(judge({ ageMs: HOUR / 2 + 3_000, askedAt: new Date("2026-01-01T01:00:00Z") }, object)).toBe("older");
+  });
+
+  it.each<[string, FakeVelero]>([
+    ["a policy lets nobody look", { refusesDownloads: true }],
+    ["Velero signs no URL for archives", { unknownKinds: ["BackupContents"] }],
+  ])("are unknown when %s", async (_, velero) => {
+    const { context } = await fakeVelero({ objectStorage: {}, ...velero });
+    expect(await whoseFiles(context, failed(HOUR), LIMITS)).toBe("unknown");
   });
 
   it("are unknown when the store cannot be reached", async () => {
@@ -56,19 +78,19 @@ describe("files under the name of a failed backup", () => {
   });
 
   it("are unknown when their age is", () => {
-    expect(judge({ size: 1, ageMs: undefined, askedAt: new Date() }, failed(HOUR))).toBe("unknown");
+    expect(judge({ ageMs: undefined, askedAt: new Date() }, failed(HOUR))).toBe("unknown");
   });
 
   it.each([-9_000, 0, 1_000])("are unknown when the clocks may be to blame, %d ms before the run", (aheadMs) => {
     const askedAt = new Date("2026-01-01T01:00:00Z");
     const began = backup({ phase: "Failed", startTimestamp: "2026-01-01T00:00:00Z" });
-    expect(judge({ size: 1, ageMs: HOUR + aheadMs, askedAt }, began)).toBe("unknown");
+    expect(judge({ ageMs: HOUR + aheadMs, askedAt }, began)).toBe("unknown");
   });
 
   it("are dated against the object's creation when the run has no start", () => {
     const unstarted = backup({ phase: "Failed" }, { creationTimestamp: "2026-01-01T00:00:00Z" });
     const askedAt = new Date("2026-01-01T01:00:00Z");
-    expect(judge({ size: 1, ageMs: HOUR - 11_000, askedAt }, unstarted)).toBe("own");
-    expect(judge({ size: 1, ageMs: HOUR + 3_000, askedAt }, unstarted)).toBe("older");
+    expect(judge({ ageMs: HOUR - 11_000, askedAt }, unstarted)).toBe("own");
+    expect(judge({ ageMs: HOUR + 3_000, askedAt }, unstarted)).toBe("older");
   });
 });

@@ -257,6 +257,27 @@ describe("a Backup whose volumes were skipped", () => {
   });
 });
 
+describe("a Backup whose files are not what Velero wrote", () => {
+  it("is Degraded for that before all else, and says all else too", () => {
+    const outputs = { unreadableFiles: ["BackupContents: the file is not gzip"], skippedVolumes: ["org-a/data (why)"] };
+    const { phase, conditions } = verdict({
+      type: "Backup",
+      object: backup({ phase: "Completed" }),
+      cancelRequested: false,
+      outputs,
+    });
+    expect(phase).toBe("Succeeded");
+    expect(conditions?.at(-1)).toEqual(
+      condition(
+        "Degraded",
+        "True",
+        "FilesUnreadable",
+        "the object store does not hold what Velero wrote: BackupContents: the file is not gzip; volumes not backed up: org-a/data (why)",
+      ),
+    );
+  });
+});
+
 describe("messages", () => {
   it("say what a cancel left behind", () => {
     const { conditions } = verdict({
