@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { parseGoDuration } from "./duration.ts";
 import { labelSelector } from "./labelSelector.ts";
+import { leftOut, leftOutAs } from "./leftOut.ts";
 
 /**
  * The parameters of a Backup and of a Restore, each value with what is allowed. The CRD declares the same fields by type
@@ -87,6 +88,25 @@ export const restoreParametersSchema = z.strictObject({
 
 export type BackupParameters = z.infer<typeof backupParametersSchema>;
 export type RestoreParameters = z.infer<typeof restoreParametersSchema>;
+
+/**
+ * Of a Restore: the first resource that it names and that no Restore brings back on this platform. Velero would take the
+ * exclusion over the wish, and nobody would be told.
+ *
+ * @param excludedResources the setting `restore.excludedResources`
+ * @returns the field, its value and why, or undefined where there is none
+ */
+export function asksForLeftOut(
+  { includedResources }: Pick<RestoreParameters, "includedResources">,
+  excludedResources: readonly string[],
+): string | undefined {
+  for (const [at, name] of includedResources.entries()) {
+    const resource = leftOutAs(name, leftOut(excludedResources));
+    if (resource === undefined) continue;
+    return `spec.parameters.includedResources.${at}: ${quoted(name)} must be left out: no Restore brings ${resource} back on this platform`;
+  }
+  return undefined;
+}
 
 /** What parsing yields: the values, or one message that names every wrong field, its value and what is allowed. */
 export type Parsed<T> = { ok: true; value: T } | { ok: false; message: string };

@@ -162,14 +162,22 @@ function tenantLabel(name: string): string | undefined {
   return /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(value) ? value : undefined;
 }
 
+/** The settings that a runner of that type is told, as variables of its environment (src/runner/settings.ts). */
+export function runnerSettings(type: OperationType, settings: Settings): Record<string, string> {
+  return {
+    VELERO_NAMESPACE: settings.veleroNamespace,
+    CLUSTER_ID: settings.clusterId,
+    ...(type === "Restore" && { RESTORE_EXCLUDED_RESOURCES: JSON.stringify(settings.restore.excludedResources) }),
+  };
+}
+
 /** The runner's container with the environment that tells it whom it works for; the admin's other variables follow. */
 function identified(container: Container, operation: VeleroOperation, settings: Settings): Container {
   const identity = [
     { name: "OPERATION_NAMESPACE", value: operation.metadata.namespace },
     { name: "OPERATION_NAME", value: operation.metadata.name },
     { name: "OPERATION_UID", value: operation.metadata.uid },
-    { name: "VELERO_NAMESPACE", value: settings.veleroNamespace },
-    { name: "CLUSTER_ID", value: settings.clusterId },
+    ...Object.entries(runnerSettings(operation.spec.type, settings)).map(([name, value]) => ({ name, value })),
     // The Job controller puts both labels on every pod.
     { name: "JOB_NAME", ...fromField(`metadata.labels['${Label.jobName}']`) },
     { name: "JOB_UID", ...fromField(`metadata.labels['${Label.jobUid}']`) },

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { parseDocument } from "yaml";
 import * as z from "zod";
+import { DEFAULT_LEFT_OUT } from "../api/leftOut.ts";
 
 /** Names the settings file; every other variable with {@link PREFIX} is a key of it. */
 const FILE_VARIABLE = "OPERATION_RUNNER_SETTINGS";
@@ -15,6 +16,14 @@ const namespace = z
 
 const labelKey = /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
 const labelValue = /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/;
+
+const resource = z
+  .string("must be the name of a resource")
+  .max(253, "must be the name of a resource: 253 characters at most")
+  .regex(
+    /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/,
+    'must be the plural name of a resource and its group, such as "limitranges" or "roles.rbac.authorization.k8s.io"',
+  );
 
 const count = z.int("must be a whole number").min(1, "must be 1 or more").max(10_000, "must be 10000 or less");
 const flag = z.boolean("must be true or false");
@@ -65,6 +74,18 @@ export const settingsSchema = z.strictObject({
         description: "How many Operations may be under way at once in one namespace.",
         unit: "Operations",
       }),
+    })
+    .prefault({}),
+  restore: z
+    .strictObject({
+      excludedResources: z
+        .array(resource, "must be a list of resources")
+        .max(64, "must be a list of 64 resources at most")
+        .default([...DEFAULT_LEFT_OUT])
+        .meta({
+          description:
+            "What no Restore brings back, because Velero would write it with rights that who asks does not have. Take one out of the list to let it in; the policy `runner-restore` must then let it in, too, by the annotation `ops.vworkspace.io/restorable-resources` of Velero's namespace. Add `roles.rbac.authorization.k8s.io` and `rolebindings.rbac.authorization.k8s.io` to keep old rights from coming back. Operations are left out in any case.",
+        }),
     })
     .prefault({}),
   approvalKeyFile: z.string("must be a path").default("").meta({

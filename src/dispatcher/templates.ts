@@ -1,8 +1,16 @@
 import { parseDocument } from "yaml";
 import type { z } from "zod";
+import { DEFAULT_LEFT_OUT } from "../api/leftOut.ts";
 import { type OperationType, SUPPORTED_TYPES } from "../api/operation.ts";
 import type { ConfigMap } from "../kube/resources.ts";
-import { type JobTemplate, type JobTemplates, jobTemplateSchema, RUNNER_CONTAINER, type TemplateState } from "./job.ts";
+import {
+  type JobTemplate,
+  type JobTemplates,
+  jobTemplateSchema,
+  RUNNER_CONTAINER,
+  runnerSettings,
+  type TemplateState,
+} from "./job.ts";
 import type { Settings } from "./settings.ts";
 
 /** The ConfigMap, in the dispatcher's own namespace, with the admin's Job templates. */
@@ -50,29 +58,37 @@ function describe(issue: z.core.$ZodIssue): string {
 
 /**
  * What is right in the Jobs that the dispatcher makes, since it fills it in, but wrong in a Job made by hand from the same
- * template: a cluster id or a Velero namespace other than the settings'.
+ * template: a cluster id, a Velero namespace or anything else that is other than the settings'.
  *
  * @returns one sentence each
  */
 export function contradictions(templates: JobTemplates, settings: Settings): string[] {
-  const wanted: Record<string, string> = { CLUSTER_ID: settings.clusterId, VELERO_NAMESPACE: settings.veleroNamespace };
   return SUPPORTED_TYPES.flatMap((type) => {
     const state = templates[type];
     if (!state.ok) return [];
-    return Object.entries(wanted).flatMap(([name, setting]) => {
+    return Object.entries(runnerSettings(type, settings)).flatMap(([name, setting]) => {
       const variable = runnerEnv(state.template).find((each) => each.name === name);
       const value = variable?.value || UNSAID[name];
       // A value taken from elsewhere cannot be compared here.
       if (variable?.valueFrom !== undefined || value === setting) return [];
       return [
-        `${FILES[type]}: ${name} is "${value}" where the settings say "${setting}"; a Job made by hand would use it`,
+        `${FILES[type]}: ${name} is ${inQuotes(value)} where the settings say ${inQuotes(setting)}; a Job made by hand would use it`,
       ];
     });
   });
 }
 
+/** A list is told as it is written: in quotes of its own. */
+function inQuotes(value: string | undefined): string {
+  return value?.startsWith("[") ? value : `"${value}"`;
+}
+
 /** What the runner takes when its environment says nothing (src/runner/settings.ts). */
-const UNSAID: Record<string, string> = { CLUSTER_ID: "", VELERO_NAMESPACE: "velero" };
+const UNSAID: Record<string, string> = {
+  CLUSTER_ID: "",
+  VELERO_NAMESPACE: "velero",
+  RESTORE_EXCLUDED_RESOURCES: JSON.stringify(DEFAULT_LEFT_OUT),
+};
 
 function runnerEnv(template: JobTemplate) {
   return template.spec.template.spec.containers.find(({ name }) => name === RUNNER_CONTAINER)?.env ?? [];

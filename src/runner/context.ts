@@ -14,6 +14,8 @@ export interface RunnerSettings {
   readonly veleroNamespace: string;
   /** This cluster's name in the cluster-id label; undefined where it has none. */
   readonly clusterId: string | undefined;
+  /** What no Restore brings back, beside Operations. */
+  readonly restoreExcludedResources: readonly string[];
   /** The file from which the kubelet takes the container's termination message. */
   readonly terminationMessagePath: string;
 }

@@ -1,3 +1,4 @@
+import { leftOut } from "../api/leftOut.ts";
 import type { OperationType, VeleroOperation } from "../api/operation.ts";
 import { isRestorable, type VeleroObject } from "../api/velero.ts";
 import type { RunnerContext } from "./context.ts";
@@ -23,6 +24,8 @@ export type Outputs = {
   backupName?: string;
   restoreName?: string;
   storageLocation?: string;
+  /** Of a Restore: what it left out because the platform's settings say so. */
+  excludedResources?: string[];
   backupItemCount?: string;
   restoreItemCount?: string;
   /** Archive and volumes; a lower bound. */
@@ -39,13 +42,27 @@ export type Outputs = {
   missing?: string[];
 };
 
-/** What is known as soon as Velero's object exists. */
-export function knownOutputs(type: OperationType, object: VeleroObject): Outputs {
+/**
+ * What is known as soon as Velero's object exists.
+ *
+ * @param excludedByPlatform what no Restore brings back (leftOut); told as far as this one really leaves it out
+ */
+export function knownOutputs(
+  type: OperationType,
+  object: VeleroObject,
+  excludedByPlatform: readonly string[],
+): Outputs {
   const { name } = object.metadata;
   const location = object.spec?.storageLocation;
+  const { excludedResources } = object.spec ?? {};
+  const excluded =
+    type === "Restore" && Array.isArray(excludedResources)
+      ? excludedByPlatform.filter((resource) => excludedResources.includes(resource))
+      : [];
   return {
     ...(type === "Backup" ? { backupName: name } : { restoreName: name }),
     ...(typeof location === "string" && location !== "" && { storageLocation: location }),
+    ...(excluded.length > 0 && { excludedResources: excluded }),
   };
 }
 
@@ -63,7 +80,10 @@ export async function collectOutputs(
   limits: DownloadLimits = DOWNLOAD_LIMITS,
 ): Promise<Outputs> {
   const { type } = operation.spec;
-  const outputs: Outputs = { ...knownOutputs(type, object), ...counts(type, object) };
+  const outputs: Outputs = {
+    ...knownOutputs(type, object, leftOut(context.settings.restoreExcludedResources)),
+    ...counts(type, object),
+  };
   if (!isRestorable(object.status?.phase)) return outputs;
 
   const missing: string[] = [];

@@ -1,6 +1,7 @@
 import { Label, MANAGED_BY, snapshotClassAnnotation } from "../api/labels.ts";
+import { leftOut } from "../api/leftOut.ts";
 import { labelValue } from "../api/names.ts";
-import { API_GROUP, attemptOf, operations, type VeleroOperation } from "../api/operation.ts";
+import { attemptOf, type VeleroOperation } from "../api/operation.ts";
 import type { BackupParameters, RestoreParameters } from "../api/parameters.ts";
 import type { Manifest } from "../kube/metadata.ts";
 import type { RunnerSettings } from "./context.ts";
@@ -10,9 +11,6 @@ export type Plan = (name: string) => Manifest;
 
 /** What a plan needs to know of where it will be carried out. */
 export type PlanSettings = Pick<RunnerSettings, "veleroNamespace" | "clusterId">;
-
-/** A restored namespace must not bring its old Operations back to life. docs/contract.md, Runner 2. */
-const OPERATIONS = `${operations.plural}.${API_GROUP}`;
 
 const LABEL_VALUE = /^[a-zA-Z0-9]([a-zA-Z0-9_.-]*[a-zA-Z0-9])?$/;
 
@@ -45,14 +43,15 @@ export function planBackup(
 
 /**
  * The Restore that an Operation asks for: the parameters that were given, and the namespaces of its Backup by name, so
- * that nothing which the Backup gains later comes along.
+ * that nothing which the Backup gains later comes along. What Velero would write with rights that who asks does not have
+ * is left out, whatever was asked for. docs/contract.md, Runner 2.
  *
  * @param includedNamespaces the namespaces of the Backup, as {@link checkRestoreScope} allowed them
  */
 export function planRestore(
   operation: VeleroOperation,
   parameters: RestoreParameters,
-  settings: PlanSettings,
+  settings: PlanSettings & Pick<RunnerSettings, "restoreExcludedResources">,
   includedNamespaces: readonly string[],
 ): Plan {
   return (name) => ({
@@ -60,7 +59,9 @@ export function planRestore(
     spec: {
       ...parameters,
       includedNamespaces: [...includedNamespaces],
-      excludedResources: [...new Set([...(parameters.excludedResources ?? []), OPERATIONS])],
+      excludedResources: [
+        ...new Set([...(parameters.excludedResources ?? []), ...leftOut(settings.restoreExcludedResources)]),
+      ],
     },
   });
 }

@@ -1,6 +1,6 @@
 import { Label, MAX_SNAPSHOT_DRIVER_LENGTH } from "../api/labels.ts";
 import type { VeleroOperation } from "../api/operation.ts";
-import { backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
+import { asksForLeftOut, backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
 import { Reason } from "../api/reasons.ts";
 import { backups } from "../api/velero.ts";
 import { isNotFound } from "../kube/errors.ts";
@@ -56,6 +56,8 @@ async function checkIncluded(context: RunnerContext, name: string): Promise<void
 async function prepareRestore(context: RunnerContext, operation: VeleroOperation): Promise<Plan> {
   const parsed = parseParameters(restoreParametersSchema, operation.spec.parameters);
   if (!parsed.ok) throw invalid(parsed.message);
+  const leftOut = asksForLeftOut(parsed.value, context.settings.restoreExcludedResources);
+  if (leftOut !== undefined) throw invalid(leftOut);
   const source = { namespace: context.settings.veleroNamespace, name: parsed.value.backupName };
   const backup = await find(context, backups, source);
   const scope = checkRestoreScope(operation, parsed.value, backup, context.settings);

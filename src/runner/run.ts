@@ -1,4 +1,5 @@
 import { cancelDecided, isCancelled } from "../api/cancel.ts";
+import { leftOut } from "../api/leftOut.ts";
 import { isTerminal, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
@@ -104,7 +105,7 @@ async function toTheEnd(runContext: RunnerContext, operation: VeleroOperation, o
     const change = verdict({ type, object: latest, cancelRequested: isCancelled(request) });
     if (latest === undefined || isTerminal(change.phase)) return { object: latest };
     const done = change.phase === "Running" ? await progress(context, latest) : undefined;
-    const outputs = knownOutputs(type, latest);
+    const outputs = knownOutputs(type, latest, leftOut(context.settings.restoreExcludedResources));
     await writeStatus(context, attempt, (seen) => {
       checkObject(seen, { name: latest.metadata.name, made: true });
       return { ...change, outputs, ...(done && { progress: done }) };

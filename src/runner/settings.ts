@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { DEFAULT_LEFT_OUT } from "../api/leftOut.ts";
 import type { RunnerSettings } from "./context.ts";
 
 /** An environment variable that is set to nothing counts as not set: the Job templates leave some empty. */
@@ -7,6 +8,14 @@ const text = z
   .transform((value) => (value === "" ? undefined : value))
   .optional();
 const required = (what: string) => z.string(`must be set to ${what}`).min(1, `must be set to ${what}`);
+
+/** A list as JSON has it: an empty one can be told from none. */
+const list = text.pipe(
+  z.preprocess(
+    (value) => (typeof value === "string" ? json(value) : value),
+    z.array(z.string(), 'must be a list such as ["limitranges","roles.rbac.authorization.k8s.io"]').optional(),
+  ),
+);
 
 const environmentSchema = z.object({
   OPERATION_NAMESPACE: required("the namespace of the Operation"),
@@ -17,6 +26,7 @@ const environmentSchema = z.object({
   POD_NAMESPACE: text,
   VELERO_NAMESPACE: text,
   CLUSTER_ID: text,
+  RESTORE_EXCLUDED_RESOURCES: list,
   TERMINATION_MESSAGE_PATH: text,
 });
 
@@ -28,7 +38,7 @@ export class SettingsError extends Error {
 /**
  * Reads the settings of one run from the environment that the Job template gives it.
  *
- * @throws SettingsError naming every variable that is missing
+ * @throws SettingsError naming every variable that is missing or wrong
  */
 export function readSettings(env: NodeJS.ProcessEnv): RunnerSettings {
   const parsed = environmentSchema.safeParse(env);
@@ -45,6 +55,15 @@ export function readSettings(env: NodeJS.ProcessEnv): RunnerSettings {
     },
     veleroNamespace: values.VELERO_NAMESPACE ?? "velero",
     clusterId: values.CLUSTER_ID,
+    restoreExcludedResources: values.RESTORE_EXCLUDED_RESOURCES ?? DEFAULT_LEFT_OUT,
     terminationMessagePath: values.TERMINATION_MESSAGE_PATH ?? "/dev/termination-log",
   };
+}
+
+function json(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
 }

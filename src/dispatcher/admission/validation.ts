@@ -3,6 +3,7 @@ import { MAX_SNAPSHOT_DRIVER_LENGTH } from "../../api/labels.ts";
 import { MAX_NAME_LENGTH } from "../../api/names.ts";
 import type { VeleroOperation } from "../../api/operation.ts";
 import {
+  asksForLeftOut,
   type BackupParameters,
   backupParametersSchema,
   parseParameters,
@@ -51,7 +52,10 @@ function wrongParameters(operation: VeleroOperation, world: World): string | und
     return foreignLocation(operation, parsed.value, world) ?? wrongDriver(parsed.value, world);
   }
   const parsed = parseParameters<RestoreParameters>(restoreParametersSchema, parameters);
-  return parsed.ok ? foreignMapping(operation, parsed.value) : parsed.message;
+  if (!parsed.ok) return parsed.message;
+  return (
+    foreignMapping(operation, parsed.value) ?? asksForLeftOut(parsed.value, world.settings.restore.excludedResources)
+  );
 }
 
 /** A location may be open to some namespaces only; leaving its name out is no way around that. */

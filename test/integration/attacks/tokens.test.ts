@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { parse } from "yaml";
+import { DEFAULT_LEFT_OUT, leftOut } from "../../../src/api/leftOut.ts";
 import { podVolumeBackups } from "../../../src/api/velero.ts";
 import { backupOperation, listObjects } from "../../scenario/operations.ts";
 import { SYSTEM_NAMESPACE, VELERO_NAMESPACE } from "../../scenario/platform.ts";
@@ -143,6 +144,14 @@ describe("the restore runner's token", () => {
       velero("Restore", { ...restoreSpec, excludedResources: ["secrets"] }),
       "old Operations would run again",
     ],
+    ...DEFAULT_LEFT_OUT.map((resource): [string, Json, string] => [
+      `a Restore of ${resource}`,
+      velero("Restore", {
+        ...restoreSpec,
+        excludedResources: leftOut(DEFAULT_LEFT_OUT).filter((each) => each !== resource),
+      }),
+      `spec.excludedResources: must have ${resource}, which teams may not write`,
+    ]),
     [
       "a Restore with a command to run in pods",
       velero("Restore", { ...restoreSpec, hooks: { resources: [] } }),
@@ -168,6 +177,25 @@ describe("the restore runner's token", () => {
     ["a backup's deletion", velero("DeleteBackupRequest", { backupName: "nightly" }), "cannot create resource"],
   ])("does not get %s", async (_, object, why) => {
     expect(await told("restoreRunner", object)).toContain(why);
+  });
+
+  test("gets what an admin has let in, and no more", async () => {
+    const annotate = (value: string) =>
+      shared.cluster.kubectl(["annotate", "--overwrite", `namespace/${VELERO_NAMESPACE}`, value]);
+    const without = (resource: string) => leftOut(DEFAULT_LEFT_OUT).filter((each) => each !== resource);
+    const tryOut = async (resource: string) => {
+      const object = velero("Restore", { ...restoreSpec, excludedResources: without(resource) });
+      const create = ["create", "--dry-run=server", "-f", "-"];
+      const as = shared.accounts.restoreRunner;
+      return (await shared.cluster.kubectl(create, { as, input: JSON.stringify(object) })).stderr;
+    };
+    await annotate("ops.vworkspace.io/restorable-resources=limitranges, endpoints");
+    // The API server takes a changed namespace up a moment later.
+    await vi.waitFor(async () => expect(await tryOut("endpoints")).toBe(""), 60_000);
+    expect(await tryOut("limitranges")).toBe("");
+    expect(await tryOut("resourcequotas")).toContain("spec.excludedResources: must have resourcequotas");
+    await annotate("ops.vworkspace.io/restorable-resources-");
+    await vi.waitFor(async () => expect(await tryOut("endpoints")).toContain("must have endpoints"), 60_000);
   });
 
   test("does not remove a Restore that people made", async () => {

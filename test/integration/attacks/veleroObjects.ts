@@ -1,3 +1,4 @@
+import { DEFAULT_LEFT_OUT, leftOut } from "../../../src/api/leftOut.ts";
 import { VELERO_NAMESPACE } from "../../scenario/platform.ts";
 
 export type Json = Record<string, unknown>;
@@ -19,5 +20,5 @@ export const restoreSpec: Json = {
   backupName: "nightly",
   includedNamespaces: ["org-a"],
   includedResources: ["*"],
-  excludedResources: ["operations.ops.vworkspace.io"],
+  excludedResources: leftOut(DEFAULT_LEFT_OUT),
 };

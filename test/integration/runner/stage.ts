@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { afterAll, beforeAll, expect } from "vitest";
 import { parseAllDocuments } from "yaml";
+import { DEFAULT_LEFT_OUT } from "../../../src/api/leftOut.ts";
 import { type Operation, operations, type Status } from "../../../src/api/operation.ts";
 import { Reason } from "../../../src/api/reasons.ts";
 import { type ConditionChange, nextStatus, type StatusChange } from "../../../src/api/status.ts";
@@ -189,6 +190,7 @@ export class Stage {
         job: { ...job, namespace: "vworkspace-system" },
         veleroNamespace: this.velero.namespace,
         clusterId: CLUSTER_ID,
+        restoreExcludedResources: DEFAULT_LEFT_OUT,
         terminationMessagePath: "/dev/null",
       },
       events: new EventRecorder(runClient, logger, { component: "operation-runner", instance: job.name }),

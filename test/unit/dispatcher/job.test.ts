@@ -92,6 +92,13 @@ test("the runner is told whom it works for, whatever the template says", () => {
   );
 });
 
+test("a Restore's runner is told what it leaves out", () => {
+  const open = settingsSchema.parse({ restore: { excludedResources: ["limitranges"] } });
+  const restore = { ...backupOperation(), spec: { ...backupOperation().spec, type: "Restore" as const } };
+  const { runner } = podOf(buildJob(restore, template(), open, 1));
+  expect(runner.env).toContainEqual({ name: "RESTORE_EXCLUDED_RESOURCES", value: '["limitranges"]' });
+});
+
 test("what is the admin's stays", () => {
   const { spec, runner, job, metadata } = podOf(
     buildJob(

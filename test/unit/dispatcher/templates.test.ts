@@ -65,9 +65,13 @@ test("a template by which a Job made by hand would go wrong is told", () => {
   const templates = parseTemplates(
     configMap({ "backup.yaml": backup, "restore.yaml": restore.replace("value: velero", "value: backup-system") }),
   );
-  expect(contradictions(templates, settingsSchema.parse({ clusterId: "eu-1" }))).toEqual([
+  const settings = settingsSchema.parse({ clusterId: "eu-1", restore: { excludedResources: [] } });
+  expect(contradictions(templates, settings).sort()).toEqual([
     expect.stringMatching(/^backup\.yaml: CLUSTER_ID is "" where the settings say "eu-1"/),
     expect.stringMatching(/^restore\.yaml: CLUSTER_ID is "" where the settings say "eu-1"/),
+    expect.stringMatching(
+      /^restore\.yaml: RESTORE_EXCLUDED_RESOURCES is \["resourcequotas".* where the settings say \[\];/,
+    ),
     expect.stringMatching(/^restore\.yaml: VELERO_NAMESPACE is "backup-system" where the settings say "velero"/),
   ]);
 });

@@ -37,6 +37,11 @@ test.each<[string, OperationChange, RegExp]>([
     restore({ backupName: "b", namespaceMapping: { "org-a": "org-a", "org-x": "org-b" } }),
     /^spec\.parameters\.namespaceMapping\.org-x: "org-b" must be the Operation's own namespace "org-a"$/,
   ],
+  [
+    "a wish for what no Restore brings back",
+    restore({ backupName: "b", includedResources: ["configmaps", "quota"] }),
+    /^spec\.parameters\.includedResources\.1: "quota" must be left out: no Restore brings resourcequotas back on this/,
+  ],
 ])("%s ends it, naming the field, the value and what is allowed", (_, change, message) => {
   const operation = cluster.add(change);
   cluster.step(operation);
@@ -49,6 +54,17 @@ test.each<[string, OperationChange, RegExp]>([
   ]);
   expect(messageOf(status, "Accepted")).toMatch(message);
   expect(cluster.decide(operation)).toEqual({});
+});
+
+test("an admin says what a Restore may bring back", () => {
+  cluster.settings = settingsSchema.parse({ restore: { excludedResources: ["roles.rbac.authorization.k8s.io"] } });
+  const outcome = (includedResources: string[]) => {
+    const operation = cluster.add(restore({ backupName: "b", includedResources }));
+    cluster.step(operation);
+    return conditionsOf(cluster.status(operation))[0];
+  };
+  expect(outcome(["quota"])).toBe("Accepted=True/TemplateValidated");
+  expect(outcome(["role"])).toBe("Accepted=False/ValidationFailed");
 });
 
 test("a Restore may map other namespaces onto its own", () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { isOwn, planBackup, planRestore } from "../../../src/runner/plan.ts";
 import { operation } from "./operations.ts";
 
-const settings = { veleroNamespace: "velero", clusterId: "c1" };
+const settings = { veleroNamespace: "velero", clusterId: "c1", restoreExcludedResources: ["resourcequotas"] };
 const labels = {
   "app.vworkspace.io/managed-by": "vworkspace-operator",
   "app.vworkspace.io/cluster-id": "c1",
@@ -39,7 +39,7 @@ describe("a Backup", () => {
 });
 
 describe("a Restore", () => {
-  test("names its namespaces, and never brings Operations back", () => {
+  test("names its namespaces, and never brings back Operations or what the platform leaves out", () => {
     const parameters = {
       backupName: "nightly",
       includedResources: ["*"],
@@ -52,7 +52,7 @@ describe("a Restore", () => {
         backupName: "nightly",
         includedNamespaces: ["org-old"],
         includedResources: ["*"],
-        excludedResources: ["secrets", "operations.ops.vworkspace.io"],
+        excludedResources: ["secrets", "operations.ops.vworkspace.io", "resourcequotas"],
         namespaceMapping: { "org-old": "org-a" },
       },
     });

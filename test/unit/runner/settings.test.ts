@@ -8,6 +8,7 @@ test("what the Job template leaves empty counts as not set", () => {
     job: { name: undefined, uid: undefined, namespace: "vworkspace-system" },
     veleroNamespace: "velero",
     clusterId: undefined,
+    restoreExcludedResources: ["resourcequotas", "limitranges", "endpoints", "endpointslices.discovery.k8s.io"],
     terminationMessagePath: "/dev/termination-log",
   });
 });
@@ -15,5 +16,17 @@ test("what the Job template leaves empty counts as not set", () => {
 test("every variable that is missing is named", () => {
   expect(() => readSettings({ OPERATION_NAMESPACE: "" })).toThrow(
     "OPERATION_NAMESPACE must be set to the namespace of the Operation; OPERATION_NAME must be set to the name of the Operation",
+  );
+});
+
+const OPERATION = { OPERATION_NAMESPACE: "org-a", OPERATION_NAME: "b1" };
+
+test("that nothing is left out of a Restore is something else than that nothing is said of it", () => {
+  expect(readSettings({ ...OPERATION, RESTORE_EXCLUDED_RESOURCES: "[]" }).restoreExcludedResources).toEqual([]);
+});
+
+test("a list that is none is told", () => {
+  expect(() => readSettings({ ...OPERATION, RESTORE_EXCLUDED_RESOURCES: "endpoints" })).toThrow(
+    'RESTORE_EXCLUDED_RESOURCES must be a list such as ["limitranges"',
   );
 });
