@@ -47,6 +47,7 @@ export const Reason = {
   runnerFailed: "RunnerFailed",
   namespaceExcluded: "NamespaceExcluded",
   restoreForbidden: "RestoreForbidden",
+  namespaceTerminating: "NamespaceTerminating",
 } as const;
 
 export type ReasonName = (typeof Reason)[keyof typeof Reason];

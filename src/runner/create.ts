@@ -2,7 +2,7 @@ import { isCancelled } from "../api/cancel.ts";
 import { MANAGED_BY } from "../api/labels.ts";
 import { veleroNames } from "../api/names.ts";
 import { attemptOf, type EngineRef, type VeleroOperation } from "../api/operation.ts";
-import { veleroReason } from "../api/reasons.ts";
+import { Reason, veleroReason } from "../api/reasons.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import { ApiError, isAlreadyExists, isTransient } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
@@ -10,6 +10,7 @@ import { cancel } from "./cancel.ts";
 import type { RunnerContext } from "./context.ts";
 import { Failure } from "./endings.ts";
 import type { End } from "./finish.ts";
+import { namespaceGoes } from "./namespace.ts";
 import { engineRef, findOwn, getVelero, veleroResource } from "./own.ts";
 import { isOwn, type Plan } from "./plan.ts";
 import { attemptIn } from "./request.ts";
@@ -20,7 +21,8 @@ import { writeStatus } from "./statusWriter.ts";
  * is recorded. A crash at any point, or a second runner, ends with the same one object. docs/contract.md, Runner 3.
  *
  * @returns the object, ours or adopted; none when a cancel came first, or it was recorded and is gone again
- * @throws Failure when Velero's API refuses the object, or every name is taken; OperationGone, AttemptOver
+ * @throws Failure when Velero's API refuses the object, every name is taken, or the namespace to restore into goes;
+ *   OperationGone, AttemptOver
  */
 export async function createOnce(context: RunnerContext, operation: VeleroOperation, plan: Plan): Promise<End> {
   const attempt = attemptIn(operation);
@@ -32,6 +34,11 @@ export async function createOnce(context: RunnerContext, operation: VeleroOperat
     const intent = ready.status?.engineRef;
     if (intent?.name === undefined || intent.uid !== undefined) return { object: await recorded(context, ready) };
 
+    // Velero would make the namespace anew. Should it go from here on, the Operation goes, and the run cleans up.
+    if (operation.spec.type === "Restore" && (await namespaceGoes(context))) {
+      const message = `namespace ${operation.metadata.namespace} is being deleted: nothing is restored into it`;
+      throw new Failure(Reason.namespaceTerminating, message);
+    }
     const object = await createOrRead(context, ready, plan, intent.name);
     if (object === undefined) continue;
     if (isOwn(ready, object.metadata.labels)) return { object: await record(context, ready, object) };

@@ -153,7 +153,35 @@ describe("deleting the Operation", () => {
     expect(await stage.velero.all("Backup")).toHaveLength(1);
   });
 
-  test("with its whole namespace is no cancel: Velero goes on", async () => {
+  describe.each(["while its run follows", "while no run was there"])("with its whole namespace, %s", (when) => {
+    test("ends a Restore that Velero has not begun: it would bring the namespace back", async () => {
+      const scene = await Scene.open(await openStage(), "Restore");
+      const { stage } = scene;
+      const goes = async () => {
+        await client.delete(namespaces, { name: stage.namespace });
+        // The namespace's controller empties it, where there is one.
+        await stage.remove("x1").catch(() => undefined);
+      };
+      if (when === "while its run follows") await goes();
+      else await scene.restart(goes);
+      expect(await scene.run.ended).toMatchObject({ exitCode: 0 });
+      expect(await stage.velero.all("Restore")).toEqual([]);
+      expect(await stage.velero.all("Backup")).toHaveLength(1);
+    });
+  });
+
+  test("with its whole namespace, before the Restore was made: none is made", async () => {
+    const stage = await openStage();
+    const spec = { includedNamespaces: [stage.namespace] };
+    await stage.velero.make("Backup", "source", { spec, status: { phase: "Completed" } });
+    const operation = await stage.admitted("r1", { type: "Restore", parameters: { backupName: "source" } });
+    await client.delete(namespaces, { name: stage.namespace });
+    expect(await stage.start(operation).ended).toMatchObject({ exitCode: 2 });
+    expect(conditionsOf(await stage.read("r1"))).toMatchObject({ Failed: "True/NamespaceTerminating" });
+    expect(await stage.velero.all("Restore")).toEqual([]);
+  });
+
+  test("with its whole namespace is no cancel of a Backup: Velero goes on", async () => {
     const stage = await openStage();
     const { run } = await running(stage);
     await client.delete(namespaces, { name: stage.namespace });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { DEFAULT_LEFT_OUT, leftOut } from "../../../src/api/leftOut.ts";
 import type { OperationType } from "../../../src/api/operation.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { Scene } from "./scene.ts";
@@ -30,7 +31,9 @@ function conditions(...rows: Row[]) {
 describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   const kind = `velero.io/${type}`;
   const isBackup = type === "Backup";
-  const known = isBackup ? { backupName: "x1", storageLocation: "default" } : { restoreName: "x1" };
+  const known = isBackup
+    ? { backupName: "x1", storageLocation: "default" }
+    : { restoreName: "x1", excludedResources: leftOut(DEFAULT_LEFT_OUT) };
   const found = { ...known, storageLocation: "default" };
   const counts = {
     [isBackup ? "backupItemCount" : "restoreItemCount"]: "412",

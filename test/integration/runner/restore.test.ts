@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { DEFAULT_LEFT_OUT, leftOut } from "../../../src/api/leftOut.ts";
 import { conditionsOf, stages } from "./stage.ts";
 
 const openStage = stages();
@@ -16,7 +17,7 @@ test("a restore names the backup's namespaces and leaves old Operations where th
       backupName: "source",
       includedNamespaces: ["org-old"],
       includedResources: ["*"],
-      excludedResources: ["operations.ops.vworkspace.io"],
+      excludedResources: leftOut(DEFAULT_LEFT_OUT),
       namespaceMapping: { "org-old": stage.namespace },
       restorePVs: true,
     },
