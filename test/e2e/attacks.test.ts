@@ -1,9 +1,10 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
+import { APPLICATION_IMAGE } from "../cluster/images/images.ts";
 import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { nfsVolume } from "../csi/volumes.ts";
 import { installApplication } from "../scenario/application.ts";
 import { backupOperation, restoreOperation } from "../scenario/operations.ts";
-import { awaitOperation, phaseIs } from "../scenario/outcome.ts";
+import { awaitOperation, conditionsOf, phaseIs } from "../scenario/outcome.ts";
 import { installPlatform, waitFor } from "../scenario/platform.ts";
 
 // Ann, who may edit org-a, has Velero do with its rights what she has none for. Each test is one attempt.
@@ -14,7 +15,7 @@ const THEIRS = "org-b";
 /** For what can be waited for by looking only. */
 const PATIENCE_MS = 60_000;
 
-describe.skipIf(lacks(cluster, "users"))("a tenant and real Velero", () => {
+describe.skipIf(lacks(cluster, "users", "run-pods"))("a tenant and real Velero", () => {
   let ann: string;
 
   beforeAll(async () => {
@@ -68,6 +69,38 @@ describe.skipIf(lacks(cluster, "users"))("a tenant and real Velero", () => {
     expect(await admin("get", "pvc/theirs", "-n", THEIRS, "-o", "jsonpath={.status.phase}")).toBe("Bound");
     expect(status?.outputs?.warnings).toContainEqual(
       expect.stringContaining(`PersistentVolume ${volume} was given to another namespace`),
+    );
+  });
+
+  it("does not bring commands for Velero back by a restore of an older backup", async () => {
+    const hook = "post.hook.restore.velero.io/command";
+    const hooked = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "hooked", namespace: MINE, annotations: { [hook]: '["sleep","1h"]' } },
+      spec: { containers: [{ name: "app", image: APPLICATION_IMAGE }] },
+    };
+    await asAnn(["create", "-f", "-"], hooked);
+    await waitFor(cluster, ["pod/hooked", "-n", MINE], "condition=Ready");
+    await asAnn(["create", "-f", "-"], backupOperation({ namespace: MINE, name: "before" }));
+    await awaitOperation(cluster, MINE, "before", phaseIs("Succeeded"));
+
+    await cluster.apply("manifests/components/no-velero-hooks");
+    const again = ["create", "--dry-run=server", "-f", "-"];
+    const refusal = "Velero would run a command in this pod";
+    await asAnn(["delete", "pod/hooked", "-n", MINE]);
+    await vi.waitFor(async () => {
+      const { stderr } = await cluster.kubectl(again, { as: ann, input: JSON.stringify(hooked) });
+      expect(stderr).toContain(refusal);
+    }, PATIENCE_MS);
+    const parameters = { backupName: "before" };
+    await asAnn(["create", "-f", "-"], restoreOperation({ namespace: MINE, name: "after", parameters }));
+    const restored = await awaitOperation(cluster, MINE, "after", phaseIs("Succeeded"));
+
+    expect((await cluster.kubectl(["get", "pod/hooked", "-n", MINE])).stderr).toContain("NotFound");
+    expect(conditionsOf(restored)).toMatchObject({ Degraded: "True/PartialFailure" });
+    expect(restored.status?.outputs?.warnings).toContainEqual(
+      expect.stringMatching(new RegExp(`^error: ${MINE}: .*${refusal}: ${hook}`)),
     );
   });
 });

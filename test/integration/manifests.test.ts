@@ -5,11 +5,15 @@ import { type StartedCluster, startCluster } from "../cluster/startCluster.ts";
 
 // A cluster of its own, used as an admin would with kubectl: these tests install, and uninstall.
 const manifests = join(import.meta.dirname, "../../manifests");
+// The quota is for one namespace, and is tried in attacks/components.test.ts.
+const COMPONENTS = ["application-instance-crd", "network-policy", "no-velero-hooks", "snapshot-classes"].map(
+  (name) => `components/${name}`,
+);
 let cluster: StartedCluster;
 
 beforeAll(async () => {
   cluster = await startCluster({ tier: "api", env: process.env, keep: false, progress: () => undefined });
-  for (const folder of ["velero", ".", "components/application-instance-crd", "components/network-policy"]) {
+  for (const folder of ["velero", ".", ...COMPONENTS]) {
     expect(await install(folder)).toMatchObject({ code: 0, stderr: "" });
   }
   await kubectl("create", "namespace", "org-a");
@@ -30,7 +34,7 @@ async function kubectlWith(input: string, ...args: string[]): Promise<string> {
   return result.stdout;
 }
 
-test.each(["velero", "."])("applying manifests/%s again changes nothing", async (folder) => {
+test.each(["velero", ".", ...COMPONENTS])("applying manifests/%s again changes nothing", async (folder) => {
   const { code, stdout, stderr } = await install(folder);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(

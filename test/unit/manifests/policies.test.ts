@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -18,11 +18,14 @@ const bindingSchema = z.object({
   spec: z.object({ policyName: z.string(), validationActions: z.array(z.string()) }),
 });
 
-const objects = objectsIn(FOLDER);
-const policies = objects
-  .filter(({ kind }) => kind === "ValidatingAdmissionPolicy")
-  .map((each) => policySchema.parse(each));
-const bindings = objects
+const COMPONENTS = readdirSync(join(repository, "manifests/components")).map((name) => `manifests/components/${name}`);
+const policiesIn = (...folders: string[]) =>
+  objectsIn(...folders)
+    .filter(({ kind }) => kind === "ValidatingAdmissionPolicy")
+    .map((each) => policySchema.parse(each));
+const policies = policiesIn(FOLDER);
+const everyPolicy = policiesIn(FOLDER, ...COMPONENTS);
+const bindings = objectsIn(FOLDER, ...COMPONENTS)
   .filter(({ kind }) => kind === "ValidatingAdmissionPolicyBinding")
   .map((each) => bindingSchema.parse(each));
 
@@ -36,16 +39,16 @@ describe("the admission policies", () => {
 
   test("bind everybody they match, and refuse where they cannot tell", () => {
     expect(bindings.map(({ spec }) => spec.policyName).sort()).toEqual(
-      policies.map(({ metadata }) => metadata.name).sort(),
+      everyPolicy.map(({ metadata }) => metadata.name).sort(),
     );
     expect(new Set(bindings.flatMap(({ spec }) => spec.validationActions))).toEqual(new Set(["Deny"]));
-    expect(new Set(policies.map(({ spec }) => spec.failurePolicy))).toEqual(new Set(["Fail"]));
+    expect(new Set(everyPolicy.map(({ spec }) => spec.failurePolicy))).toEqual(new Set(["Fail"]));
   });
 
   // An API server reads the parameters of a built-in kind only until the last policy with such parameters is removed: after an
   // uninstallation it would find none, and refuse everything, until it is restarted.
   test("take no parameters, so that they work after being installed again", () => {
-    expect(policies.filter(({ spec }) => spec.paramKind !== undefined)).toEqual([]);
+    expect(everyPolicy.filter(({ spec }) => spec.paramKind !== undefined)).toEqual([]);
   });
 
   /** The fields of Velero's spec that a policy lets a runner set. */

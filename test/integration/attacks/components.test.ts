@@ -1,0 +1,202 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { backupOperation } from "../../scenario/operations.ts";
+import { SharedCluster } from "./sharedCluster.ts";
+
+// What the opt-in components take from Ann, who may edit org-a, and from an owner of it, who is its admin.
+let shared: SharedCluster;
+let owner: string;
+
+const PATIENCE = { timeout: 60_000 };
+
+beforeAll(async () => {
+  shared = await SharedCluster.open();
+  owner = await shared.cluster.user("owner");
+  await admin("create", "rolebinding", "owner", "-n", "org-a", "--clusterrole=admin", "--user=owner");
+  for (const component of ["no-velero-hooks", "snapshot-classes"]) {
+    await shared.cluster.apply(`manifests/components/${component}`);
+  }
+  // Policies take effect a moment after they were applied, and so does the account that pods run under.
+  await vi.waitFor(() => admin("get", "serviceaccount/default", "-n", "org-a"), PATIENCE);
+  for (const denied of [pod({ [COMMAND]: "[]" }), claim("unlisted")]) {
+    const probe = ["create", "--dry-run=server", "-f", "-"];
+    const refused = async () => {
+      const answer = await shared.cluster.kubectl(probe, { as: shared.users.ann, input: JSON.stringify(denied) });
+      expect(answer.stderr).toContain("which an administrator sets");
+    };
+    await vi.waitFor(refused, PATIENCE);
+  }
+});
+afterAll(() => shared?.close());
+
+async function admin(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await shared.cluster.kubectl(args);
+  expect(code, stderr).toBe(0);
+  return stdout;
+}
+
+let count = 0;
+const COMMAND = "pre.hook.backup.velero.io/command";
+
+function pod(annotations: Record<string, string>, namespace = "org-a"): object {
+  const metadata = { name: `pod-${++count}`, namespace, annotations };
+  return { apiVersion: "v1", kind: "Pod", metadata, spec: { containers: [{ name: "app", image: "app:1" }] } };
+}
+
+const CLASS = "velero.io/csi-volumesnapshot-class";
+
+function claim(className: string | undefined, key = CLASS): object {
+  const annotations = className === undefined ? {} : { [key]: className };
+  return {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { name: `claim-${++count}`, namespace: "org-a", annotations },
+    spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+  };
+}
+
+const asAnn = (object: object) => shared.create(object, shared.users.ann);
+const annotate = (what: string, annotation: string, as: string) =>
+  shared.cluster.kubectl(["annotate", what, "-n", "org-a", "--overwrite", annotation], { as });
+
+describe("what opens a namespace", () => {
+  test.each([
+    ["label", "ops.vworkspace.io/velero-hooks=allowed"],
+    ["label", "ops.vworkspace.io/metrics=true"],
+    ["annotate", "ops.vworkspace.io/snapshot-classes=gold"],
+  ])("is not for its people to set: kubectl %s namespace %s", async (verb, value) => {
+    for (const as of [shared.users.ann, owner]) {
+      const { code, stderr } = await shared.cluster.kubectl([verb, "namespace", "org-a", value], { as });
+      expect(code).not.toBe(0);
+      expect(stderr).toContain("Forbidden");
+    }
+  });
+});
+
+describe("no-velero-hooks", () => {
+  test.each([
+    "pre.hook.backup.velero.io/command",
+    "post.hook.backup.velero.io/timeout",
+    "hook.backup.velero.io/command",
+    "post.hook.restore.velero.io/exec-timeout",
+  ])("a pod with %s is refused", async (annotation) => {
+    const { code, stderr } = await asAnn(pod({ [annotation]: "1h" }));
+    expect(code).not.toBe(0);
+    expect(stderr).toContain(`Velero would run a command in this pod: ${annotation}. Namespace org-a has no label`);
+  });
+
+  test("a pod does not get one later", async () => {
+    expect(await asAnn(pod({ "example.com/note": "x" }))).toMatchObject({ code: 0, stderr: "" });
+    const { stderr } = await annotate(`pod/pod-${count}`, `${COMMAND}=["sleep","1h"]`, shared.users.ann);
+    expect(stderr).toContain("Velero would run a command in this pod");
+    expect(await annotate(`pod/pod-${count}`, "example.com/note=y", shared.users.ann)).toMatchObject({ code: 0 });
+  });
+
+  test("a Deployment with one in its template gets no pod, and hears why", async () => {
+    const labels = { app: "hooked" };
+    const template = {
+      metadata: { labels, annotations: { [COMMAND]: '["sleep","1h"]' } },
+      spec: { containers: [{ name: "app", image: "app:1" }] },
+    };
+    const deployment = {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "hooked", namespace: "org-a" },
+      spec: { selector: { matchLabels: labels }, template },
+    };
+    expect(await asAnn(deployment)).toMatchObject({ code: 0 });
+    const message = "jsonpath={.status.conditions[?(@.type=='ReplicaFailure')].message}";
+    const why = () => admin("get", "deployment/hooked", "-n", "org-a", "-o", message);
+    await expect.poll(why, PATIENCE).toContain("Velero would run a command in this pod");
+    expect(await admin("get", "pods", "-n", "org-a", "-l", "app=hooked", "-o", "name")).toBe("");
+  });
+
+  test("in a namespace that an administrator has labelled it may; taken back, what is there stays and gets no other", async () => {
+    const label = (value: string) => admin("label", "namespace", "org-a", `ops.vworkspace.io/velero-hooks${value}`);
+    await label("=allowed");
+    const hooked = pod({ [COMMAND]: '["true"]' });
+    await expect.poll(() => asAnn(hooked), PATIENCE).toMatchObject({ code: 0 });
+    const name = `pod/pod-${count}`;
+    await label("-");
+    const change = () => annotate(name, `${COMMAND}=["sleep","1h"]`, shared.users.ann);
+    await expect
+      .poll(async () => (await change()).stderr, PATIENCE)
+      .toContain("Velero would run a command in this pod");
+    expect(await annotate(name, "example.com/note=z", shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
+    expect(await annotate(name, `${COMMAND}-`, shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
+  });
+});
+
+describe("snapshot-classes", () => {
+  test.each([CLASS, "velero.io/csi-volume-group-snapshot-class"])(
+    "a claim chooses no class by %s where none is listed",
+    async (key) => {
+      const { code, stderr } = await asAnn(claim("gold", key));
+      expect(code).not.toBe(0);
+      expect(stderr).toContain(
+        `${key}: gold is none of the classes in the annotation ops.vworkspace.io/snapshot-classes`,
+      );
+      expect(stderr).toMatch(/which an administrator sets: none$/m);
+    },
+  );
+
+  test("nor does it get one later", async () => {
+    expect(await asAnn(claim(undefined))).toMatchObject({ code: 0, stderr: "" });
+    const { stderr } = await annotate(`pvc/claim-${count}`, `${CLASS}=gold`, shared.users.ann);
+    expect(stderr).toContain("gold is none of the classes");
+    expect(await annotate(`pvc/claim-${count}`, "example.com/note=x", shared.users.ann)).toMatchObject({ code: 0 });
+  });
+
+  test("of those that an administrator lists it may; taken back, what is there stays and gets no other", async () => {
+    const list = (value: string) =>
+      admin("annotate", "namespace", "org-a", "--overwrite", `ops.vworkspace.io/snapshot-classes=${value}`);
+    await list("fast, cheap");
+    const cheap = claim("cheap");
+    await expect.poll(() => asAnn(cheap), PATIENCE).toMatchObject({ code: 0 });
+    const name = `pvc/claim-${count}`;
+    // Velero takes no notice of capitals, and of a part of a name neither.
+    for (const other of ["gold", "Fast", "fas", "fast, cheap", ""]) {
+      expect((await asAnn(claim(other))).stderr, other).toMatch(/is none of the classes.*: fast, cheap$/m);
+    }
+    await list("");
+    const change = () => annotate(name, `${CLASS}=fast`, shared.users.ann);
+    await expect.poll(async () => (await change()).stderr, PATIENCE).toContain("fast is none of the classes");
+    expect(await annotate(name, "example.com/note=y", shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
+  });
+});
+
+describe("operation-quota", () => {
+  test("more Operations than it says are refused, and the team cannot raise it", async () => {
+    await admin("apply", "-k", "manifests/components/operation-quota", "-n", "org-a");
+    const hard = (value: number) =>
+      JSON.stringify({ spec: { hard: { "count/operations.ops.vworkspace.io": `${value}` } } });
+    const patch = (value: number) => ["patch", "quota/operations", "-n", "org-a", "--type=merge", "-p", hard(value)];
+    const counted = (field: string) =>
+      admin(
+        "get",
+        "quota/operations",
+        "-n",
+        "org-a",
+        "-o",
+        `jsonpath={.status.${field}.count/operations\\.ops\\.vworkspace\\.io}`,
+      );
+    // The controller that counts looks for new kinds every half minute, and for a quota of one that it did not know when the
+    // quota changes.
+    let room = 100;
+    const noticed = async () => {
+      await admin(...patch(++room));
+      return await counted("used");
+    };
+    await expect.poll(noticed, { timeout: 120_000, interval: 1000 }).toBe("0");
+    await admin(...patch(2));
+    await expect.poll(() => counted("hard"), PATIENCE).toBe("2");
+    const create = (name: string) => asAnn(backupOperation({ namespace: "org-a", name }));
+    expect(await create("first")).toMatchObject({ code: 0 });
+    expect(await create("second")).toMatchObject({ code: 0 });
+    expect((await create("third")).stderr).toContain("exceeded quota: operations");
+    for (const as of [shared.users.ann, owner]) {
+      expect((await shared.cluster.kubectl(patch(1000), { as })).stderr).toContain("Forbidden");
+    }
+    await shared.cluster.kubectl(["delete", "operation/first", "-n", "org-a"], { as: shared.users.ann });
+    await expect.poll(() => create("third"), PATIENCE).toMatchObject({ code: 0 });
+  });
+});
