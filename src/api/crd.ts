@@ -89,6 +89,7 @@ const operationColumns = [
   { name: "Progress", type: "integer", jsonPath: ".status.progress.percent", description: "percent" },
   { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
   { name: "Engine object", type: "string", jsonPath: ".status.engineRef.name", priority: 1 },
+  { name: "Backup", type: "string", jsonPath: ".status.outputs.backupName", priority: 1 },
   { name: "Job", type: "string", jsonPath: ".status.runner.jobName", priority: 1 },
   { name: "Reason", type: "string", jsonPath: ".status.reason", priority: 1 },
   { name: "Duration", type: "string", jsonPath: ".status.duration", priority: 1 },

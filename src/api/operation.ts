@@ -99,6 +99,9 @@ export const statusSchema = z
       .meta({ description: "The Velero Backup or Restore; without uid it is about to be created." })
       .optional(),
     runner: runnerSchema.meta({ description: "The Job that carries the Operation out." }).optional(),
+    backupRef: objectReferenceSchema
+      .meta({ description: "The Velero Backup that a Restore restores, chosen before the Restore is created." })
+      .optional(),
     logsRef: objectReferenceSchema.meta({ description: "Where the logs are: kubectl logs job/<name>." }).optional(),
     outputs: z
       .record(z.string(), z.unknown())

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { parseBackupName } from "./backupName.ts";
 import { parseGoDuration } from "./duration.ts";
 import { labelSelector } from "./labelSelector.ts";
 import { leftOut, leftOutAs } from "./leftOut.ts";
@@ -56,6 +57,10 @@ const duration = z
     return nanoseconds !== undefined && nanoseconds > 0n;
   }, 'must be a Go duration greater than 0, such as "72h" or "1h30m"');
 
+const BACKUP_NAME =
+  'must name a Backup: "daily", or exactly one by "operation/daily", "operation/org-a/daily" or "backup/daily"';
+const backupName = z.string(BACKUP_NAME).refine((text) => parseBackupName(text) !== undefined, BACKUP_NAME);
+
 /** What is left out is left to Velero's server and its own defaults. */
 export const backupParametersSchema = z.strictObject({
   storageLocation: objectName("BackupStorageLocation").optional(),
@@ -72,7 +77,7 @@ export const backupParametersSchema = z.strictObject({
 });
 
 export const restoreParametersSchema = z.strictObject({
-  backupName: objectName("Backup"),
+  backupName,
   namespaceMapping: z
     .record(namespaceName, namespaceName, "must map names of namespaces to names of namespaces")
     .refine((mapping) => Object.keys(mapping).length <= 64, "must map 64 namespaces at most")

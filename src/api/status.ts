@@ -11,7 +11,9 @@ export interface ConditionChange {
 
 /** What was seen, as a change of the last status. Fields that are left out stay as they are. */
 export interface StatusChange
-  extends Partial<Pick<Status, "progress" | "engineRef" | "runner" | "logsRef" | "outputs" | "observedRerun">> {
+  extends Partial<
+    Pick<Status, "progress" | "engineRef" | "backupRef" | "runner" | "logsRef" | "outputs" | "observedRerun">
+  > {
   phase?: Phase;
   conditions?: readonly ConditionChange[];
 }

@@ -60,10 +60,16 @@ export function knownOutputs(
       ? excludedByPlatform.filter((resource) => excludedResources.includes(resource))
       : [];
   return {
-    ...(type === "Backup" ? { backupName: name } : { restoreName: name }),
+    ...(type === "Backup" ? { backupName: name } : { restoreName: name, ...sourceOf(object) }),
     ...(typeof location === "string" && location !== "" && { storageLocation: location }),
     ...(excluded.length > 0 && { excludedResources: excluded }),
   };
+}
+
+/** Which Backup a Restore restores, by the name that it has in Velero. */
+function sourceOf({ spec }: VeleroObject): Outputs {
+  const { backupName } = spec ?? {};
+  return typeof backupName === "string" && backupName !== "" ? { backupName } : {};
 }
 
 /**

@@ -2,16 +2,15 @@ import { Label, MAX_SNAPSHOT_DRIVER_LENGTH } from "../api/labels.ts";
 import type { VeleroOperation } from "../api/operation.ts";
 import { asksForLeftOut, backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
 import { Reason } from "../api/reasons.ts";
-import { backups } from "../api/velero.ts";
-import { isNotFound } from "../kube/errors.ts";
-import type { KubeObject } from "../kube/metadata.ts";
-import type { Resource } from "../kube/resource.ts";
 import { namespaces, volumeSnapshotClasses } from "../kube/resources.ts";
-import { retry } from "../kube/retry.ts";
 import type { RunnerContext } from "./context.ts";
 import { Failure } from "./endings.ts";
+import { find } from "./find.ts";
 import { type Plan, planBackup, planRestore } from "./plan.ts";
+import { attemptIn } from "./request.ts";
 import { checkRestoreScope } from "./scope.ts";
+import { backupRef, chooseBackup } from "./source.ts";
+import { writeStatus } from "./statusWriter.ts";
 
 /**
  * What is to be created for an Operation, once it is certain that it may be. docs/contract.md, Runner 2.
@@ -53,31 +52,26 @@ async function checkIncluded(context: RunnerContext, name: string): Promise<void
   throw new Failure(Reason.namespaceExcluded, message);
 }
 
+/** Which Backup it is goes into the status first: no later run of the attempt restores another one. */
 async function prepareRestore(context: RunnerContext, operation: VeleroOperation): Promise<Plan> {
   const parsed = parseParameters(restoreParametersSchema, operation.spec.parameters);
   if (!parsed.ok) throw invalid(parsed.message);
   const leftOut = asksForLeftOut(parsed.value, context.settings.restoreExcludedResources);
   if (leftOut !== undefined) throw invalid(leftOut);
-  const source = { namespace: context.settings.veleroNamespace, name: parsed.value.backupName };
-  const backup = await find(context, backups, source);
-  const scope = checkRestoreScope(operation, parsed.value, backup, context.settings);
+  const source = await chooseBackup(context, operation, parsed.value);
+  if (!source.ok) throw new Failure(Reason.restoreForbidden, source.message);
+  const scope = checkRestoreScope(operation, parsed.value, source.backup, context.settings);
   if (!scope.ok) throw new Failure(Reason.restoreForbidden, scope.message);
-  return planRestore(operation, parsed.value, context.settings, scope.includedNamespaces);
+  const chosen = backupRef(scope.backup);
+  const written = await writeStatus(context, attemptIn(operation), ({ status }) =>
+    status?.backupRef === undefined ? { backupRef: chosen } : {},
+  );
+  // Another run of the attempt was first.
+  if (written.status?.backupRef?.uid !== chosen.uid) return await prepareRestore(context, written);
+  const parameters = { ...parsed.value, backupName: chosen.name };
+  return planRestore(operation, parameters, context.settings, scope.includedNamespaces);
 }
 
 function invalid(message: string): Failure {
   return new Failure(Reason.validationFailed, message, { invalid: true });
-}
-
-async function find<T extends KubeObject>(
-  context: RunnerContext,
-  resource: Resource<T>,
-  target: { namespace?: string; name: string },
-): Promise<T | undefined> {
-  try {
-    return await retry(() => context.client.get(resource, target, context), context);
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
 }

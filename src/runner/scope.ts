@@ -6,7 +6,7 @@ import { type Backup, isRestorable } from "../api/velero.ts";
 import type { RunnerSettings } from "./context.ts";
 
 export type Scope =
-  | { readonly ok: true; readonly includedNamespaces: readonly string[] }
+  | { readonly ok: true; readonly backup: Backup; readonly includedNamespaces: readonly string[] }
   | { readonly ok: false; readonly message: string };
 
 const NAMESPACE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -18,7 +18,7 @@ const NAMESPACE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
  * A Backup that does not exist and one that is somebody else's get the same message: who may write Operations in one
  * namespace learns nothing about the Backups of another.
  *
- * @param backup the Backup that the parameters name; undefined when there is none
+ * @param backup the Backup that the parameters were found to name; undefined when there is none
  * @returns the namespaces that the Restore is to name, or why it may not be made
  */
 export function checkRestoreScope(
@@ -48,10 +48,10 @@ export function checkRestoreScope(
   if (!isRestorable(phase) || backup.metadata.deletionTimestamp !== undefined) {
     return {
       ok: false,
-      message: `Backup ${parameters.backupName} cannot be restored: it is ${phase ?? "New"}, not Completed or PartiallyFailed`,
+      message: `Backup ${backup.metadata.name} cannot be restored: it is ${phase ?? "New"}, not Completed or PartiallyFailed`,
     };
   }
-  return { ok: true, includedNamespaces: included };
+  return { ok: true, backup, includedNamespaces: included };
 }
 
 function isForeign(backup: Backup, clusterId: string | undefined): boolean {

@@ -167,11 +167,13 @@ function externalMessage(seen: Seen): string {
 
 /** `velero.io/Backup completed; 412 items, 18.4 GiB`: says only what is known. */
 function summary(seen: Seen, how: string): string {
-  const { backupItemCount, restoreItemCount, backupSizeBytes } = seen.outputs ?? {};
+  const { backupItemCount, restoreItemCount, backupSizeBytes, backupName } = seen.outputs ?? {};
   const items = seen.type === "Backup" ? backupItemCount : restoreItemCount;
   const facts = [
     ...(items === undefined ? [] : [counted(items, "item")]),
     ...(backupSizeBytes === undefined ? [] : [humanBytes(Number(backupSizeBytes))]),
+    // Names are per team, so it may have another one in Velero than the request says.
+    ...(seen.type === "Backup" || backupName === undefined ? [] : [`from Backup ${backupName}`]),
   ];
   return [`${kindOf(seen)} ${how}`, ...(facts.length === 0 ? [] : [facts.join(", ")])].join("; ");
 }

@@ -149,10 +149,29 @@ describe("a Restore", () => {
     expect(condition(operation, "Succeeded")).toMatchObject({
       status: "True",
       reason: "VeleroRestoreCompleted",
-      message: expect.stringMatching(/^velero\.io\/Restore completed; \d+ items$/),
+      message: expect.stringMatching(/^velero\.io\/Restore completed; \d+ items, from Backup shop-backup$/),
     });
     expect(condition(operation, "Running")).toMatchObject({ status: "False", reason: "VeleroRestoreSucceeded" });
-    expect(operation.status?.outputs).toMatchObject({ restoreName: "shop-again", errorCount: "0" });
+    expect(operation.status?.outputs).toMatchObject({
+      restoreName: "shop-again",
+      backupName: "shop-backup",
+      errorCount: "0",
+    });
+  });
+
+  it("is of the team's own Backup where two teams gave theirs the same name", async () => {
+    const other = "org-otherteam";
+    await installApplication(cluster, other);
+    const theirs = await carryOut(other, "shop-backup", backupOperation({ namespace: other, name: "shop-backup" }));
+    const own = theirs.status?.outputs?.backupName;
+    expect(own).toMatch(/^shop-backup-[0-9a-f]{8}$/);
+    const before = await contentOf(cluster, other);
+    await cluster.kubectl(["delete", "configmap/shop-settings", "-n", other]);
+    const operation = await restore(other, "shop-again");
+    expect(await contentOf(cluster, other)).toEqual(before);
+    expect(operation.status?.outputs).toMatchObject({ backupName: own });
+    const { stdout } = await cluster.kubectl(["get", "operations", "-n", other, "-o", "wide"]);
+    expect(stdout).toMatch(new RegExp(`^shop-again +Restore .* ${own} `, "m"));
   });
 
   it("fills a renamed, empty namespace that has no target, and leaves the Operations of the old one out", async () => {

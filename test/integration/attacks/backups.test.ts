@@ -147,7 +147,38 @@ describe("names that are taken", () => {
     expect((await shared.velero.created("Backup", "nightly")).metadata.uid).toBe(theirs.metadata.uid);
     const names = (await shared.velero.all("Backup")).map(({ metadata }) => metadata.name);
     expect(names).not.toContain(status?.engineRef?.name);
-    expect(await restoreForbidden({ backupName: "nightly" })).toContain("cannot be restored into org-a");
+    expect(await restoreForbidden({ backupName: "backup/nightly" })).toContain("cannot be restored into org-a");
+    // Her own of that name made none: that there is another team's is not told.
+    expect(await restoreForbidden({ backupName: "nightly" })).toContain("has not succeeded (Failed, CancelledByUser)");
+  });
+
+  test("a name that two teams use is each team's own, to restore as well", async () => {
+    const made: (string | undefined)[] = [];
+    for (const [namespace, as] of [
+      ["org-b", shared.users.bob],
+      ["org-a", shared.users.ann],
+    ] as const) {
+      await shared.create(backupOperation({ namespace, name: "daily" }), as);
+      const ended = shared.carryOut(namespace, "daily");
+      const { status } = await shared.until(namespace, "daily", (operation) => !!operation.status?.engineRef?.uid);
+      made.push(status?.engineRef?.name);
+      await shared.velero.says("Backup", status?.engineRef?.name ?? "", completed);
+      expect(await ended).toBe(0);
+    }
+    expect(made).toEqual(["daily", expect.stringMatching(/^daily-[0-9a-f]{8}$/)]);
+
+    const restore = restoreOperation({ namespace: "org-a", name: "from-daily", parameters: { backupName: "daily" } });
+    expect(await shared.create(restore, shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
+    const ended = shared.carryOut("org-a", "from-daily");
+    expect(await shared.velero.created("Restore", "from-daily")).toMatchObject({ spec: { backupName: made[1] } });
+    await shared.velero.says("Restore", "from-daily", completed);
+    expect(await ended).toBe(0);
+    await shared.velero.delete("Restore", "from-daily");
+
+    // Whoever else's it is, and however it is named: as if there were none.
+    const absent = await restoreForbidden({ backupName: "nothing-of-that-name" });
+    expect(await restoreForbidden({ backupName: "backup/daily" })).toBe(absent);
+    expect(await restoreForbidden({ backupName: "operation/org-b/daily" })).toBe(absent);
   });
 
   test("a Backup that a person made keeps its name and stays as it is", async () => {

@@ -33,13 +33,13 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   const isBackup = type === "Backup";
   const known = isBackup
     ? { backupName: "x1", storageLocation: "default" }
-    : { restoreName: "x1", excludedResources: leftOut(DEFAULT_LEFT_OUT) };
+    : { restoreName: "x1", backupName: "source", excludedResources: leftOut(DEFAULT_LEFT_OUT) };
   const found = { ...known, storageLocation: "default" };
   const counts = {
     [isBackup ? "backupItemCount" : "restoreItemCount"]: "412",
     ...(isBackup && { backupSizeBytes: "4096" }),
   };
-  const facts = isBackup ? "412 items, 4.0 KiB" : "412 items";
+  const facts = isBackup ? "412 items, 4.0 KiB" : "412 items, from Backup source";
   const all = { totalItems: 412, [isBackup ? "itemsBackedUp" : "itemsRestored"]: 412 };
   const progress = { itemsCompleted: 412, itemsTotal: 412, percent: 100 };
   const open = async () => await Scene.open(await openStage(), type);

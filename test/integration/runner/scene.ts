@@ -23,6 +23,9 @@ export class Scene {
       startedAt: "TIME",
       observedGeneration: 1,
       engineRef: { ...engine, name: "x1", uid: shown.status?.engineRef?.uid },
+      ...(this.type === "Restore" && {
+        backupRef: { ...engine, kind: "Backup", name: "source", uid: shown.status?.backupRef?.uid },
+      }),
       runner: { jobName: JOB.name, jobNamespace: "vworkspace-system", attempt: 1, jobUIDs: [JOB.uid] },
     };
   }

@@ -116,7 +116,11 @@ describe("parameters of a Restore", () => {
   });
 
   it.each([
-    [undefined, "spec.parameters.backupName is missing: must be the name of a Backup"],
+    [undefined, "spec.parameters.backupName is missing: must name a Backup"],
+    [
+      { backupName: "restore/b1" },
+      'spec.parameters.backupName: "restore/b1" must name a Backup: "daily", or exactly one by "operation/daily", "operation/org-a/daily" or "backup/daily"',
+    ],
     [
       { backupName: "b1", existingResourcePolicy: "replace" },
       'existingResourcePolicy: "replace" must be "none" or "update"',

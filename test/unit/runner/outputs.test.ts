@@ -337,6 +337,7 @@ describe("the outputs of a Restore", () => {
     const { outputs, made } = await withFiles(object, files);
     expect(outputs).toEqual({
       restoreName: "r1",
+      backupName: "b1",
       storageLocation: "default",
       restoreItemCount: "7",
       warningCount: "1",
@@ -350,7 +351,7 @@ describe("the outputs of a Restore", () => {
 describe("what is known as soon as the object exists", () => {
   it("is its name and its location", () => {
     expect(knownOutputs("Backup", completed, [])).toEqual({ backupName: "b1", storageLocation: "default" });
-    expect(knownOutputs("Restore", restore(), ["endpoints"])).toEqual({ restoreName: "r1" });
+    expect(knownOutputs("Restore", restore(), ["endpoints"])).toEqual({ restoreName: "r1", backupName: "b1" });
     expect(knownOutputs("Backup", { ...completed, spec: {} }, [])).toEqual({ backupName: "b1" });
   });
 

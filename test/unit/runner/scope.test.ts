@@ -34,7 +34,7 @@ describe("a restore is allowed", () => {
     ["from another namespace that is mapped", { namespaces: ["org-old"] }, { "org-old": "org-a" }, ["org-old"]],
     ["from both", { namespaces: ["org-a", "org-old"] }, { "org-old": "org-a" }, ["org-a", "org-old"]],
   ])("%s", (_, from, mapping, includedNamespaces) => {
-    expect(check(from, mapping)).toEqual({ ok: true, includedNamespaces });
+    expect(check(from, mapping)).toEqual({ ok: true, backup: source(from), includedNamespaces });
   });
 });
 
@@ -68,7 +68,7 @@ describe("a restore is forbidden and told why", () => {
     (phase) => {
       expect(check({ phase })).toEqual({
         ok: false,
-        message: `Backup nightly cannot be restored: it is ${phase}, not Completed or PartiallyFailed`,
+        message: `Backup b1 cannot be restored: it is ${phase}, not Completed or PartiallyFailed`,
       });
     },
   );

@@ -1,0 +1,28 @@
+/** What a Restore's parameter backupName names. docs/contract.md, API. */
+export type BackupName =
+  /** An Operation of type Backup where there is one of that name, else a Backup of Velero's. */
+  | { readonly kind: "any"; readonly name: string }
+  | { readonly kind: "operation"; readonly namespace?: string; readonly name: string }
+  | { readonly kind: "backup"; readonly name: string };
+
+const MAX_LENGTH = 253;
+const OBJECT_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
+const NAMESPACE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/**
+ * Reads a backupName: `daily`, or exactly one by `operation/daily`, `operation/org-a/daily` or `backup/daily`, as kubectl
+ * takes it. No name of an object has a slash.
+ *
+ * @returns undefined for what can name nothing
+ */
+export function parseBackupName(text: string): BackupName | undefined {
+  const parts = text.split("/");
+  const name = parts.at(-1) ?? "";
+  if (name.length > MAX_LENGTH || !OBJECT_NAME.test(name)) return undefined;
+  const [kind, namespace] = parts;
+  if (parts.length === 1) return { kind: "any", name };
+  if (parts.length === 2 && kind === "backup") return { kind, name };
+  if (parts.length === 2 && kind === "operation") return { kind, name };
+  if (parts.length !== 3 || kind !== "operation" || namespace === undefined) return undefined;
+  return NAMESPACE_NAME.test(namespace) ? { kind, namespace, name } : undefined;
+}
