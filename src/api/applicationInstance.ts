@@ -1,16 +1,30 @@
 import * as z from "zod";
+import { lenient } from "../kube/lenient.ts";
 import { kubeObjectSchema } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
-import { conditionSchema } from "./operation.ts";
+import { conditionSchema } from "../kube/resources.ts";
 
-/** Upstream's description of an installed application: what an Operation backs up or restores. Read, never written. */
+/**
+ * Upstream's description of an installed application: what an Operation backs up or restores. Read, never written, and
+ * leniently: the cluster's CRD may take anything, and a target that exists is never said not to.
+ */
 export const applicationInstanceSchema = kubeObjectSchema.extend({
-  spec: z
-    .looseObject({
-      release: z.looseObject({ name: z.string().optional(), namespace: z.string().optional() }).optional(),
-    })
-    .optional(),
-  status: z.looseObject({ conditions: z.array(conditionSchema).optional() }).optional(),
+  spec: lenient(
+    z.looseObject({
+      // What is no text is no namespace of its own either: the check has to see it.
+      release: lenient(z.looseObject({ namespace: z.unknown() })),
+    }),
+  ),
+  status: lenient(
+    z.looseObject({
+      observedGeneration: lenient(z.number()),
+      // What is no list says nothing of readiness, least of all that there is no such condition.
+      conditions: z
+        .array(conditionSchema.catch({}))
+        .nullish()
+        .catch([{ type: "Ready", message: "its status.conditions is not a list" }]),
+    }),
+  ),
 });
 
 export type ApplicationInstance = z.infer<typeof applicationInstanceSchema>;

@@ -121,11 +121,23 @@ export type Parsed<T> = { ok: true; value: T } | { ok: false; message: string };
  * @param parameters `spec.parameters` as it stands; undefined counts as empty
  */
 export function parseParameters<T>(schema: z.ZodType<T>, parameters: unknown): Parsed<T> {
+  if (isStandIn(parameters)) return { ok: false, message: parameters[WRONG] };
   const result = schema.safeParse(parameters ?? {});
   if (result.success) return { ok: true, value: result.data };
   const problems = result.error.issues.slice(0, MAX_PROBLEMS).map((issue) => describe(issue, parameters));
   const left = result.error.issues.length - problems.length;
   return { ok: false, message: problems.join("; ") + (left > 0 ? `; and ${left} more` : "") };
+}
+
+const WRONG = Symbol("wrong");
+
+/** Stands for parameters that need not be kept since they are wrong: parsing it yields the same message. No JSON is one. */
+export function wrongParameters(message: string): Record<string, unknown> {
+  return { [WRONG]: message };
+}
+
+function isStandIn(parameters: unknown): parameters is { [WRONG]: string } {
+  return typeof parameters === "object" && parameters !== null && WRONG in parameters;
 }
 
 const MAX_PROBLEMS = 5;

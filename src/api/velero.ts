@@ -1,10 +1,11 @@
 import * as z from "zod";
+import { lenient } from "../kube/lenient.ts";
 import { kubeObjectSchema } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
 
 /**
- * Velero's objects, as far as they are read here. Loose on purpose: fields and phases that a newer Velero adds must not
- * stop anybody. Velero, pkg/apis/velero.
+ * Velero's objects, as far as they are read here. Loose and lenient on purpose: fields and phases that a newer Velero adds
+ * must not stop anybody, and what exists is never taken for missing. Velero, pkg/apis/velero.
  */
 
 const GROUP = "velero.io";
@@ -28,74 +29,91 @@ export function isRestorable(phase: string | undefined): boolean {
   return phase === "Completed" || phase === "PartiallyFailed";
 }
 
+/** What a phase says that is no text: nothing is known of the object but that it exists. */
+const UNREADABLE = "unreadable";
+
 const commonStatus = {
-  phase: z.string().optional(),
-  failureReason: z.string().optional(),
-  validationErrors: z.array(z.string()).nullish(),
-  warnings: z.number().optional(),
-  errors: z.number().optional(),
-  startTimestamp: z.string().nullish(),
-  completionTimestamp: z.string().nullish(),
+  phase: z.string().optional().catch(UNREADABLE),
+  // Why a backup was refused or failed decides whose files its deletion would take: in doubt it was.
+  failureReason: z.string().optional().catch(UNREADABLE),
+  validationErrors: z.array(z.string()).nullish().catch([UNREADABLE]),
+  warnings: lenient(z.number()),
+  errors: lenient(z.number()),
+  startTimestamp: lenient(z.string()),
 };
 
+/** As a whole: part of a list of namespaces is another list. */
+const namespaceList = lenient(z.array(z.string()));
+
 export const backupSchema = kubeObjectSchema.extend({
-  spec: z
-    .looseObject({
-      includedNamespaces: z.array(z.string()).nullish(),
-      storageLocation: z.string().optional(),
-      snapshotVolumes: z.boolean().nullish(),
-    })
-    .optional(),
+  spec: lenient(
+    z.looseObject({
+      includedNamespaces: namespaceList,
+      storageLocation: lenient(z.string()),
+      snapshotVolumes: lenient(z.boolean()),
+    }),
+  ),
   status: z
     .looseObject({
       ...commonStatus,
-      progress: z.looseObject({ itemsBackedUp: z.number().optional(), totalItems: z.number().optional() }).nullish(),
+      progress: lenient(z.looseObject({ itemsBackedUp: lenient(z.number()), totalItems: lenient(z.number()) })),
     })
-    .optional(),
+    .optional()
+    .catch({ phase: UNREADABLE }),
 });
 
 export const restoreSchema = kubeObjectSchema.extend({
-  spec: z.looseObject({ backupName: z.string().optional() }).optional(),
+  spec: lenient(
+    z.looseObject({
+      backupName: lenient(z.string()),
+      includedNamespaces: namespaceList,
+      namespaceMapping: lenient(z.record(z.string(), z.string())),
+    }),
+  ),
   status: z
     .looseObject({
       ...commonStatus,
-      progress: z.looseObject({ itemsRestored: z.number().optional(), totalItems: z.number().optional() }).nullish(),
+      progress: lenient(z.looseObject({ itemsRestored: lenient(z.number()), totalItems: lenient(z.number()) })),
     })
-    .optional(),
+    .optional()
+    .catch({ phase: UNREADABLE }),
 });
 
 export const storageLocationSchema = kubeObjectSchema.extend({
-  spec: z
-    .looseObject({
-      accessMode: z.string().optional(),
-      default: z.boolean().optional(),
-      objectStorage: z
-        .looseObject({ bucket: z.string().optional(), prefix: z.string().optional(), caCert: z.string().optional() })
-        .nullish(),
+  spec: lenient(
+    z.looseObject({
+      accessMode: lenient(z.string()),
+      default: lenient(z.boolean()),
+      objectStorage: lenient(z.looseObject({ caCert: lenient(z.string()) })),
       /** The provider plugin's own settings. */
-      config: z.looseObject({ insecureSkipTLSVerify: z.string().optional() }).nullish(),
-    })
-    .optional(),
-  status: z.looseObject({ phase: z.string().optional(), message: z.string().optional() }).optional(),
+      config: lenient(z.looseObject({ insecureSkipTLSVerify: lenient(z.string()) })),
+    }),
+  ),
+  status: lenient(z.looseObject({ phase: z.string().optional().catch(UNREADABLE), message: lenient(z.string()) })),
 });
 
 /** What a DownloadRequest can ask for, as far as it is asked for here. */
 export type DownloadKind = "BackupContents" | "BackupResults" | "BackupVolumeInfos" | "RestoreResults";
 
 export const downloadRequestSchema = kubeObjectSchema.extend({
-  status: z.looseObject({ phase: z.string().optional(), downloadURL: z.string().optional() }).optional(),
+  status: lenient(z.looseObject({ phase: lenient(z.string()), downloadURL: lenient(z.string()) })),
 });
 
 export const deleteBackupRequestSchema = kubeObjectSchema.extend({
-  spec: z.looseObject({ backupName: z.string() }).optional(),
-  status: z.looseObject({ phase: z.string().optional(), errors: z.array(z.string()).nullish() }).optional(),
+  spec: lenient(z.looseObject({ backupName: lenient(z.string()) })),
+  status: lenient(
+    z.looseObject({ phase: lenient(z.string()), errors: z.array(z.string()).nullish().catch([UNREADABLE]) }),
+  ),
 });
 
-const dataProgress = z.looseObject({ totalBytes: z.number().optional(), bytesDone: z.number().optional() }).nullish();
-
 export const dataMovementSchema = kubeObjectSchema.extend({
-  spec: z.looseObject({ cancel: z.boolean().optional() }).optional(),
-  status: z.looseObject({ phase: z.string().optional(), progress: dataProgress }).optional(),
+  spec: lenient(z.looseObject({ cancel: lenient(z.boolean()) })),
+  status: lenient(
+    z.looseObject({
+      phase: lenient(z.string()),
+      progress: lenient(z.looseObject({ totalBytes: lenient(z.number()), bytesDone: lenient(z.number()) })),
+    }),
+  ),
 });
 
 export type Backup = z.infer<typeof backupSchema>;

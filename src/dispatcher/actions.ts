@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
-import { operations, type Status, type VeleroOperation } from "../api/operation.ts";
+import type { Status, VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, nextStatus, timestamp } from "../api/status.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -19,6 +19,7 @@ import type { Announcement } from "../kube/events.ts";
 import { jobs } from "../kube/resources.ts";
 import { announcements } from "./announcements.ts";
 import type { Claims } from "./claims.ts";
+import { keptOperations } from "./kept.ts";
 import { operationUidOf } from "./owners.ts";
 import type { TemplateStore } from "./templateStore.ts";
 import type { Action } from "./world.ts";
@@ -66,10 +67,12 @@ export async function carryOut(
 
 async function writeStatus(hands: Hands, operation: VeleroOperation, status: Status, logger: Logger): Promise<void> {
   const { client, claims, announce, callTimeoutMs: timeoutMs } = hands;
+  const options = { fieldManager: FIELD_MANAGER, timeoutMs };
   claims.begin(operation, status);
   try {
-    const next = { ...operation, status };
-    claims.confirm(operation, await client.replaceStatus(operations, next, { fieldManager: FIELD_MANAGER, timeoutMs }));
+    // Of what is not status the API server takes the version only; the rest stays as it has it.
+    const written = await client.replaceStatus(keptOperations, { ...operation, status }, options);
+    claims.confirm(operation, written);
   } catch (error) {
     // No answer: it may have been written, so it still counts until the watch or the next try tells.
     if (!(error instanceof UnreachableError) && claims.drop(operation)) hands.onClaimDropped(operation);

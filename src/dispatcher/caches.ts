@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { type ApplicationInstance, applicationInstances } from "../api/applicationInstance.ts";
+import type { ApplicationInstance } from "../api/applicationInstance.ts";
 import { Label, MANAGED_BY } from "../api/labels.ts";
 import type { Operation } from "../api/operation.ts";
 import { backups, restores, type StorageLocation, storageLocations, type VeleroObject } from "../api/velero.ts";
@@ -22,12 +22,12 @@ import {
   volumeSnapshotClasses,
 } from "../kube/resources.ts";
 import { MAX_SILENCE_MS } from "../kube/watch.ts";
-import { keptOperations } from "./kept.ts";
+import { kept, keptOperations, keptTargets } from "./kept.ts";
 import type { Settings } from "./settings.ts";
 import { JoinedStore, type Store } from "./store.ts";
 import { TEMPLATES_CONFIG_MAP } from "./templates.ts";
 
-/** Everything the dispatcher follows: the only way in which it reads. */
+/** Everything the dispatcher follows, as far as it looks at it (kept.ts): the only way in which it reads. */
 export interface Caches {
   readonly operations: Store<Operation>;
   readonly targets: Store<ApplicationInstance>;
@@ -71,15 +71,15 @@ export function openCaches(
 
   return {
     operations: ofTenants(keptOperations),
-    targets: ofTenants(applicationInstances, true),
-    jobs: open(jobs, here),
-    pods: open(pods, { ...here, labelSelector: Label.jobUid }),
-    refusals: open(events, { ...here, fieldSelector: "involvedObject.kind=Job,reason=FailedCreate" }),
-    templates: open(configMaps, { ...here, fieldSelector: `metadata.name=${TEMPLATES_CONFIG_MAP}` }),
-    locations: open(storageLocations, ofVelero),
-    veleroObjects: [open<VeleroObject>(backups, made), open<VeleroObject>(restores, made)],
-    snapshotClasses: open(volumeSnapshotClasses, {}, true),
-    namespaces: settings.namespaceGateLabel === "" ? new JoinedStore<KubeObject>([]) : open(namespaces, {}),
+    targets: ofTenants(keptTargets, true),
+    jobs: open(kept(jobs), here),
+    pods: open(kept(pods), { ...here, labelSelector: Label.jobUid }),
+    refusals: open(kept(events), { ...here, fieldSelector: "involvedObject.kind=Job,reason=FailedCreate" }),
+    templates: open(kept(configMaps), { ...here, fieldSelector: `metadata.name=${TEMPLATES_CONFIG_MAP}` }),
+    locations: open(kept(storageLocations), ofVelero),
+    veleroObjects: [open<VeleroObject>(kept(backups), made), open<VeleroObject>(kept(restores), made)],
+    snapshotClasses: open(kept(volumeSnapshotClasses), {}, true),
+    namespaces: settings.namespaceGateLabel === "" ? new JoinedStore<KubeObject>([]) : open(kept(namespaces), {}),
     synced: Promise.all(opened.map(({ cache }) => cache.synced)),
     run: (signal) => Promise.all(opened.map(({ cache }) => cache.run(signal))),
     stale: () => {

@@ -48,7 +48,9 @@ export function indexCaches(caches: Caches): Indexes {
       const uid = metadata.labels?.[Label.jobUid];
       return uid === undefined ? [] : [uid];
     }),
-    refusalsByJobUid: new Index(caches.refusals, ({ involvedObject: { uid } }) => (uid === undefined ? [] : [uid])),
+    refusalsByJobUid: new Index(caches.refusals, ({ involvedObject }) =>
+      involvedObject?.uid === undefined ? [] : [involvedObject.uid],
+    ),
     veleroByUid: new Index(veleroObjects, ({ metadata }) => [metadata.uid]),
     veleroByAttempt: new Index(veleroObjects, (object) => [
       attemptTerm(operationUidOf(object), object.metadata.labels?.[Label.attempt]),

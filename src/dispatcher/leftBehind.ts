@@ -1,6 +1,5 @@
-import * as z from "zod";
 import { Label } from "../api/labels.ts";
-import { backups, isAtWork, type VeleroObject } from "../api/velero.ts";
+import { backups, isAtWork, type Restore, type VeleroObject } from "../api/velero.ts";
 import type { Job } from "../kube/resources.ts";
 import { COMPONENT_LABEL, componentOf } from "./job.ts";
 import { hasEnded } from "./jobState.ts";
@@ -13,15 +12,12 @@ export interface LeftBehind {
   readonly what: string;
 }
 
-const scopeSchema = z.looseObject({
-  includedNamespaces: z.array(z.string()).nullish(),
-  namespaceMapping: z.record(z.string(), z.string()).nullish(),
-});
+type Scope = Pick<NonNullable<Restore["spec"]>, "includedNamespaces" | "namespaceMapping">;
 
 /** The namespaces that Velero reads or writes for this object now. */
 export function veleroNamespaces(object: VeleroObject): readonly string[] {
   if (!isAtWork(object)) return [];
-  const { includedNamespaces, namespaceMapping } = scopeSchema.safeParse(object.spec).data ?? {};
+  const { includedNamespaces, namespaceMapping }: Scope = object.spec ?? {};
   return [...new Set((includedNamespaces ?? []).map((from) => namespaceMapping?.[from] ?? from))];
 }
 

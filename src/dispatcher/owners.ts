@@ -1,21 +1,7 @@
-import * as z from "zod";
 import { Label } from "../api/labels.ts";
 import type { KubeObject } from "../kube/metadata.ts";
 import type { Job } from "../kube/resources.ts";
 import { RUNNER_CONTAINER } from "./job.ts";
-
-const podSpecSchema = z.looseObject({
-  template: z.looseObject({
-    spec: z.looseObject({
-      containers: z.array(
-        z.looseObject({
-          name: z.string(),
-          env: z.array(z.looseObject({ name: z.string(), value: z.string().optional() })).optional(),
-        }),
-      ),
-    }),
-  }),
-});
 
 /** The UID of the Operation that an object was made for, by its label. */
 export function operationUidOf(object: KubeObject): string | undefined {
@@ -29,7 +15,7 @@ export function operationUidOf(object: KubeObject): string | undefined {
 export function ownersOf(job: Job): readonly string[] {
   const uid = operationUidOf(job);
   if (uid !== undefined) return [uid];
-  const containers = podSpecSchema.safeParse(job.spec).data?.template.spec.containers ?? [];
+  const containers = job.spec?.template?.spec?.containers ?? [];
   const env = containers.find(({ name }) => name === RUNNER_CONTAINER)?.env ?? [];
   const value = (wanted: string) => env.find(({ name }) => name === wanted)?.value ?? "";
   const namespace = value("OPERATION_NAMESPACE");

@@ -105,7 +105,7 @@ function end(pod: Pod): Trouble | undefined {
     .find((terminated) => terminated !== undefined && terminated.exitCode !== 0);
   if (failed !== undefined) {
     const said = summary(failed.message ?? "");
-    const code = `exit code ${failed.exitCode}`;
+    const code = `exit code ${failed.exitCode ?? "unknown"}`;
     return { reason: failed.reason ?? "Error", message: said === "" ? code : `${said} (${code})` };
   }
   if (phase !== "Failed") return undefined;

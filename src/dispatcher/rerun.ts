@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import { cancelDecided, cancelRequested } from "../api/cancel.ts";
 import { Annotation } from "../api/labels.ts";
 import { isTerminal, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, openAttempt, resumeAttempt, type StatusChange } from "../api/status.ts";
 import { admittedChange } from "./admission/admission.ts";
+import { digest } from "./digest.ts";
 import { deletionOf, endedOwnJob } from "./jobState.ts";
 import { quoted } from "./message.ts";
 import { livesOn } from "./order.ts";
@@ -87,5 +87,5 @@ function rerunToken({ metadata: { annotations } }: VeleroOperation): string | un
   const token = annotations?.[Annotation.rerun] ?? "";
   if (token === "") return undefined;
   if (token.length <= MAX_TOKEN && /^[\x20-\x7e]+$/.test(token)) return token;
-  return `sha256:${createHash("sha256").update(token).digest("hex")}`;
+  return digest(token);
 }

@@ -212,7 +212,7 @@ export class KubeClient {
   parse<T extends KubeObject>(resource: Resource<T>, raw: unknown): T {
     const full =
       typeof raw === "object" && raw !== null
-        ? { apiVersion: apiVersionOf(resource), kind: resource.kind, ...raw }
+        ? { ...raw, apiVersion: apiVersionOf(resource), kind: resource.kind }
         : raw;
     const parsed = resource.schema.safeParse(full);
     if (parsed.success) return parsed.data;

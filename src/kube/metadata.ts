@@ -1,27 +1,18 @@
 import * as z from "zod";
-
-/** One owner of an object, as in `metadata.ownerReferences`. */
-const ownerReferenceSchema = z.looseObject({
-  apiVersion: z.string(),
-  kind: z.string(),
-  name: z.string(),
-  uid: z.string(),
-  controller: z.boolean().optional(),
-});
+import { lenient } from "./lenient.ts";
 
 /** Metadata as the API server answers it: whatever it has stored has a name, a uid and a resourceVersion. */
 const objectMetaSchema = z.looseObject({
   name: z.string(),
-  namespace: z.string().optional(),
+  namespace: lenient(z.string()),
   uid: z.string(),
   resourceVersion: z.string(),
-  generation: z.number().optional(),
-  creationTimestamp: z.string(),
-  deletionTimestamp: z.string().optional(),
-  labels: z.record(z.string(), z.string()).optional(),
-  annotations: z.record(z.string(), z.string()).optional(),
-  ownerReferences: z.array(ownerReferenceSchema).optional(),
-  finalizers: z.array(z.string()).optional(),
+  generation: lenient(z.number()),
+  creationTimestamp: z.string().catch(""),
+  deletionTimestamp: lenient(z.string()),
+  labels: lenient(z.record(z.string(), z.string())),
+  annotations: lenient(z.record(z.string(), z.string())),
+  finalizers: lenient(z.array(z.string())),
 });
 
 /**

@@ -1,70 +1,76 @@
 import * as z from "zod";
+import { lenient, lenientList } from "./lenient.ts";
 import { kubeObjectSchema } from "./metadata.ts";
 import type { Resource } from "./resource.ts";
 
-// Kubernetes' own kinds, each as far as this project looks at them. What is not named here is kept, unseen.
+// Kubernetes' own kinds: every field that this project looks at, and no other. Each is read leniently, so that no object that
+// exists is taken for one that does not. The dispatcher keeps nothing else in memory (dispatcher/kept.ts).
 
-const conditionSchema = z.looseObject({
-  type: z.string(),
-  status: z.string(),
-  reason: z.string().optional(),
-  message: z.string().optional(),
-  lastTransitionTime: z.string().optional(),
+/** One condition of somebody else's object. */
+export const conditionSchema = z.looseObject({
+  type: lenient(z.string()),
+  status: lenient(z.string()),
+  reason: lenient(z.string()),
+  message: lenient(z.string()),
+  observedGeneration: lenient(z.number()),
+});
+
+/** What cannot be read counts as one, so that no Job is deleted because of it. */
+const podCount = z.number().optional().catch(1);
+
+const containerSchema = z.looseObject({
+  name: lenient(z.string()),
+  env: lenientList(z.looseObject({ name: lenient(z.string()), value: lenient(z.string()) })),
 });
 
 const jobSchema = kubeObjectSchema.extend({
-  spec: z.looseObject({ backoffLimit: z.number().optional(), suspend: z.boolean().optional() }),
+  spec: lenient(
+    z.looseObject({
+      backoffLimit: lenient(z.number()),
+      suspend: lenient(z.boolean()),
+      template: lenient(z.looseObject({ spec: lenient(z.looseObject({ containers: lenientList(containerSchema) })) })),
+    }),
+  ),
   status: z
     .looseObject({
-      conditions: z.array(conditionSchema).optional(),
-      startTime: z.string().optional(),
-      completionTime: z.string().optional(),
-      active: z.number().optional(),
-      ready: z.number().optional(),
-      succeeded: z.number().optional(),
-      failed: z.number().optional(),
-      terminating: z.number().optional(),
+      conditions: lenientList(conditionSchema),
+      active: podCount,
+      succeeded: podCount,
+      failed: podCount,
+      terminating: podCount,
     })
-    .optional(),
+    .optional()
+    .catch({ failed: 1 }),
 });
 
 const containerStateSchema = z.looseObject({
-  waiting: z.looseObject({ reason: z.string().optional(), message: z.string().optional() }).optional(),
-  running: z.looseObject({ startedAt: z.string().optional() }).optional(),
-  terminated: z
-    .looseObject({
-      exitCode: z.number(),
-      signal: z.number().optional(),
-      reason: z.string().optional(),
-      message: z.string().optional(),
-      startedAt: z.string().nullish(),
-      finishedAt: z.string().nullish(),
-    })
-    .optional(),
+  waiting: lenient(z.looseObject({ reason: lenient(z.string()), message: lenient(z.string()) })),
+  running: lenient(z.looseObject({})),
+  terminated: lenient(
+    z.looseObject({ exitCode: lenient(z.number()), reason: lenient(z.string()), message: lenient(z.string()) }),
+  ),
 });
 
 const containerStatusSchema = z.looseObject({
-  name: z.string(),
-  restartCount: z.number().optional(),
-  state: containerStateSchema.optional(),
-  lastState: containerStateSchema.optional(),
+  name: lenient(z.string()),
+  state: lenient(containerStateSchema),
+  lastState: lenient(containerStateSchema),
 });
 
 const podSchema = kubeObjectSchema.extend({
-  status: z
-    .looseObject({
-      phase: z.string().optional(),
-      reason: z.string().optional(),
-      message: z.string().optional(),
-      startTime: z.string().optional(),
-      conditions: z.array(conditionSchema).optional(),
-      initContainerStatuses: z.array(containerStatusSchema).optional(),
-      containerStatuses: z.array(containerStatusSchema).optional(),
-    })
-    .optional(),
+  status: lenient(
+    z.looseObject({
+      phase: lenient(z.string()),
+      reason: lenient(z.string()),
+      message: lenient(z.string()),
+      conditions: lenientList(conditionSchema),
+      initContainerStatuses: lenientList(containerStatusSchema),
+      containerStatuses: lenientList(containerStatusSchema),
+    }),
+  ),
 });
 
-const configMapSchema = kubeObjectSchema.extend({ data: z.record(z.string(), z.string()).optional() });
+const configMapSchema = kubeObjectSchema.extend({ data: lenient(z.record(z.string(), lenient(z.string()))) });
 
 const leaseSchema = kubeObjectSchema.extend({
   spec: z
@@ -79,23 +85,20 @@ const leaseSchema = kubeObjectSchema.extend({
 });
 
 const eventSchema = kubeObjectSchema.extend({
-  reason: z.string().optional(),
-  message: z.string().optional(),
-  type: z.string().optional(),
-  involvedObject: z.looseObject({
-    kind: z.string().optional(),
-    namespace: z.string().optional(),
-    name: z.string().optional(),
-    uid: z.string().optional(),
-  }),
+  reason: lenient(z.string()),
+  message: lenient(z.string()),
+  type: lenient(z.string()),
+  involvedObject: lenient(
+    z.looseObject({ namespace: lenient(z.string()), name: lenient(z.string()), uid: lenient(z.string()) }),
+  ),
   /** When it happened last. One that is written by the newer API may leave it empty. */
-  lastTimestamp: z.string().nullish(),
+  lastTimestamp: lenient(z.string()),
 });
 
-const volumeSnapshotClassSchema = kubeObjectSchema.extend({ driver: z.string() });
+const volumeSnapshotClassSchema = kubeObjectSchema.extend({ driver: lenient(z.string()) });
 
 const crdSchema = kubeObjectSchema.extend({
-  status: z.looseObject({ conditions: z.array(conditionSchema).nullish() }).optional(),
+  status: lenient(z.looseObject({ conditions: lenientList(conditionSchema) })),
 });
 
 export type Job = z.infer<typeof jobSchema>;

@@ -36,6 +36,9 @@ async function prepareBackup(context: RunnerContext, operation: VeleroOperation)
     throw invalid(`spec.parameters.csiSnapshotClassName: there is no VolumeSnapshotClass ${name}`);
   }
   const { driver } = snapshotClass;
+  if (driver === undefined) {
+    throw invalid(`spec.parameters.csiSnapshotClassName: the VolumeSnapshotClass ${name} names no driver`);
+  }
   if (driver.length > MAX_SNAPSHOT_DRIVER_LENGTH) {
     throw invalid(
       `spec.parameters.csiSnapshotClassName: the driver ${driver} of ${name} has more than ${MAX_SNAPSHOT_DRIVER_LENGTH} characters, so Velero cannot be told to use this class`,

@@ -6,10 +6,14 @@ import { type Check, textParameter } from "./check.ts";
 export const snapshotClassExists: Check = (operation, world) => {
   if (operation.spec.type !== "Backup") return undefined;
   const name = textParameter(operation, "csiSnapshotClassName");
-  if (name === undefined || world.snapshotClass(name) !== undefined) return undefined;
+  const snapshotClass = name === undefined ? undefined : world.snapshotClass(name);
+  if (name === undefined || snapshotClass?.driver !== undefined) return undefined;
   return {
     verdict: "blocked",
     reason: Reason.missingVolumeSnapshotClass,
-    message: `no VolumeSnapshotClass ${quoted(name)} in this cluster`,
+    message:
+      snapshotClass === undefined
+        ? `no VolumeSnapshotClass ${quoted(name)} in this cluster`
+        : `VolumeSnapshotClass ${quoted(name)} names no driver`,
   };
 };

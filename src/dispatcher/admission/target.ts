@@ -21,10 +21,11 @@ export const targetFound: Check = (operation, world) => {
   }
   const release = target.spec?.release?.namespace ?? "";
   if (release === "" || release === namespace) return undefined;
+  const elsewhere = quoted(typeof release === "string" ? release : JSON.stringify(release));
   return {
     verdict: "refused",
     reason: Reason.targetNamespaceForbidden,
-    message: `ApplicationInstance ${name} has its release in namespace ${quoted(release)}, not in its own, ${namespace}`,
+    message: `ApplicationInstance ${name} has its release in namespace ${elsewhere}, not in its own, ${namespace}`,
   };
 };
 
@@ -43,15 +44,26 @@ export const targetCapable: Check = (operation, world) => {
 /** A half-installed application makes a useless Backup. docs/contract.md, Admission 5. */
 export const targetReady: Check = (operation, world) => {
   if (operation.spec.type !== "Backup" || !world.settings.requireTargetReady) return undefined;
-  const ready = targetOf(operation, world)?.status?.conditions?.find(({ type }) => type === "Ready");
-  if (ready === undefined || ready.status === "True") return undefined;
-  const why = [ready.reason, ready.message].filter((text) => text !== "").join(": ");
-  return {
-    verdict: "blocked",
-    reason: Reason.targetNotReady,
-    message: `ApplicationInstance ${quoted(operation.spec.targetRef.name)} is not Ready${why === "" ? "" : `: ${why}`}`,
-  };
+  const target = targetOf(operation, world);
+  const why = target && unreadiness(target);
+  if (why === undefined) return undefined;
+  const name = quoted(operation.spec.targetRef.name);
+  return { verdict: "blocked", reason: Reason.targetNotReady, message: `ApplicationInstance ${name} ${why}` };
 };
+
+/** Why a target is not ready as it stands now; a Ready=True that was said before its last change says nothing of that. */
+function unreadiness({ metadata: { generation = 0 }, status }: ApplicationInstance): string | undefined {
+  const ready = (status?.conditions ?? []).find(({ type }) => type === "Ready");
+  if (ready === undefined) return undefined;
+  if (ready.status !== "True") {
+    const why = [ready.reason, ready.message].filter((text) => text !== undefined && text !== "").join(": ");
+    return `is not Ready${why === "" ? "" : `: ${why}`}`;
+  }
+  const observed = ready.observedGeneration ?? status?.observedGeneration ?? generation;
+  return observed < generation
+    ? `is being reconciled: it is Ready as of generation ${observed}, and is at ${generation} now`
+    : undefined;
+}
 
 function targetOf(operation: VeleroOperation, world: World): ApplicationInstance | undefined {
   return world.target(operation.metadata.namespace, operation.spec.targetRef.name);

@@ -115,7 +115,7 @@ export class Cluster {
       job: (name) => this.jobs.get(name),
       jobsOf: (operation) => this.jobsOf(operation),
       podsOf: (job) => this.pods.filter(({ metadata }) => metadata.labels?.[Label.jobUid] === job.metadata.uid),
-      refusalsOf: (job) => this.refusals.filter(({ involvedObject }) => involvedObject.uid === job.metadata.uid),
+      refusalsOf: (job) => this.refusals.filter(({ involvedObject }) => involvedObject?.uid === job.metadata.uid),
       veleroObjectsOf: (job) => this.#veleroObjectsOf(job),
       leftBehind: (namespace) => this.leftBehind(namespace),
       veleroObject: ({ status }) => this.veleroObjects.get(status?.engineRef?.uid ?? ""),

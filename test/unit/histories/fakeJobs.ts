@@ -154,7 +154,7 @@ export class FakeJobs {
         ? { succeeded: 1, ...ended("Complete", "CompletionsReached") }
         : exitCode === 2 && !evicted
           ? ended("Failed", "PodFailurePolicy")
-          : failed > (spec.backoffLimit ?? 0)
+          : failed > (spec?.backoffLimit ?? 0)
             ? ended("Failed", "BackoffLimitExceeded")
             : {};
     this.#api.patch("jobs", jobs.plural, metadata, { status: { active: 0, failed, ...end } });

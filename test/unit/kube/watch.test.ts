@@ -193,7 +193,8 @@ test("a line that is no JSON loses nothing: it lists again", async () => {
 });
 
 test("an object that does not parse is logged and skipped; what was known of it stays", async () => {
-  const broken = { ...configMap("broken", 11), data: { number: 7 } };
+  const { metadata, ...rest } = configMap("broken", 11);
+  const broken = { ...rest, metadata: { ...metadata, uid: undefined } };
   const { handler } = script(
     [listOf(10, configMap("broken", 9)), listOf(20, broken)],
     [

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { RestoreParameters } from "../../../src/api/parameters.ts";
+import { backupSchema } from "../../../src/api/velero.ts";
 import { checkRestoreScope } from "../../../src/runner/scope.ts";
 import { operation } from "./operations.ts";
 import { backup } from "./veleroObjects.ts";
@@ -13,7 +14,7 @@ interface Source {
 }
 
 function source({ namespaces = ["org-a"], phase = "Completed", labels = {} }: Source) {
-  return { ...backup({ phase }, { labels }), spec: { includedNamespaces: namespaces } };
+  return backupSchema.parse({ ...backup({ phase }, { labels }), spec: { includedNamespaces: namespaces } });
 }
 
 function check(from: Source | undefined, namespaceMapping?: Record<string, string>, settings: object = here) {

@@ -1,0 +1,21 @@
+import * as z from "zod";
+
+/**
+ * The same schema, but what it does not name is dropped, however deep. For objects that are kept in memory and never written.
+ */
+export function declaredOnly<T>(schema: z.ZodType<T>): z.ZodType<T> {
+  // Fewer fields that nobody has named are all the difference.
+  return without(schema) as z.ZodType<T>;
+}
+
+function without(schema: z.core.$ZodType): z.core.$ZodType {
+  if (schema instanceof z.ZodObject) {
+    const fields = Object.entries<z.core.$ZodType>(schema.shape).map(([name, field]) => [name, without(field)]);
+    return z.object(Object.fromEntries(fields));
+  }
+  if (schema instanceof z.ZodArray) return z.array(without(schema.element));
+  if (schema instanceof z.ZodOptional) return z.optional(without(schema.unwrap()));
+  if (schema instanceof z.ZodNullable) return z.nullable(without(schema.unwrap()));
+  if (schema instanceof z.ZodCatch) return z.catch(without(schema.unwrap()), schema.def.catchValue);
+  return schema;
+}
