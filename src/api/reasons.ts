@@ -21,6 +21,8 @@ export const Reason = {
   outOfScope: "OutOfScope",
   clusterMismatch: "ClusterMismatch",
   validationFailed: "ValidationFailed",
+  storageLocationForbidden: "StorageLocationForbidden",
+  snapshotClassForbidden: "SnapshotClassForbidden",
   targetNotFound: "TargetNotFound",
   targetNamespaceForbidden: "TargetNamespaceForbidden",
   capabilityMissing: "CapabilityMissing",

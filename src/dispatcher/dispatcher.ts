@@ -26,6 +26,8 @@ export interface DispatcherOptions {
   readonly logger: Logger;
   readonly settings: Settings;
   readonly approvalKey: string | undefined;
+  /** Whether the settings that are written down now are these; else they cannot be used. */
+  readonly settingsValid: () => boolean;
   /** Names this process, and no other that may live at the same time. */
   readonly identity: string;
   /** Opens the server of metrics and health. */
@@ -113,7 +115,12 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
 
   let role: "starting" | "standby" | "leading" = "starting";
   const server = await options.serve({
-    metrics: createMetrics({ operations: caches.operations, templates, isLeading: () => role === "leading" }),
+    metrics: createMetrics({
+      operations: caches.operations,
+      templates,
+      isLeading: () => role === "leading",
+      settingsValid: options.settingsValid,
+    }),
     problems: () => [
       ...(role === "starting" ? ["starting: not everything that exists has been read"] : []),
       ...caches.stale().map((kind) => `stale: the API server was not heard on the watch of ${kind}`),

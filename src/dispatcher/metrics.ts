@@ -11,6 +11,8 @@ export interface MetricsParts {
   readonly templates: TemplateStore;
   /** A standby tells nothing of Operations: two that count would count twice. */
   readonly isLeading: () => boolean;
+  /** Whether the settings that are written down now are the ones in force. */
+  readonly settingsValid: () => boolean;
 }
 
 /** From a second to a day. */
@@ -20,7 +22,7 @@ const DURATION_BUCKETS = [1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800,
  * The dispatcher's metrics. Counts and durations are of what ended while this process was leading; gauges are computed from
  * what is there when they are asked for. No label carries an object's name. docs/contract.md, Observability.
  */
-export function createMetrics({ operations, templates, isLeading }: MetricsParts): Registry {
+export function createMetrics({ operations, templates, isLeading, settingsValid }: MetricsParts): Registry {
   const registry = new Registry();
   const registers = [registry];
   const ended = new Counter({
@@ -89,6 +91,9 @@ export function createMetrics({ operations, templates, isLeading }: MetricsParts
   gauge("template_valid", "Whether Jobs can be made from the template: 1 or 0", ["type"], (set) => {
     for (const [type, { ok }] of Object.entries(templates.current)) set({ type }, ok ? 1 : 0);
   });
+  gauge("settings_valid", "Whether the settings can be used as they are written down now: 1 or 0", [], (set) =>
+    set({}, settingsValid() ? 1 : 0),
+  );
   gauge("leader", "Whether this dispatcher is the one that acts: 1 or 0", [], (set) => set({}, isLeading() ? 1 : 0));
   return registry;
 }

@@ -71,7 +71,7 @@ function couldRun(operation: VeleroOperation, world: World): boolean {
     !cancelRequested(operation) &&
     firstHindrance(operation, world) === undefined;
   // An approval ends by the clock alone, which makes nobody forget what was remembered.
-  if (!needsApproval(operation)) world.ableToRun.set(operation, able);
+  if (!needsApproval(operation, world.settings)) world.ableToRun.set(operation, able);
   return able;
 }
 

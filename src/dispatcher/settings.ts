@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { parseDocument } from "yaml";
 import * as z from "zod";
 import { DEFAULT_LEFT_OUT } from "../api/leftOut.ts";
+import { SUPPORTED_TYPES } from "../api/operation.ts";
 
 /** Names the settings file; every other variable with {@link PREFIX} is a key of it. */
 const FILE_VARIABLE = "OPERATION_RUNNER_SETTINGS";
@@ -27,6 +28,9 @@ const resource = z
 
 const count = z.int("must be a whole number").min(1, "must be 1 or more").max(10_000, "must be 10000 or less");
 const flag = z.boolean("must be true or false");
+
+const openTo = (what: string) =>
+  z.record(z.string(), z.array(namespace, "must be a list of namespaces"), `must map ${what} to lists of namespaces`);
 
 /**
  * Every setting of the dispatcher, with its default; `description` and `unit` become docs/settings.md. The runner has no
@@ -88,17 +92,43 @@ export const settingsSchema = z.strictObject({
         }),
     })
     .prefault({}),
+  approvalRequired: z
+    .strictObject({
+      types: z.array(z.enum(SUPPORTED_TYPES, "must be Backup or Restore"), "must be a list of types").default([]).meta({
+        description:
+          "The types of Operations (`Backup`, `Restore`) that need an approval, whether or not they ask for one.",
+      }),
+      namespaces: z.array(namespace, "must be a list of namespaces").default([]).meta({
+        description: "The namespaces whose Operations need an approval, whether or not they ask for one.",
+      }),
+      mappedNamespaces: flag.default(false).meta({
+        description: "Whether a Restore from another namespace than its own (`namespaceMapping`) needs an approval.",
+      }),
+    })
+    .prefault({}),
   approvalKeyFile: z.string("must be a path").default("").meta({
     description:
-      "A file (of a mounted Secret) with the key that approval claims are signed with, read at start. Empty: no claim is valid, and what needs an approval waits.",
+      "A file (of a mounted Secret) with the key that approval claims are signed with. Empty: no claim is valid, and what needs an approval waits.",
   }),
-  storageLocations: z
-    .record(z.string(), z.array(namespace, "must be a list of namespaces"), "must map locations to lists of namespaces")
-    .default({})
-    .meta({
-      description:
-        "Which namespaces may name which BackupStorageLocation: location to namespaces. A location that is not listed here is open to all.",
-    }),
+  requireBoundClaims: flag.default(false).meta({
+    description:
+      "Refuse claims of the old form (`vws1`), which name an Operation and neither its namespace nor what it asks for.",
+  }),
+  storageLocations: openTo("locations").default({}).meta({
+    description:
+      "Which namespaces may use which BackupStorageLocation: location to namespaces. One that is not listed is open to all, unless `storageLocationsClosed` says otherwise.",
+  }),
+  storageLocationsClosed: flag.default(false).meta({
+    description:
+      "A BackupStorageLocation that `storageLocations` does not list is open to nobody; Velero's default, too.",
+  }),
+  snapshotClasses: openTo("classes").default({}).meta({
+    description:
+      "Which namespaces may name which VolumeSnapshotClass (`csiSnapshotClassName`): class to namespaces. One that is not listed is open to all, unless `snapshotClassesClosed` says otherwise.",
+  }),
+  snapshotClassesClosed: flag.default(false).meta({
+    description: "A VolumeSnapshotClass that `snapshotClasses` does not list may be named by nobody.",
+  }),
   listen: z
     .string("must be host:port")
     .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/, "must be host:port")
@@ -155,6 +185,19 @@ export class SettingsError extends Error {
 /** The environment variable that overrides a key: `limits.maxConcurrent` is `OPERATION_RUNNER_LIMITS_MAX_CONCURRENT`. */
 export function variableOf(path: readonly string[]): string {
   return PREFIX + path.map((key) => key.replace(/[A-Z]/g, "_$&").toUpperCase()).join("_");
+}
+
+/** Everything that an admin sets: what is taken up together when any of it changes. */
+export interface Setup {
+  readonly settings: Settings;
+  /** {@link readApprovalKey} */
+  readonly approvalKey: string | undefined;
+}
+
+/** @throws SettingsError as {@link loadSettings} and {@link readApprovalKey} */
+export async function loadSetup(env: NodeJS.ProcessEnv): Promise<Setup> {
+  const settings = await loadSettings(env);
+  return { settings, approvalKey: await readApprovalKey(settings) };
 }
 
 /**

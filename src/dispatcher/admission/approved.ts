@@ -1,14 +1,16 @@
 import type { VeleroOperation } from "../../api/operation.ts";
 import { Reason } from "../../api/reasons.ts";
 import { type Approval, verifyClaim } from "../approval.ts";
+import type { Settings } from "../settings.ts";
 import type { World } from "../world.ts";
 import type { Check } from "./check.ts";
 
-/** Four eyes, where the Operation asks for them. docs/contract.md, Admission 8. */
+/** Four eyes, where the Operation or the platform asks for them. docs/contract.md, Admission 8. */
 export const approved: Check = (operation, world) => {
   const approval = approvalOf(operation, world);
   if (approval === undefined || approval.ok) return undefined;
-  return { verdict: "blocked", reason: Reason.awaitingApproval, message: `approval is required: ${approval.why}` };
+  const message = `${requirement(operation, world.settings)}: ${approval.why}`;
+  return { verdict: "blocked", reason: Reason.awaitingApproval, message };
 };
 
 /** @returns the first moment at which an Operation that is approved now needs a new approval; undefined if none does */
@@ -18,11 +20,32 @@ export function approvalEnds(operation: VeleroOperation, world: World): Date | u
 }
 
 /** Whether what a check says of this Operation may change by the passing of time alone. */
-export function needsApproval(operation: VeleroOperation): boolean {
-  return operation.spec.approvals?.required === true;
+export function needsApproval(operation: VeleroOperation, settings: Settings): boolean {
+  return requirement(operation, settings) !== undefined;
 }
 
-function approvalOf(operation: VeleroOperation, { approvalKey, now }: World): Approval | undefined {
-  if (!needsApproval(operation)) return undefined;
-  return verifyClaim(operation.spec.approvals?.claim, { operation: operation.metadata.name, key: approvalKey, now });
+function approvalOf(operation: VeleroOperation, { approvalKey, now, settings }: World): Approval | undefined {
+  if (!needsApproval(operation, settings)) return undefined;
+  const { requireBoundClaims: requireBound } = settings;
+  return verifyClaim(operation.spec.approvals?.claim, { operation, key: approvalKey, requireBound, now });
+}
+
+/** Who demands an approval, in words; undefined where nobody does. The setting's name is what an admin looks for. */
+function requirement({ metadata, spec }: VeleroOperation, { approvalRequired }: Settings): string | undefined {
+  if (spec.approvals?.required === true) return "approval is required";
+  const { types, namespaces, mappedNamespaces } = approvalRequired;
+  const byPlatform = (what: string, setting: string) =>
+    `the platform requires an approval of every ${what} (its setting approvalRequired.${setting})`;
+  if (types.includes(spec.type)) return byPlatform(spec.type, "types");
+  if (namespaces.includes(metadata.namespace)) return byPlatform(`Operation in ${metadata.namespace}`, "namespaces");
+  if (mappedNamespaces && spec.type === "Restore" && mapsAnother(metadata.namespace, spec.parameters)) {
+    return byPlatform("Restore from another namespace", "mappedNamespaces");
+  }
+  return undefined;
+}
+
+/** Asked of what nobody has validated yet, too. */
+function mapsAnother(namespace: string, parameters: Record<string, unknown> = {}): boolean {
+  const mapping = Object.hasOwn(parameters, "namespaceMapping") ? parameters.namespaceMapping : undefined;
+  return Object.keys(Object(mapping)).some((from) => from !== namespace);
 }

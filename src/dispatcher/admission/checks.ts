@@ -2,6 +2,7 @@ import type { VeleroOperation } from "../../api/operation.ts";
 import type { World } from "../world.ts";
 import { approved } from "./approved.ts";
 import type { Check, Hindrance } from "./check.ts";
+import { snapshotClassOpen, storageLocationOpen } from "./openToNamespace.ts";
 import { original } from "./restoredCopy.ts";
 import { inScope, sameCluster } from "./scope.ts";
 import { snapshotClassExists } from "./snapshotClass.ts";
@@ -19,6 +20,8 @@ const CHECKS: readonly Check[] = [
   inScope,
   sameCluster,
   valid,
+  storageLocationOpen,
+  snapshotClassOpen,
   targetFound,
   targetCapable,
   targetReady,

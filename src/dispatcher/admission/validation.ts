@@ -18,8 +18,6 @@ import type { Check } from "./check.ts";
 const OBJECT_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 /** What Kubernetes takes in an annotation's key after the slash. */
 const ANNOTATION_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
-/** The location that Velero falls back to where none is marked as the default. */
-const VELERO_DEFAULT_LOCATION = "default";
 
 /** All that can be said of the Operation's own text: wrong once, wrong for ever. docs/contract.md, Admission 2. */
 export const valid: Check = (operation, world) => {
@@ -49,27 +47,13 @@ function wrongParameters(operation: VeleroOperation, world: World): string | und
   if (type === "Backup") {
     const parsed = parseParameters<BackupParameters>(backupParametersSchema, parameters);
     if (!parsed.ok) return parsed.message;
-    return foreignLocation(operation, parsed.value, world) ?? wrongDriver(parsed.value, world);
+    return wrongDriver(parsed.value, world);
   }
   const parsed = parseParameters<RestoreParameters>(restoreParametersSchema, parameters);
   if (!parsed.ok) return parsed.message;
   return (
     foreignMapping(operation, parsed.value) ?? asksForLeftOut(parsed.value, world.settings.restore.excludedResources)
   );
-}
-
-/** A location may be open to some namespaces only; leaving its name out is no way around that. */
-function foreignLocation(
-  { metadata: { namespace } }: VeleroOperation,
-  { storageLocation }: BackupParameters,
-  world: World,
-): string | undefined {
-  const location = storageLocation ?? world.defaultStorageLocation()?.metadata.name ?? VELERO_DEFAULT_LOCATION;
-  const { storageLocations } = world.settings;
-  const open = Object.hasOwn(storageLocations, location) ? storageLocations[location] : undefined;
-  if (open === undefined || open.includes(namespace)) return undefined;
-  const what = storageLocation === undefined ? `missing, and the default ${quoted(location)}` : quoted(location);
-  return `spec.parameters.storageLocation: ${what} is not open to namespace ${namespace}; name one that is`;
 }
 
 /** Velero reads the choice of class from an annotation whose key ends in the driver. */

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Condition, operations, type Status } from "../../../src/api/operation.ts";
 import { storageLocations } from "../../../src/api/velero.ts";
+import { volumeSnapshotClasses } from "../../../src/kube/resources.ts";
 import { backupOperation, readOperation, restoreOperation } from "../../scenario/operations.ts";
 import { SYSTEM_NAMESPACE, VELERO_NAMESPACE } from "../../scenario/platform.ts";
-import { LOCATION_OF_B, SharedCluster } from "./sharedCluster.ts";
+import { CLASS_OF_B, LOCATION_OF_B, SharedCluster } from "./sharedCluster.ts";
 
 // Ann, who may edit org-a, asks for what she may not have, and for what nobody should ask.
 let shared: SharedCluster;
@@ -39,7 +40,9 @@ describe("what the platform decides", () => {
     });
     const parameters = { storageLocation: LOCATION_OF_B };
     const why = await refusedAfterwards((name) => backupOperation({ namespace: "org-a", name, parameters }));
-    expect(why).toContain('ValidationFailed: spec.parameters.storageLocation: "team-b" is not open to namespace org-a');
+    expect(why).toContain(
+      'StorageLocationForbidden: spec.parameters.storageLocation: "team-b" is not open to namespace org-a',
+    );
     await shared.client.mergePatch(
       storageLocations,
       { name: LOCATION_OF_B, namespace: VELERO_NAMESPACE },
@@ -49,6 +52,36 @@ describe("what the platform decides", () => {
       .poll(() => refusedAfterwards((name) => backupOperation({ namespace: "org-a", name })), { timeout: 60_000 })
       .toContain('the default "team-b" is not open to namespace org-a');
     await shared.client.delete(storageLocations, { name: LOCATION_OF_B, namespace: VELERO_NAMESPACE });
+  });
+
+  test("a storage location or snapshot class that is closed is refused: another team's, and one that nobody lists", async () => {
+    for (const name of [CLASS_OF_B, "fresh"]) {
+      await shared.client.create(volumeSnapshotClasses, {
+        metadata: { name },
+        driver: "csi.example.com",
+        deletionPolicy: "Delete",
+      });
+      const parameters = { csiSnapshotClassName: name };
+      const why = await refusedAfterwards((request) =>
+        backupOperation({ namespace: "org-a", name: request, parameters }),
+      );
+      expect(why).toBe(
+        `SnapshotClassForbidden: spec.parameters.csiSnapshotClassName: "${name}" is not open to namespace org-a; name one that is`,
+      );
+    }
+    await shared.client.create(storageLocations, {
+      metadata: { name: "fresh", namespace: VELERO_NAMESPACE },
+      spec: { provider: "aws", objectStorage: { bucket: "b" } },
+      status: { phase: "Available" },
+    });
+    const parameters = { storageLocation: "fresh" };
+    const why = await refusedAfterwards((name) => backupOperation({ namespace: "org-a", name, parameters }));
+    expect(why).toMatch(/^StorageLocationForbidden: .*"fresh" is not open to namespace org-a/);
+    // Whose they are may use them.
+    await shared.target("org-b", "theirs");
+    const theirs = { namespace: "org-b", target: "theirs", parameters: { csiSnapshotClassName: CLASS_OF_B } };
+    await shared.create(backupOperation({ ...theirs, name: "class-of-b" }), shared.users.bob);
+    await shared.until("org-b", "class-of-b", ({ status }) => status?.runner?.jobName !== undefined);
   });
 
   test("what was admitted cannot be changed, nor its outcome written", async () => {

@@ -23,6 +23,8 @@ import { VeleroDouble } from "../runner/veleroDouble.ts";
 export const CLUSTER_ID = "here";
 /** A storage location that the settings open to org-b alone. */
 export const LOCATION_OF_B = "team-b";
+/** A VolumeSnapshotClass that the settings open to org-b alone. */
+export const CLASS_OF_B = "fast-b";
 
 /** Longer than anything here takes, in milliseconds. */
 const PATIENCE_MS = 60_000;
@@ -54,7 +56,11 @@ export class SharedCluster {
       POD_NAMESPACE: SYSTEM_NAMESPACE,
       OPERATION_RUNNER_LISTEN: "127.0.0.1:0",
       OPERATION_RUNNER_CLUSTER_ID: CLUSTER_ID,
-      OPERATION_RUNNER_STORAGE_LOCATIONS: `{${LOCATION_OF_B}: [org-b]}`,
+      // Closed: what is not listed is nobody's.
+      OPERATION_RUNNER_STORAGE_LOCATIONS_CLOSED: "true",
+      OPERATION_RUNNER_STORAGE_LOCATIONS: `{${LOCATION_OF_B}: [org-b], default: [org-a, org-b]}`,
+      OPERATION_RUNNER_SNAPSHOT_CLASSES_CLOSED: "true",
+      OPERATION_RUNNER_SNAPSHOT_CLASSES: `{${CLASS_OF_B}: [org-b]}`,
     });
   }
 

@@ -3,7 +3,12 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { z } from "zod";
 
-const lineSchema = z.looseObject({ level: z.string(), msg: z.string().optional(), url: z.string().optional() });
+const lineSchema = z.looseObject({
+  level: z.string(),
+  msg: z.string().optional(),
+  url: z.string().optional(),
+  why: z.string().optional(),
+});
 export type LogLine = z.infer<typeof lineSchema>;
 
 /** Ends the process when its standard input closes, which the kernel does however the test ends. */

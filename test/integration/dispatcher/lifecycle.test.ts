@@ -77,6 +77,7 @@ test("it is not ready while it may be blind: nothing was heard for longer than a
     logger: pino(lines),
     settings: settingsSchema.parse(arena.settings),
     approvalKey: undefined,
+    settingsValid: () => true,
     identity: "test",
     serve: (parts) => serve({ listen: "127.0.0.1:0", ...parts }),
     signal: end.signal,

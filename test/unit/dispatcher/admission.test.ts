@@ -140,6 +140,59 @@ const cases: Case[] = [
     conditions: ADMITTED,
   },
   {
+    what: "2: the location is closed, because nothing says that it is open",
+    operation: { parameters: { storageLocation: "cold" } },
+    world: () => {
+      cluster.location("cold");
+      settings({ storageLocationsClosed: true, storageLocations: { gold: ["org-a"] } })();
+    },
+    mend: settings({ storageLocationsClosed: true, storageLocations: { cold: ["org-b", "org-a"] } }),
+    conditions: ["Accepted=False/StorageLocationForbidden", "Running=False/Pending"],
+    says: /storageLocation: "cold" is not open to namespace org-a/,
+  },
+  {
+    what: "2: the default location is closed",
+    world: () => {
+      cluster.location("cold", { phase: "Available" }, { default: true });
+      settings({ storageLocationsClosed: true })();
+    },
+    mend: settings({ storageLocationsClosed: true, storageLocations: { cold: ["org-a"] } }),
+    conditions: ["Accepted=False/StorageLocationForbidden", "Running=False/Pending"],
+    says: /the default "cold" is not open/,
+  },
+  {
+    what: "2: a closed location is no matter of a Restore's",
+    operation: { type: "Restore" },
+    world: settings({ storageLocationsClosed: true, snapshotClassesClosed: true }),
+    conditions: ADMITTED,
+  },
+  {
+    what: "2: the snapshot class is another team's",
+    operation: { parameters: { csiSnapshotClassName: "fast" } },
+    world: () => {
+      cluster.snapshotClass("fast");
+      settings({ snapshotClasses: { fast: ["org-b"] } })();
+    },
+    mend: settings({ snapshotClasses: { fast: ["org-b", "org-a"] } }),
+    conditions: ["Accepted=False/SnapshotClassForbidden", "Running=False/Pending"],
+    says: /csiSnapshotClassName: "fast" is not open to namespace org-a; name one that is$/,
+  },
+  {
+    what: "2: the snapshot class is closed, because nothing says that it is open",
+    operation: { parameters: { csiSnapshotClassName: "constructor" } },
+    world: () => {
+      cluster.snapshotClass("constructor");
+      settings({ snapshotClassesClosed: true, snapshotClasses: { fast: ["org-a"] } })();
+    },
+    mend: settings({ snapshotClasses: { fast: ["org-b"] } }),
+    conditions: ["Accepted=False/SnapshotClassForbidden", "Running=False/Pending"],
+  },
+  {
+    what: "2: no snapshot class is named, whatever is closed",
+    world: settings({ snapshotClassesClosed: true }),
+    conditions: ADMITTED,
+  },
+  {
     what: "6: the snapshot class does not exist",
     operation: { parameters: { csiSnapshotClassName: "fast" } },
     mend: () => cluster.snapshotClass("fast"),

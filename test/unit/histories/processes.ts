@@ -85,6 +85,7 @@ export class Processes {
       logger,
       settings,
       approvalKey: undefined,
+      settingsValid: () => true,
       identity,
       serve: async () => ({ url: "", close: async () => {} }),
       signal: new AbortController().signal,
