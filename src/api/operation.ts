@@ -63,6 +63,7 @@ const runnerSchema = z.looseObject({
     .string()
     .meta({ description: "The last of these Jobs when the attempt was resumed: it had given up by then." })
     .optional(),
+  troubleSince: time("Since when no runner is at work, as far as the dispatcher could tell.").optional(),
   cancelResumes: count("How often a cancel brought the attempt a new Job after its runner had given up.").optional(),
 });
 

@@ -1,8 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import type { Status, VeleroOperation } from "../api/operation.ts";
-import { ConditionType, Reason } from "../api/reasons.ts";
-import { conditionOf, nextStatus, timestamp } from "../api/status.ts";
+import { nextStatus, timestamp } from "../api/status.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
 import {
@@ -22,9 +21,11 @@ import type { Claims } from "./claims.ts";
 import { keptOperations } from "./kept.ts";
 import { operationUidOf } from "./owners.ts";
 import type { TemplateStore } from "./templateStore.ts";
+import { notCreated } from "./troubleTold.ts";
 import type { Action } from "./world.ts";
 
-const NOT_CREATED = "its Job cannot be created";
+const NO_ANSWER =
+  "the API server gives no answer to it, perhaps because a webhook for Jobs gives none; it is tried again";
 const FIELD_MANAGER = "operation-dispatcher";
 
 export interface Hands {
@@ -62,6 +63,9 @@ export async function carryOut(
       return await createJob(hands, operation, action, logger);
     case "deleteJob":
       return await deleteJob(hands, action, logger);
+    case "announce":
+      logger.warn({ reason: action.announcement.reason }, action.announcement.message);
+      return hands.announce(operation, action.announcement);
   }
 }
 
@@ -97,19 +101,18 @@ async function createJob(
     await client.create(jobs, manifest, { fieldManager: FIELD_MANAGER, timeoutMs });
   } catch (error) {
     if (isAlreadyExists(error)) return await adoptJob(hands, operation, name, logger);
+    if (error instanceof UnreachableError) await say(hands, operation, NO_ANSWER, logger);
     if (error instanceof ApiError) {
       const fields = wrongFields(error);
       if (fields.length > 0) {
         logger.error({ err: error, job: name }, "the API server refuses what is made from the template");
         return templates.reject(operation.spec.type, fields);
       }
-      await say(hands, operation, `${NOT_CREATED}: ${refusal(error)}`, logger);
+      await say(hands, operation, refusal(error), logger);
     }
     throw error;
   }
   logger.info({ job: name }, "Job created");
-  const said = conditionOf(operation.status, ConditionType.running)?.message;
-  if (said?.startsWith(NOT_CREATED)) await say(hands, operation, "its Job is created", logger);
   const message = `Created Job ${jobNamespace}/${name}`;
   announce(operation, { type: "Normal", reason: "JobCreated", message, at: timestamp(clock.now()) });
 }
@@ -138,16 +141,15 @@ async function adoptJob(hands: Hands, operation: VeleroOperation, name: string, 
   const job = await client.get(jobs, { namespace, name }, { timeoutMs });
   if (operationUidOf(job) === operation.metadata.uid) return logger.info({ job: name }, "Job exists already, adopted");
   const problem = `Job ${namespace}/${name} was not made for this Operation but has the name of its Job; delete it`;
-  await say(hands, operation, `${NOT_CREATED}: ${problem}`, logger);
+  await say(hands, operation, problem, logger);
   throw new Error(problem);
 }
 
-/** Writes how it is with the Operation's Job; that a failed create is tried again is the queue's business. */
-async function say(hands: Hands, operation: VeleroOperation, message: string, logger: Logger): Promise<void> {
+/** Writes why the Operation has no Job; that its create is tried again is the queue's business. */
+async function say(hands: Hands, operation: VeleroOperation, why: string, logger: Logger): Promise<void> {
   const { status, metadata } = operation;
-  const condition = { type: ConditionType.running, status: "False", reason: Reason.pending, message } as const;
   const context = { now: hands.clock.now(), generation: metadata.generation };
-  const next = nextStatus(status, { conditions: [condition] }, context);
+  const next = nextStatus(status, notCreated(status, why, context.now), context);
   if (!isDeepStrictEqual(next, status)) await writeStatus(hands, operation, next, logger);
 }
 

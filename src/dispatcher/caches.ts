@@ -35,6 +35,8 @@ export interface Caches {
   readonly pods: Store<Pod>;
   /** Events that tell of pods which a Job cannot have: nothing else does. */
   readonly refusals: Store<Event>;
+  /** Warnings about pods: why no container of one can be started. */
+  readonly podEvents: Store<Event>;
   readonly templates: Store<ConfigMap>;
   readonly locations: Store<StorageLocation>;
   /** Backups and Restores that carry our managed-by label. */
@@ -75,6 +77,7 @@ export function openCaches(
     jobs: open(kept(jobs), here),
     pods: open(kept(pods), { ...here, labelSelector: Label.jobUid }),
     refusals: open(kept(events), { ...here, fieldSelector: "involvedObject.kind=Job,reason=FailedCreate" }),
+    podEvents: open(kept(events), { ...here, fieldSelector: "involvedObject.kind=Pod,type=Warning" }),
     templates: open(kept(configMaps), { ...here, fieldSelector: `metadata.name=${TEMPLATES_CONFIG_MAP}` }),
     locations: open(kept(storageLocations), ofVelero),
     veleroObjects: [open<VeleroObject>(kept(backups), made), open<VeleroObject>(kept(restores), made)],

@@ -2,7 +2,7 @@ import { cancelRequested } from "../api/cancel.ts";
 import { jobName } from "../api/names.ts";
 import { attemptOf, isTerminal, isVeleroOperation, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
-import { conditionOf, isAdmitted } from "../api/status.ts";
+import { isAdmitted } from "../api/status.ts";
 import type { Job } from "../kube/resources.ts";
 import { admission, hindered } from "./admission/admission.ts";
 import { original } from "./admission/restoredCopy.ts";
@@ -10,15 +10,18 @@ import { templateUsable } from "./admission/template.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
 import { buildJob } from "./job.ts";
 import { activeJobs, deletionOf, isHandMade, jobState, neverStarted } from "./jobState.ts";
-import { endOf, NO_POD, type PodState, podState, type Trouble } from "./podState.ts";
+import { isOutlivedAndDone, lingering } from "./lingering.ts";
+import { madeAgainAfterRejection } from "./madeAgain.ts";
+import { endOf, rejectionOf } from "./podState.ts";
 import { ended } from "./rerun.ts";
 import { NOTHING, unblocked, write } from "./statusWrite.ts";
+import { failed, giveUp, inWords, isOutOfPatience, tell, tellOfPods, toldOf } from "./troubleTold.ts";
 import type { Action, Decision, World } from "./world.ts";
 
 type Guard = (operation: VeleroOperation, world: World) => Decision | undefined;
 
 /** The first that has something to say wins. */
-const guards: readonly Guard[] = [restoredCopy, deleted, ended, cancelled, admitted, admission];
+const guards: readonly Guard[] = [restoredCopy, deleted, lingering, ended, cancelled, admitted, admission];
 
 /**
  * What the dispatcher does about an Operation now: at most one write, decided on nothing but what the API server last said.
@@ -27,7 +30,8 @@ const guards: readonly Guard[] = [restoredCopy, deleted, ended, cancelled, admit
  */
 export function decide(operation: Operation, world: World): Decision {
   // A success is final, and kept without its outputs (kept.ts): whatever was written over it would erase them.
-  if (!isVeleroOperation(operation) || operation.status?.phase === "Succeeded") return NOTHING;
+  if (!isVeleroOperation(operation)) return NOTHING;
+  if (operation.status?.phase === "Succeeded") return lingering(operation, world) ?? NOTHING;
   for (const guard of guards) {
     const decision = guard(operation, world);
     if (decision !== undefined) return decision;
@@ -78,25 +82,33 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
   const state = jobState(operation, world);
   switch (state.kind) {
     case "missing":
-      return tellOfCancel(operation, world) ?? createJob(operation, world);
+      return withoutJob(operation, world);
     case "stale":
       return { action: deletionOf(state.job, "a later Job of the attempt was deleted, to be made again") };
     case "active":
-      return tellOfPods(operation, world, podState(state.jobs, world));
-    case "ended": {
-      const because = {
-        reason: Reason.runnerFailed,
-        message: endOf(state.job, world.podsOf(state.job), toldTrouble(operation)),
-      };
-      return write(operation, world, {
-        phase: "Failed",
-        conditions: [
-          { type: ConditionType.failed, status: "True", ...because },
-          { type: ConditionType.running, status: "False", ...because },
-        ],
-      });
-    }
+      return tellOfPods(operation, world, state.jobs);
+    case "ended":
+      return afterJob(operation, world, state.job);
   }
+}
+
+/** A cancel counts from here, also where the Job that is to carry it out cannot be made. */
+function withoutJob(operation: VeleroOperation, world: World): Decision {
+  if (isOutOfPatience(operation, world)) return giveUp(operation, world, []);
+  const { trouble } = toldOf(operation);
+  const state = trouble ? ({ kind: "trouble", ...trouble } as const) : ({ kind: "starting", hasPod: false } as const);
+  const conditions = awaitedCancel(operation, world, inWords(state));
+  const remembered = conditions.length === 0 ? NOTHING : write(operation, world, { conditions });
+  return remembered.action === undefined ? createJob(operation, world) : remembered;
+}
+
+/** Unless nodes alone are to blame, the attempt ends with its Job. */
+function afterJob(operation: VeleroOperation, world: World, job: Job): Decision {
+  const at = madeAgainAfterRejection(operation, job, world);
+  if (at === undefined) return write(operation, world, failed(endOf(job, world, toldOf(operation).trouble)));
+  if (job.metadata.deletionTimestamp !== undefined) return NOTHING;
+  if (at <= world.now) return { action: deletionOf(job, "nodes had rejected its pods, and it is made again") };
+  return tell(operation, world, { kind: "trouble", ...rejectionOf(job, world, at), lookAgainAt: at }, []);
 }
 
 function createJob(operation: VeleroOperation, world: World): Decision {
@@ -110,53 +122,7 @@ function createJob(operation: VeleroOperation, world: World): Decision {
   const hindrance = templateUsable(operation, world);
   if (hindrance !== undefined && !hasBegun(operation)) return write(operation, world, hindered(operation, hindrance));
   // Velero goes on meanwhile, so it stays accepted: it keeps its place, and a mended template gets it a Job again.
-  const { problem: message } = template;
-  const trouble = { type: ConditionType.running, status: "False", reason: Reason.templateInvalid, message } as const;
-  return write(operation, world, { conditions: [trouble] });
-}
-
-/** A cancel counts from here, also where the Job that is to carry it out cannot be made. */
-function tellOfCancel(operation: VeleroOperation, world: World): Decision | undefined {
-  const conditions = awaitedCancel(operation, world, inWords({ kind: "starting", hasPod: false }));
-  const decision = conditions.length === 0 ? NOTHING : write(operation, world, { conditions });
-  return decision.action && decision;
-}
-
-/** What Kubernetes does with the Job: no runner at work means trouble to be told, and a cancel to be remembered. */
-function tellOfPods(operation: VeleroOperation, world: World, state: PodState): Decision {
-  const trouble = troubleWithPods(operation, state);
-  const conditions = [
-    ...(trouble === undefined ? [] : [{ type: ConditionType.running, status: "False", ...trouble } as const]),
-    ...(state.kind === "running" ? [] : awaitedCancel(operation, world, inWords(state))),
-  ];
-  return conditions.length === 0 ? NOTHING : write(operation, world, { conditions });
-}
-
-/** Trouble is told while it lasts; when a runner is at work again, it has the word. */
-function troubleWithPods(operation: VeleroOperation, state: PodState): Trouble | undefined {
-  if (state.kind === "trouble") return { reason: state.reason, message: state.message };
-  const told = toldTrouble(operation);
-  if (told === undefined) return undefined;
-  // What ended the last pod is worth reading until the next one is at work.
-  if (state.kind === "starting" && (!state.hasPod || told.reason !== NO_POD)) return undefined;
-  return { reason: Reason.pending, message: inWords(state) };
-}
-
-function inWords(state: PodState): string {
-  switch (state.kind) {
-    case "running":
-      return "its runner is at work";
-    case "starting":
-      return "its runner is being started";
-    case "trouble":
-      return `${state.reason}: ${state.message}`;
-  }
-}
-
-/** What the status says of trouble with the Job or its pods: all that is neither waiting nor the runner's word. */
-function toldTrouble({ status }: VeleroOperation): Trouble | undefined {
-  const running = conditionOf(status, ConditionType.running);
-  return running?.status !== "False" || running.reason === Reason.pending ? undefined : running;
+  return tell(operation, world, { kind: "trouble", reason: Reason.templateInvalid, message: template.problem }, []);
 }
 
 /** A runner works on this attempt, so there may be an object of Velero's. One that opened it by hand waits till then. */
@@ -166,13 +132,15 @@ function hasBegun({ status }: VeleroOperation): boolean {
 
 /**
  * What to do with a Job whose Operation (the very one, by its uid) is gone. One of whose containers ever started is
- * cleaning up, or has done so; its own ttl removes it. After an eviction neither Job nor pods tell of that any more, but
- * what it has made does. docs/contract.md, Job.
+ * cleaning up, or has done so; its own ttl removes it, unless another container keeps it from ending. After an eviction
+ * neither Job nor pods tell of that any more, but what it has made does. docs/contract.md, Job.
  *
  * @returns the deletion of the Job, or undefined when it is to be left alone
  */
 export function decideOrphan(job: Job, world: World): Extract<Action, { kind: "deleteJob" }> | undefined {
-  if (job.metadata.deletionTimestamp !== undefined || !neverStarted(job, world.podsOf(job))) return undefined;
+  if (job.metadata.deletionTimestamp !== undefined) return undefined;
+  if (isOutlivedAndDone(job, world)) return deletionOf(job, "its Operation is gone and its runner is done");
+  if (!neverStarted(job, world.podsOf(job))) return undefined;
   if (world.veleroObjectsOf(job).length > 0) return undefined;
   return deletionOf(job, "its Operation is gone and it never started");
 }

@@ -17,6 +17,7 @@ export interface Indexes {
   readonly jobsByOwner: Index<Job>;
   readonly podsByJobUid: Index<Pod>;
   readonly refusalsByJobUid: Index<Event>;
+  readonly eventsByPodUid: Index<Event>;
   readonly veleroByUid: Index<VeleroObject>;
   /** By {@link attemptTerm}. */
   readonly veleroByAttempt: Index<VeleroObject>;
@@ -48,9 +49,8 @@ export function indexCaches(caches: Caches): Indexes {
       const uid = metadata.labels?.[Label.jobUid];
       return uid === undefined ? [] : [uid];
     }),
-    refusalsByJobUid: new Index(caches.refusals, ({ involvedObject }) =>
-      involvedObject?.uid === undefined ? [] : [involvedObject.uid],
-    ),
+    refusalsByJobUid: new Index(caches.refusals, aboutUid),
+    eventsByPodUid: new Index(caches.podEvents, aboutUid),
     veleroByUid: new Index(veleroObjects, ({ metadata }) => [metadata.uid]),
     veleroByAttempt: new Index(veleroObjects, (object) => [
       attemptTerm(operationUidOf(object), object.metadata.labels?.[Label.attempt]),
@@ -58,4 +58,9 @@ export function indexCaches(caches: Caches): Indexes {
     busyVelero: new Index(veleroObjects, veleroNamespaces),
     busyJobs: new Index(caches.jobs, jobNamespaces),
   };
+}
+
+/** What an Event is about. */
+function aboutUid({ involvedObject }: Event): string[] {
+  return involvedObject?.uid === undefined ? [] : [involvedObject.uid];
 }

@@ -34,10 +34,12 @@ export function jobState(operation: VeleroOperation, world: World): JobState {
 export function activeJobs(operation: VeleroOperation, world: World): Job[] {
   const own = ownJob(operation, world);
   const attempt = String(attemptOf(operation));
+  const past = new Set(operation.status?.history?.flatMap(({ jobUIDs = [] }) => jobUIDs));
   const others = world
     .jobsOf(operation)
     .filter(
-      ({ metadata: { uid, labels } }) => uid !== own?.metadata.uid && (labels?.[Label.attempt] ?? attempt) === attempt,
+      ({ metadata: { uid, labels } }) =>
+        uid !== own?.metadata.uid && !past.has(uid) && (labels?.[Label.attempt] ?? attempt) === attempt,
     );
   return [...(own === undefined ? [] : [own]), ...others].filter((job) => !hasEnded(job));
 }
@@ -46,6 +48,12 @@ export function activeJobs(operation: VeleroOperation, world: World): Job[] {
 export function endedOwnJob(operation: VeleroOperation, world: World): Job | undefined {
   const own = ownJob(operation, world);
   return own !== undefined && hasEnded(own) ? own : undefined;
+}
+
+/** The dispatcher's own Job, of which a pod may still start or run. */
+export function unfinishedOwnJob(operation: VeleroOperation, world: World): Job | undefined {
+  const own = ownJob(operation, world);
+  return own === undefined || hasEnded(own) ? undefined : own;
 }
 
 /** Has the dispatcher delete a Job, in the state in which it was looked at only. */
@@ -60,7 +68,7 @@ export function isHandMade(job: Job): boolean {
 }
 
 /** The condition Failed, never FailureTarget: until then pods of it may live. */
-export function failureOf(job: Job): { reason?: string | undefined; message?: string | undefined } | undefined {
+export function failureOf(job: Job): NonNullable<NonNullable<Job["status"]>["conditions"]>[number] | undefined {
   return job.status?.conditions?.find(({ type, status }) => type === "Failed" && status === "True");
 }
 
@@ -74,7 +82,8 @@ export function neverStarted({ status = {} }: Job, pods: readonly Pod[]): boolea
   return succeeded + failed === 0 && active + terminating <= pods.length && !pods.some(hasStarted);
 }
 
-function hasStarted({ status = {} }: Pod): boolean {
+/** Whether a container of it ever ran. */
+export function hasStarted({ status = {} }: Pod): boolean {
   const { containerStatuses = [], initContainerStatuses = [] } = status;
   return [...containerStatuses, ...initContainerStatuses].some(
     ({ state, lastState }) => (state?.running ?? state?.terminated ?? lastState?.terminated) !== undefined,

@@ -56,6 +56,7 @@ export function liveWorld({ caches, indexes, claims, templates, settings, approv
     ],
     podsOf: (job) => indexes.podsByJobUid.get(job.metadata.uid),
     refusalsOf: (job) => indexes.refusalsByJobUid.get(job.metadata.uid),
+    podEventsOf: (pod) => indexes.eventsByPodUid.get(pod.metadata.uid),
     defaultStorageLocation: () => {
       for (const location of caches.locations.values()) if (location.spec?.default === true) return location;
       return undefined;

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { parseDocument } from "yaml";
 import * as z from "zod";
+import { parseGoDuration } from "../api/duration.ts";
 import { DEFAULT_LEFT_OUT } from "../api/leftOut.ts";
 import { SUPPORTED_TYPES } from "../api/operation.ts";
 
@@ -78,6 +79,18 @@ export const settingsSchema = z.strictObject({
         description: "How many Operations may be under way at once in one namespace.",
         unit: "Operations",
       }),
+      maxStartTime: z
+        .string("must be a duration")
+        .refine(
+          (text) => text === "" || (parseGoDuration(text) ?? 0n) > 0n,
+          "must be a Go duration such as 2h, or empty",
+        )
+        .default("2h")
+        .meta({
+          description:
+            "How long an Operation may hold its place while Kubernetes brings no runner of it to work (no node, no image, a volume that cannot be mounted). Then it has failed, and others take its place. A Job that a queue suspends may wait for as long as it likes. Empty: for ever.",
+          unit: "Go duration",
+        }),
     })
     .prefault({}),
   restore: z

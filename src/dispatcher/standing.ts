@@ -28,7 +28,8 @@ export function isOpen(operation: Operation): boolean {
   return !isTerminal(operation.status?.phase) || gaveUp(operation);
 }
 
-function gaveUp({ status }: Operation): boolean {
+/** The attempt ended without a result of its runner's. */
+export function gaveUp({ status }: Operation): boolean {
   return conditionOf(status, ConditionType.failed)?.reason === Reason.runnerFailed;
 }
 

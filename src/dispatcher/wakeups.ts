@@ -4,7 +4,7 @@ import { isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
 import { isAdmitted } from "../api/status.ts";
 import { isAtWork, type StorageLocation } from "../api/velero.ts";
 import { keyOf } from "../kube/metadata.ts";
-import type { Job } from "../kube/resources.ts";
+import type { Job, Pod } from "../kube/resources.ts";
 import type { Caches } from "./caches.ts";
 import type { Indexes } from "./indexes.ts";
 import { jobNamespaces, veleroNamespaces } from "./leftBehind.ts";
@@ -89,10 +89,15 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
   caches.jobs.onChange((_, current, previous) => {
     for (const job of [previous, current]) if (job !== undefined) wakeOwners(job);
   });
-  caches.pods.onChange((_, current, previous) => {
-    const { namespace = "", labels } = (current ?? previous)?.metadata ?? {};
+  const wakeOwnersOf = (pod: Pod | undefined) => {
+    const { namespace = "", labels } = pod?.metadata ?? {};
     const job = caches.jobs.get(`${namespace}/${labels?.[Label.jobName]}`);
     if (job !== undefined) wakeOwners(job);
+  };
+  caches.pods.onChange((_, current, previous) => wakeOwnersOf(current ?? previous));
+  caches.podEvents.onChange((_, current) => {
+    const { namespace = "", name } = current?.involvedObject ?? {};
+    wakeOwnersOf(caches.pods.get(`${namespace}/${name}`));
   });
 
   caches.refusals.onChange((_, current) => {

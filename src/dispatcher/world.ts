@@ -1,6 +1,7 @@
 import type { ApplicationInstance } from "../api/applicationInstance.ts";
 import type { Operation, Status, VeleroOperation } from "../api/operation.ts";
 import type { StorageLocation, VeleroObject } from "../api/velero.ts";
+import type { Announcement } from "../kube/events.ts";
 import type { KubeObject, Manifest } from "../kube/metadata.ts";
 import type { Event, Job, Pod, VolumeSnapshotClass } from "../kube/resources.ts";
 import type { JobTemplates } from "./job.ts";
@@ -36,6 +37,8 @@ export interface World {
   podsOf(job: Job): readonly Pod[];
   /** The Events that say why the Job could not have a pod; they outlive what they tell of. */
   refusalsOf(job: Job): readonly Event[];
+  /** What Kubernetes' parts warn of about the pod; such Events, too, outlive what they tell of. */
+  podEventsOf(pod: Pod): readonly Event[];
   /**
    * The Backup or Restore of the Operation's attempt: the one with the uid of engineRef; before that uid is recorded, the
    * one whose labels name this Operation's UID and attempt.
@@ -62,11 +65,12 @@ export type Action =
       readonly uid: string;
       readonly resourceVersion: string;
       readonly why: string;
-    };
+    }
+  | { readonly kind: "announce"; readonly announcement: Announcement };
 
 export interface Decision {
   /** Nothing to do: everything is as it should be, or what it waits for will wake it. */
   readonly action?: Action;
-  /** The one timer there is: when an approval expires. */
+  /** For what no watch tells: an approval expires, a pod takes too long. docs/contract.md, Admission 8 and Job. */
   readonly lookAgainAt?: Date;
 }

@@ -13,6 +13,7 @@ export const conditionSchema = z.looseObject({
   reason: lenient(z.string()),
   message: lenient(z.string()),
   observedGeneration: lenient(z.number()),
+  lastTransitionTime: lenient(z.string()),
 });
 
 /** What cannot be read counts as one, so that no Job is deleted because of it. */
@@ -28,6 +29,7 @@ const jobSchema = kubeObjectSchema.extend({
     z.looseObject({
       backoffLimit: lenient(z.number()),
       suspend: lenient(z.boolean()),
+      ttlSecondsAfterFinished: lenient(z.number()),
       template: lenient(z.looseObject({ spec: lenient(z.looseObject({ containers: lenientList(containerSchema) })) })),
     }),
   ),
@@ -47,7 +49,12 @@ const containerStateSchema = z.looseObject({
   waiting: lenient(z.looseObject({ reason: lenient(z.string()), message: lenient(z.string()) })),
   running: lenient(z.looseObject({})),
   terminated: lenient(
-    z.looseObject({ exitCode: lenient(z.number()), reason: lenient(z.string()), message: lenient(z.string()) }),
+    z.looseObject({
+      exitCode: lenient(z.number()),
+      reason: lenient(z.string()),
+      message: lenient(z.string()),
+      finishedAt: lenient(z.string()),
+    }),
   ),
 });
 
@@ -58,11 +65,13 @@ const containerStatusSchema = z.looseObject({
 });
 
 const podSchema = kubeObjectSchema.extend({
+  spec: lenient(z.looseObject({ nodeName: lenient(z.string()) })),
   status: lenient(
     z.looseObject({
       phase: lenient(z.string()),
       reason: lenient(z.string()),
       message: lenient(z.string()),
+      startTime: lenient(z.string()),
       conditions: lenientList(conditionSchema),
       initContainerStatuses: lenientList(containerStatusSchema),
       containerStatuses: lenientList(containerStatusSchema),

@@ -155,6 +155,6 @@ test("a full quota is told, and waited out", async () => {
   await cluster.kubectl(["delete", "quota", "none", "-n", arena.jobNamespace]);
   await arena.job(operation);
   await arena.until(operations, { namespace: arena.tenant, name: "nightly" }, (seen) =>
-    (seen?.status?.conditions ?? []).some(({ message }) => message === "its Job is created"),
+    (seen?.status?.conditions ?? []).some(({ message }) => message === "its runner is being started"),
   );
 });

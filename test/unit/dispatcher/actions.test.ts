@@ -8,7 +8,7 @@ import { TemplateStore } from "../../../src/dispatcher/templateStore.ts";
 import type { ConfigMap } from "../../../src/kube/resources.ts";
 import { FakeClock } from "../kube/fakeClock.ts";
 import { recordingLogger, serve } from "../kube/loopback.ts";
-import { Cluster, messageOf, shippedTemplates } from "./cluster.ts";
+import { Cluster, conditionsOf, messageOf, shippedTemplates } from "./cluster.ts";
 
 let cluster: Cluster;
 let operation: VeleroOperation;
@@ -19,14 +19,16 @@ beforeEach(() => {
   cluster.step(operation);
 });
 
-/** An API server that refuses every Job, each time with the next of these answers. */
-async function refusing(answers: { code: number; [field: string]: unknown }[]) {
+/** An API server that refuses every Job, each time with the next of these answers, or gives none. */
+async function refusing(answers: (typeof SILENCE | { code: number; [field: string]: unknown })[]) {
   const { client } = await serve(async ({ request, json }) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = JSON.parse(Buffer.concat(chunks).toString());
     if (request.method === "PUT") return json(200, cluster.setStatus(operation, body.status));
-    const { code = 500, ...answer } = answers.shift() ?? {};
+    const next = answers.shift() ?? { code: 500 };
+    if (next === SILENCE) return;
+    const { code, ...answer } = next;
     json(code, { kind: "Status", apiVersion: "v1", status: "Failure", code, ...answer });
   });
   const { logger, lines } = recordingLogger();
@@ -40,14 +42,17 @@ async function refusing(answers: { code: number; [field: string]: unknown }[]) {
   };
   const templates = new TemplateStore(configMaps, settingsSchema.parse({}), logger);
   publish(shippedTemplates);
+  const clock = new FakeClock();
+  cluster.now = clock.now();
+  const callTimeoutMs = answers.includes(SILENCE) ? 500 : 5_000;
   const hands: Hands = {
     client,
-    clock: new FakeClock(),
+    clock,
     claims: new Claims(),
     templates,
     announce: () => undefined,
     jobNamespace: "vworkspace-system",
-    callTimeoutMs: 5_000,
+    callTimeoutMs,
     onClaimDropped: () => undefined,
   };
   const create = async () => {
@@ -57,6 +62,8 @@ async function refusing(answers: { code: number; [field: string]: unknown }[]) {
   };
   return { create, templates, logged: () => JSON.stringify(lines) };
 }
+
+const SILENCE = "no answer";
 
 const told = () => messageOf(cluster.status(operation), "Running");
 
@@ -100,4 +107,26 @@ test("a field that no API server takes breaks the template; the field is told, a
   const problem = `ConfigMap operation-jobs, backup.yaml: the API server refuses ${field}`;
   expect(templates.current).toMatchObject({ Backup: { ok: false, problem }, Restore: { ok: true } });
   expect(logged()).toContain("host.internal");
+});
+
+test("a create that gets no answer is told, for as long as there is no Job", async () => {
+  const { create } = await refusing([SILENCE]);
+  await expect(create()).rejects.toThrow("no answer from the API server");
+  expect(conditionsOf(cluster.status(operation))).toContain("Running=False/FailedCreate");
+  expect(told()).toMatch(/^its Job cannot be created: the API server gives no answer to it/);
+  // The create had reached the server after all: its watch shows the Job.
+  const { action } = cluster.decide(operation);
+  if (action === undefined) expect.unreachable();
+  cluster.carryOut(operation, action);
+  cluster.settle(operation);
+  expect(told()).toBe("its runner is being started");
+});
+
+test("who has no Job for too long has failed, and makes room for others", async () => {
+  const { create } = await refusing([{ code: 503, message: "webhook timed out" }]);
+  await expect(create()).rejects.toThrow("webhook timed out");
+  cluster.now = new Date(cluster.now.getTime() + 2 * 3_600_000);
+  cluster.settle(operation);
+  expect(conditionsOf(cluster.status(operation))).toContain("Failed=True/RunnerFailed");
+  expect(told()).toMatch(/^no runner has been at work since .* FailedCreate: its Job cannot be created: .* 503;/);
 });

@@ -91,6 +91,7 @@ export class Cluster {
   readonly jobs = new Map<string, Job>();
   readonly pods: Pod[] = [];
   readonly refusals: Event[] = [];
+  readonly podEvents: Event[] = [];
   readonly veleroObjects = new Map<string, VeleroObject>();
   #made = 0;
 
@@ -116,6 +117,7 @@ export class Cluster {
       jobsOf: (operation) => this.jobsOf(operation),
       podsOf: (job) => this.pods.filter(({ metadata }) => metadata.labels?.[Label.jobUid] === job.metadata.uid),
       refusalsOf: (job) => this.refusals.filter(({ involvedObject }) => involvedObject?.uid === job.metadata.uid),
+      podEventsOf: (pod) => this.podEvents.filter(({ involvedObject }) => involvedObject?.uid === pod.metadata.uid),
       veleroObjectsOf: (job) => this.#veleroObjectsOf(job),
       leftBehind: (namespace) => this.leftBehind(namespace),
       veleroObject: ({ status }) => this.veleroObjects.get(status?.engineRef?.uid ?? ""),
@@ -215,6 +217,15 @@ export class Cluster {
     const involvedObject = { kind: "Job", name, namespace, uid };
     const raw = this.#object(`${name}.${this.#unique()}`);
     this.refusals.push(events.schema.parse({ ...raw, reason: "FailedCreate", message, involvedObject, lastTimestamp }));
+  }
+
+  /** A kubelet, or another part of Kubernetes, warns of a pod. */
+  warn({ metadata: { name, namespace, uid } }: Pod, reason: string, message: string, lastTimestamp: string): void {
+    const involvedObject = { kind: "Pod", name, namespace, uid };
+    const raw = this.#object(`${name}.${this.#unique()}`);
+    this.podEvents.push(
+      events.schema.parse({ ...raw, reason, message, type: "Warning", involvedObject, lastTimestamp }),
+    );
   }
 
   endJob(job: Job, type: "Complete" | "Failed", change: { reason?: string; message?: string } = {}): Job {
@@ -320,6 +331,8 @@ export class Cluster {
     switch (action.kind) {
       case "writeStatus":
         this.setStatus(operation, action.status);
+        return;
+      case "announce":
         return;
       case "createJob":
         if (!this.jobs.has(action.name)) this.#storeJob(action.manifest);

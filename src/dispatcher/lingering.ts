@@ -1,0 +1,54 @@
+import { isTerminal, type VeleroOperation } from "../api/operation.ts";
+import type { Job } from "../kube/resources.ts";
+import { RUNNER_CONTAINER } from "./job.ts";
+import { deletionOf, unfinishedOwnJob } from "./jobState.ts";
+import { hasEnded, outlivingContainer, outlivingText } from "./overduePods.ts";
+import { gaveUp } from "./standing.ts";
+import { NOTHING } from "./statusWrite.ts";
+import type { Decision, World } from "./world.ts";
+
+const DAY_SECONDS = 86_400;
+
+/**
+ * What is left of an Operation that has ended: a Job that was given up goes; one that another container keeps from ending is
+ * told of, and goes when its time to live would have been over. docs/contract.md, Job.
+ *
+ * @returns undefined where there is none of these
+ */
+export function lingering(operation: VeleroOperation, world: World): Decision | undefined {
+  const { status } = operation;
+  const job = isTerminal(status?.phase) ? unfinishedOwnJob(operation, world) : undefined;
+  if (job === undefined) return undefined;
+  if (gaveUp(operation) && status?.runner?.jobUIDs?.includes(job.metadata.uid)) {
+    if (job.metadata.deletionTimestamp !== undefined) return NOTHING;
+    return { action: deletionOf(job, "no runner of it came to work, and the attempt has ended") };
+  }
+  const outlived = outlivedBy(job, world);
+  if (outlived === undefined || job.metadata.deletionTimestamp !== undefined) return undefined;
+  const { from, at, text } = outlived;
+  const goesAt = new Date(from.getTime() + (job.spec?.ttlSecondsAfterFinished ?? DAY_SECONDS) * 1000);
+  if (world.now < from) return { lookAgainAt: from };
+  if (world.now >= goesAt) return { action: deletionOf(job, text) };
+  const announcement = { type: "Warning", reason: "ContainerStillRuns", message: text, at } as const;
+  return { action: { kind: "announce", announcement }, lookAgainAt: goesAt };
+}
+
+/** Whether the runner of a Job has done what there was to do, and another container of its pod goes on. */
+export function isOutlivedAndDone(job: Job, { podsOf }: Pick<World, "podsOf">): boolean {
+  const left = podsOf(job).filter((pod) => !hasEnded(pod));
+  return (
+    left.length > 0 &&
+    (job.status?.active ?? 0) <= left.length &&
+    left.every((pod) => {
+      const runner = pod.status?.containerStatuses?.find(({ name }) => name === RUNNER_CONTAINER);
+      return runner?.state?.terminated?.exitCode === 0 && outlivingContainer(pod) !== undefined;
+    })
+  );
+}
+
+function outlivedBy(job: Job, { podsOf }: Pick<World, "podsOf">) {
+  const [pod, ...others] = podsOf(job).filter((one) => !hasEnded(one));
+  const container = pod && outlivingContainer(pod);
+  if (pod === undefined || container === undefined || others.length > 0) return undefined;
+  return { from: container.from, at: container.since, text: outlivingText(pod, container.name) };
+}
