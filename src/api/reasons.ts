@@ -42,6 +42,7 @@ export const Reason = {
   partialFailure: "PartialFailure",
   volumesSkipped: "VolumesSkipped",
   filesUnreadable: "FilesUnreadable",
+  nothingRestored: "NothingRestored",
   /** Cancelled=Unknown: a runner, or while none is at work the dispatcher, has seen the request: it goes on to its end. */
   cancelRequested: "CancelRequested",
   cancelledByUser: "CancelledByUser",

@@ -51,6 +51,8 @@ export const backupSchema = kubeObjectSchema.extend({
       includedNamespaces: namespaceList,
       storageLocation: lenient(z.string()),
       snapshotVolumes: lenient(z.boolean()),
+      snapshotMoveData: lenient(z.boolean()),
+      defaultVolumesToFsBackup: lenient(z.boolean()),
     }),
   ),
   status: z
@@ -68,6 +70,7 @@ export const restoreSchema = kubeObjectSchema.extend({
       backupName: lenient(z.string()),
       includedNamespaces: namespaceList,
       namespaceMapping: lenient(z.record(z.string(), z.string())),
+      restorePVs: lenient(z.boolean()),
     }),
   ),
   status: z
@@ -93,7 +96,13 @@ export const storageLocationSchema = kubeObjectSchema.extend({
 });
 
 /** What a DownloadRequest can ask for, as far as it is asked for here. */
-export type DownloadKind = "BackupContents" | "BackupResults" | "BackupVolumeInfos" | "RestoreResults";
+export type DownloadKind =
+  | "BackupContents"
+  | "BackupResults"
+  | "BackupVolumeInfos"
+  | "RestoreResults"
+  | "RestoreResourceList"
+  | "RestoreVolumeInfo";
 
 export const downloadRequestSchema = kubeObjectSchema.extend({
   status: lenient(z.looseObject({ phase: lenient(z.string()), downloadURL: lenient(z.string()) })),
@@ -123,6 +132,14 @@ export type StorageLocation = z.infer<typeof storageLocationSchema>;
 export type DownloadRequest = z.infer<typeof downloadRequestSchema>;
 export type DeleteBackupRequest = z.infer<typeof deleteBackupRequestSchema>;
 export type DataMovement = z.infer<typeof dataMovementSchema>;
+
+export function isBackup(object: VeleroObject): object is Backup {
+  return object.kind === backups.kind;
+}
+
+export function isRestore(object: VeleroObject): object is Restore {
+  return object.kind === restores.kind;
+}
 
 const v1 = { group: GROUP, version: "v1", namespaced: true } as const;
 

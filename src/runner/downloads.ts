@@ -33,6 +33,8 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
 /** Where the files of an object lie, and how far to go for them. */
 export interface DownloadSource {
   readonly object: VeleroObject;
+  /** The name that the files lie under. Default: the object's own. */
+  readonly name?: string;
   /** The location of those files; undefined where it could not be read. */
   readonly location: StorageLocation | undefined;
   readonly limits: DownloadLimits;
@@ -52,6 +54,9 @@ export class DownloadError extends Error {
     this.garbled = garbled;
   }
 }
+
+/** Tries to have one of several things; undefined where that is in vain, which is noted. */
+export type Try = <T>(what: string, step: () => Promise<T>) => Promise<T | undefined>;
 
 /**
  * Downloads one of Velero's JSON files.
@@ -136,14 +141,14 @@ function howToTrust(location: StorageLocation | undefined): string {
 async function signedUrl(
   context: RunnerContext,
   kind: DownloadKind,
-  { object, limits }: DownloadSource,
+  { object, name: under = object.metadata.name, limits }: DownloadSource,
 ): Promise<{ url: string; askedAt: Date }> {
   const name = `${object.metadata.name}-${randomUUID()}`;
   const { client, settings } = context;
   const target = { namespace: settings.veleroNamespace, name };
   const manifest = {
     metadata: { ...target, labels: ownershipLabels(object) },
-    spec: { target: { kind, name: object.metadata.name } },
+    spec: { target: { kind, name: under } },
   };
   try {
     await retry(() => client.create(downloadRequests, manifest, context), context);

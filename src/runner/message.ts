@@ -1,3 +1,5 @@
+import type { OperationType } from "../api/operation.ts";
+import type { VeleroObject } from "../api/velero.ts";
 import { cutToBytes } from "../kube/cut.ts";
 
 /** Texts for people: what Velero says, kept whole up to a limit, and sizes and counts in words. */
@@ -28,4 +30,10 @@ export function humanBytes(bytes: number): string {
 /** `1 item`, `412 items`. */
 export function counted(count: number | string, noun: string): string {
   return `${count} ${noun}${Number(count) === 1 ? "" : "s"}`;
+}
+
+/** Where a person finds everything that Velero noted. */
+export function placesOf(type: OperationType, { metadata: { name } }: VeleroObject): string {
+  const command = `velero ${type.toLowerCase()}`;
+  return `${command} describe ${name} --details, ${command} logs ${name}`;
 }

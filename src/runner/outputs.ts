@@ -1,6 +1,6 @@
 import { leftOut } from "../api/leftOut.ts";
 import type { OperationType, VeleroOperation } from "../api/operation.ts";
-import { isRestorable, type VeleroObject } from "../api/velero.ts";
+import { type Backup, isBackup, isRestorable, isRestore, type VeleroObject } from "../api/velero.ts";
 import type { RunnerContext } from "./context.ts";
 import { movedBytes, movementsOf } from "./dataMovement.ts";
 import {
@@ -11,11 +11,13 @@ import {
   type DownloadLimits,
   type DownloadSource,
   downloadJson,
+  type Try,
 } from "./downloads.ts";
 import { NO_GZIP } from "./fetch.ts";
 import { locationOf } from "./location.ts";
-import { counted } from "./message.ts";
+import { counted, placesOf } from "./message.ts";
 import { itemsOf } from "./progress.ts";
+import { restoreOutputs } from "./restoreOutputs.ts";
 import { cutList, listResults, resultsSchema } from "./results.ts";
 import { skippedVolumes, unsizedSnapshots, volumeBytes, volumeInfosSchema } from "./volumes.ts";
 
@@ -34,7 +36,17 @@ export type Outputs = {
   errorCount?: string;
   /** Velero's errors (partial failures only, with `error: ` in front) and warnings. */
   warnings?: string[];
-  /** Volumes whose data is not in the backup though nobody asked for that. */
+  restoreCreatedCount?: string;
+  restoreUpdatedCount?: string;
+  restoreSkippedCount?: string;
+  restoreFailedCount?: string;
+  /** What was there before and was changed, as `kind namespace/name`. */
+  updatedItems?: string[];
+  /** What was left as it was: it is there, and the same. */
+  skippedItems?: string[];
+  /** What is not as it is in the backup: there and different, or not to be made. */
+  failedItems?: string[];
+  /** Volumes whose data is not in the backup, or was not restored from it, though nobody asked for that. */
   skippedVolumes?: string[];
   /** Files that are not what Velero wrote, and how that shows. */
   unreadableFiles?: string[];
@@ -95,7 +107,7 @@ export async function collectOutputs(
   const missing: string[] = [];
   const unreadable: string[] = [];
   /** Runs one step; what it cannot get is noted as missing, or as unreadable. */
-  const attempt: Attempt = async (what, step) => {
+  const attempt: Try = async (what, step) => {
     try {
       return await step();
     } catch (error) {
@@ -111,7 +123,8 @@ export async function collectOutputs(
   const source: DownloadSource = { object, location, limits };
   // One large file after the other, for the sake of memory.
   const warnings = await attempt("warnings", () => warningsOf(context, type, source));
-  const sizes = type === "Backup" ? await backupSizes(context, source, attempt) : undefined;
+  const restored = isRestore(object) ? await restoreOutputs(context, { ...source, object }, attempt) : undefined;
+  const sizes = isBackup(object) ? await backupSizes(context, { ...source, object }, attempt) : undefined;
   if (location !== undefined) outputs.storageLocation = location.metadata.name;
   if (warnings !== undefined) outputs.warnings = warnings.entries;
   if (warnings?.unlisted !== undefined) missing.push(warnings.unlisted);
@@ -119,13 +132,11 @@ export async function collectOutputs(
   return {
     ...outputs,
     ...sizes?.outputs,
+    ...restored,
     ...(unreadable.length > 0 && { unreadableFiles: unreadable.sort() }),
     ...(missing.length > 0 && { missing: missing.sort() }),
   };
 }
-
-/** Tries for one of the outputs; undefined where that is in vain, which is noted. */
-type Attempt = <T>(what: string, step: () => Promise<T>) => Promise<T | undefined>;
 
 /** What the API server or the program itself says is for the log alone: who reads outputs need not know the cluster. */
 function publicWords(error: unknown): string {
@@ -171,7 +182,11 @@ interface Sizes {
   readonly unsized?: string;
 }
 
-async function backupSizes(context: RunnerContext, source: DownloadSource, attempt: Attempt): Promise<Sizes> {
+async function backupSizes(
+  context: RunnerContext,
+  source: DownloadSource & { readonly object: Backup },
+  attempt: Try,
+): Promise<Sizes> {
   const [archive, volumes] = await Promise.all([
     attempt("backupSizeBytes: size of the archive", () => readableArchive(context, source)),
     attempt("skippedVolumes and sizes of snapshots", () =>
@@ -186,7 +201,7 @@ async function backupSizes(context: RunnerContext, source: DownloadSource, attem
         })
       : volumeBytes(volumes);
   const unsized = volumes === undefined ? 0 : unsizedSnapshots(volumes, attemptedSnapshots(source.object));
-  const skipped = skippedVolumes(volumes ?? [], snapshotVolumesOf(source.object));
+  const skipped = skippedVolumes(volumes ?? [], source.object.spec ?? {});
   return {
     outputs: {
       ...(archive !== undefined && bytes !== undefined && { backupSizeBytes: String(archive.size + bytes) }),
@@ -207,17 +222,7 @@ async function readableArchive(context: RunnerContext, source: DownloadSource): 
 
 const MAX_SKIPPED_BYTES = 32 * 1024;
 
-/** Where a person finds everything that Velero noted. */
-function placesOf(type: OperationType, { metadata: { name } }: VeleroObject): string {
-  const command = `velero ${type.toLowerCase()}`;
-  return `${command} describe ${name} --details, ${command} logs ${name}`;
-}
-
 function attemptedSnapshots({ status }: VeleroObject): number {
   const attempted = status?.csiVolumeSnapshotsAttempted;
   return typeof attempted === "number" ? attempted : 0;
-}
-
-function snapshotVolumesOf({ spec }: VeleroObject): boolean | undefined {
-  return spec?.snapshotVolumes === false ? false : undefined;
 }

@@ -100,12 +100,31 @@ function succeeded(seen: Seen, success: ConditionChange, told: readonly Trouble[
 }
 
 /** What Velero itself does not count as a failure. The worst comes first. */
-function troublesOf({ outputs }: Seen): Trouble[] {
-  const { unreadableFiles = [], skippedVolumes = [] } = outputs ?? {};
+function troublesOf(seen: Seen): Trouble[] {
+  const { unreadableFiles = [], skippedVolumes = [] } = seen.outputs ?? {};
+  const volumes = `volumes not ${seen.type === "Backup" ? "backed up" : "restored"}`;
   return [
     ...troubleWith(Reason.filesUnreadable, "the object store does not hold what Velero wrote", unreadableFiles),
-    ...troubleWith(Reason.volumesSkipped, "volumes not backed up", skippedVolumes),
+    ...troubleWith(Reason.nothingRestored, "nothing was created or updated", fatesOfNothing(seen)),
+    ...troubleWith(Reason.volumesSkipped, volumes, skippedVolumes),
   ];
+}
+
+/** What became of the items of a restore that changed nothing; empty where it did. */
+function fatesOfNothing({ outputs }: Seen): string[] {
+  const { restoreCreatedCount, restoreUpdatedCount } = outputs ?? {};
+  return restoreCreatedCount === "0" && restoreUpdatedCount === "0" ? fates(outputs) : [];
+}
+
+/** `5 created, 4 skipped`, as far as it is known and not zero. */
+function fates(outputs: Outputs | undefined): string[] {
+  const told = [
+    ["created", outputs?.restoreCreatedCount],
+    ["updated", outputs?.restoreUpdatedCount],
+    ["skipped", outputs?.restoreSkippedCount],
+    ["failed", outputs?.restoreFailedCount],
+  ] as const;
+  return told.flatMap(([fate, count = "0"]) => (count === "0" ? [] : [`${count} ${fate}`]));
 }
 
 function troubleWith(reason: ReasonName, what: string, which: readonly string[]): Trouble[] {
@@ -165,12 +184,13 @@ function externalMessage(seen: Seen): string {
     : `${kindOf(seen)} is being deleted, not by this Operation`;
 }
 
-/** `velero.io/Backup completed; 412 items, 18.4 GiB`: says only what is known. */
+/** `velero.io/Backup completed; 412 items, 18.4 GiB`, `velero.io/Restore completed; 9 items (9 created)`: what is known. */
 function summary(seen: Seen, how: string): string {
   const { backupItemCount, restoreItemCount, backupSizeBytes, backupName } = seen.outputs ?? {};
   const items = seen.type === "Backup" ? backupItemCount : restoreItemCount;
+  const became = fates(seen.outputs).join(", ");
   const facts = [
-    ...(items === undefined ? [] : [counted(items, "item")]),
+    ...(items === undefined ? [] : [counted(items, "item") + (became === "" ? "" : ` (${became})`)]),
     ...(backupSizeBytes === undefined ? [] : [humanBytes(Number(backupSizeBytes))]),
     // Names are per team, so it may have another one in Velero than the request says.
     ...(seen.type === "Backup" || backupName === undefined ? [] : [`from Backup ${backupName}`]),

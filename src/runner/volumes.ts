@@ -14,6 +14,8 @@ export const volumeInfosSchema = z
       snapshotDataMoved: z.boolean().optional(),
       skipped: z.boolean().optional(),
       skippedReason: z.string().optional(),
+      /** `failed` where there is no data; not told for every method. */
+      result: z.string().optional(),
       csiSnapshotInfo: sized,
       snapshotDataMovementInfo: sized,
       pvbInfo: sized,
@@ -58,31 +60,40 @@ export function unsizedSnapshots(infos: readonly VolumeInfo[], attempted = 0): n
   return native.length + Math.max(csi.length, attempted) - sized.length;
 }
 
-/** Reasons by which somebody left this volume out on purpose: a label, a pod's annotation, a resource policy. */
-const EXCLUDED = /exclude-from-backup|opted out|resource polic/i;
-/** The ways of snapshotting, as a skipped volume's reason names them: `approach: reason;`. */
-const SNAPSHOT_APPROACHES: ReadonlySet<string> = new Set(["csiSnapshot", "volumeSnapshot", "vsphereSnapshot"]);
+/** Reasons by which somebody left this volume out on purpose: a label, a resource policy. */
+const EXCLUDED = /exclude-from-backup|resource polic/i;
+/** So Velero says of every claim of a pod whose data is not to be copied, with or without that pod's annotation. */
+const OPTED_OUT = /opted out/i;
+const FILE_SYSTEM = "podvolume";
+
+/** How a Backup is to save the data of volumes, as its spec says it once Velero has filled in its own defaults. */
+export interface VolumeMethods {
+  readonly snapshotVolumes?: boolean | null | undefined;
+  readonly defaultVolumesToFsBackup?: boolean | null | undefined;
+}
 
 /**
  * The volumes whose data is not in the backup though nobody asked for that, as `namespace/claim (why)`. Velero calls such
  * a backup Completed all the same. Left out on purpose are volumes that a label, an annotation or a resource policy
- * excludes, and with `snapshotVolumes: false` those that only a snapshot could have saved.
+ * excludes, and all that no pod asked for when the Backup asked for no data: neither by snapshots nor by file system.
  *
- * @param snapshotVolumes the Backup's `spec.snapshotVolumes`
  * @returns in alphabetical order
  */
-export function skippedVolumes(infos: readonly VolumeInfo[], snapshotVolumes: boolean | null | undefined): string[] {
+export function skippedVolumes(infos: readonly VolumeInfo[], methods: VolumeMethods): string[] {
   return infos
-    .filter((info) => info.skipped && !isIntended(info.skippedReason ?? "", snapshotVolumes))
+    .filter((info) => info.skipped && !isIntended(info.skippedReason ?? "", methods))
     .map((info) => `${nameOf(info)} (${(info.skippedReason ?? "").replace(/;\s*$/, "") || "no reason given"})`)
     .sort();
 }
 
-function isIntended(skippedReason: string, snapshotVolumes: boolean | null | undefined): boolean {
+/** A skipped volume's reason is a list of `approach: reason;`. */
+function isIntended(skippedReason: string, { snapshotVolumes, defaultVolumesToFsBackup }: VolumeMethods): boolean {
   if (EXCLUDED.test(skippedReason)) return true;
+  // Where all are copied, only an annotation opts out; else whatever did not opt in counts as opted out.
+  if (defaultVolumesToFsBackup === true) return OPTED_OUT.test(skippedReason);
   if (snapshotVolumes !== false) return false;
-  const approaches = skippedReason.split(";").map((part) => part.split(":")[0]?.trim() ?? "");
-  return approaches.every((approach) => approach === "" || SNAPSHOT_APPROACHES.has(approach));
+  const asked = skippedReason.split(";").filter((part) => part.trim().startsWith(`${FILE_SYSTEM}:`));
+  return asked.every((part) => OPTED_OUT.test(part));
 }
 
 function nameOf(info: VolumeInfo): string {

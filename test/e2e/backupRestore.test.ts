@@ -149,7 +149,9 @@ describe("a Restore", () => {
     expect(condition(operation, "Succeeded")).toMatchObject({
       status: "True",
       reason: "VeleroRestoreCompleted",
-      message: expect.stringMatching(/^velero\.io\/Restore completed; \d+ items, from Backup shop-backup$/),
+      message: expect.stringMatching(
+        /^velero\.io\/Restore completed; \d+ items \(2 created, \d+ skipped.*\), from Backup shop-backup$/,
+      ),
     });
     expect(condition(operation, "Running")).toMatchObject({ status: "False", reason: "VeleroRestoreSucceeded" });
     expect(operation.status?.outputs).toMatchObject({
@@ -190,6 +192,7 @@ describe("a Restore", () => {
       "jsonpath={.status.progress.itemsRestored}",
     ]);
     expect(operation.status?.outputs?.restoreItemCount).toBe(items.stdout);
+    expect(condition(operation, "Degraded")).toBeUndefined();
   });
 
   it("passes on every warning that Velero's command line shows, when what exists differs", async () => {

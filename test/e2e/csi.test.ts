@@ -8,7 +8,7 @@ import { startSnapshotDriver } from "../csi/startDriver.ts";
 import { snapshotTimeout } from "../csi/timeout.ts";
 import { csiVolume, nfsVolume, snapshotClass, storageClass } from "../csi/volumes.ts";
 import { installApplication } from "../scenario/application.ts";
-import { backupOperation, readOperation } from "../scenario/operations.ts";
+import { backupOperation, readOperation, restoreOperation } from "../scenario/operations.ts";
 import { installPlatform, waitFor } from "../scenario/platform.ts";
 import { describedResults, velero } from "../scenario/velero.ts";
 
@@ -33,6 +33,13 @@ async function succeeded(namespace: string, name: string): Promise<Operation> {
 async function carryOut(namespace: string, name: string, parameters: Record<string, unknown>): Promise<Operation> {
   await start(namespace, name, parameters);
   return await succeeded(namespace, name);
+}
+
+/** Restores a team's volumes over those that it has. */
+async function restoredOver(backupName: string): Promise<NonNullable<Operation["status"]>> {
+  const parameters = { backupName, includedResources: ["persistentvolumeclaims", "persistentvolumes"] };
+  await cluster.apply([restoreOperation({ namespace: TEAM, name: "over", parameters })]);
+  return (await succeeded(TEAM, "over")).status ?? {};
 }
 
 function condition(operation: Operation, type: string): object | undefined {
@@ -121,6 +128,15 @@ describe.skipIf(lacks(cluster, "csi"))("volumes", () => {
     const operation = await succeeded(TEAM, "patient");
     expect(condition(operation, "Blocked")).toMatchObject({ status: "False" });
     expect((await driver.snapshots()).at(-1)?.parameters).toMatchObject({ class: "still-to-come" });
+  });
+
+  it("whose claims are there already are left out by a restore, which is Degraded", async () => {
+    const { phase, conditions } = await restoredOver("careful");
+    expect(phase).toBe("Succeeded");
+    expect(conditions?.find(({ type }) => type === "Degraded")).toMatchObject({
+      status: "True",
+      message: expect.stringContaining(`volumes not restored: ${TEAM}/shop-data (its claim`),
+    });
   });
 
   it("that were left out though nobody asked for it make the backup Degraded", async () => {

@@ -40,3 +40,13 @@ export function describedResults(description: string, heading: "Warnings" | "Err
   }
   return messages.sort();
 }
+
+/** How many items stand under `Resource List:` of a restore, by what became of them: `{ created: 5, skipped: 4 }`. */
+export function describedFates(description: string): Record<string, number> {
+  const fates: Record<string, number> = {};
+  for (const line of section(description, "Resource List")) {
+    const fate = /^ +- .*\((\w+)\)$/.exec(line)?.[1];
+    if (fate !== undefined) fates[fate] = (fates[fate] ?? 0) + 1;
+  }
+  return fates;
+}

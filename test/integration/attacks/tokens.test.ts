@@ -171,7 +171,7 @@ describe("the restore runner's token", () => {
     [
       "the content of a backup",
       velero("DownloadRequest", { target: { kind: "BackupContents", name: "nightly" } }),
-      "this runner downloads only RestoreResults",
+      "this runner downloads only RestoreResults, RestoreResourceList, RestoreVolumeInfo, BackupVolumeInfos",
     ],
     ["a Backup", velero("Backup", { includedNamespaces: ["org-a"] }), "cannot create resource"],
     ["a backup's deletion", velero("DeleteBackupRequest", { backupName: "nightly" }), "cannot create resource"],

@@ -27,6 +27,15 @@ function conditions(...rows: Row[]) {
   });
 }
 
+/** What the double's RestoreResourceList makes of a Restore's outputs. */
+const BECAME = {
+  restoreCreatedCount: "1",
+  restoreUpdatedCount: "0",
+  restoreSkippedCount: "1",
+  restoreFailedCount: "0",
+  skippedItems: ["v1/ConfigMap org-a/texts"],
+};
+
 /** docs/contract.md, Status mapping: each row, the whole status, on a real API server. */
 describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   const kind = `velero.io/${type}`;
@@ -37,9 +46,9 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   const found = { ...known, storageLocation: "default" };
   const counts = {
     [isBackup ? "backupItemCount" : "restoreItemCount"]: "412",
-    ...(isBackup && { backupSizeBytes: "4096" }),
+    ...(isBackup ? { backupSizeBytes: "4096" } : BECAME),
   };
-  const facts = isBackup ? "412 items, 4.0 KiB" : "412 items, from Backup source";
+  const facts = isBackup ? "412 items, 4.0 KiB" : "412 items (1 created, 1 skipped), from Backup source";
   const all = { totalItems: 412, [isBackup ? "itemsBackedUp" : "itemsRestored"]: 412 };
   const progress = { itemsCompleted: 412, itemsTotal: 412, percent: 100 };
   const open = async () => await Scene.open(await openStage(), type);

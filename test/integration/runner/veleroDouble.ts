@@ -24,6 +24,8 @@ export class VeleroDouble {
   readonly namespace: string;
   /** What its BackupResults and RestoreResults say. */
   results: object = { warnings: {}, errors: {} };
+  /** What its RestoreResourceList says. */
+  restored: object = { "v1/ConfigMap": ["org-a/settings(created)", "org-a/texts(skipped)"] };
   /** When the archives in its object store were written; unset: the store does not tell. */
   archiveWritten: Date | undefined;
   readonly #client: KubeClient;
@@ -42,8 +44,8 @@ export class VeleroDouble {
           .end(gzipSync("").subarray(0, 2));
         return;
       }
-      const file = request.url?.startsWith("/BackupVolumeInfos") === true ? [] : this.results;
-      response.end(gzipSync(JSON.stringify(file)));
+      const kind = new URL(request.url ?? "/", "http://localhost").pathname.slice(1);
+      response.end(gzipSync(JSON.stringify(this.#file(kind))));
     });
     this.#files.listen(0, "127.0.0.1");
     this.#answering = this.#answerDownloads().catch(() => undefined);
@@ -93,6 +95,11 @@ export class VeleroDouble {
 
   async delete(type: OperationType, name: string): Promise<void> {
     await this.#client.delete(veleroResource(type), { namespace: this.namespace, name });
+  }
+
+  #file(kind: string): object {
+    if (kind === "RestoreResourceList") return this.restored;
+    return kind === "BackupVolumeInfos" || kind === "RestoreVolumeInfo" ? [] : this.results;
   }
 
   async #answerDownloads(): Promise<void> {

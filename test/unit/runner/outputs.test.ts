@@ -5,7 +5,7 @@ import type { OperationType, VeleroOperation } from "../../../src/api/operation.
 import type { VeleroObject } from "../../../src/api/velero.ts";
 import { DOWNLOAD_LIMITS, type DownloadLimits } from "../../../src/runner/downloads.ts";
 import { collectOutputs, knownOutputs } from "../../../src/runner/outputs.ts";
-import { type FakeVelero, fakeVelero } from "./fakeVelero.ts";
+import { type FakeVelero, type FakeVeleroHandle, fakeVelero } from "./fakeVelero.ts";
 import { afterwards, answersWith, archive, type Files, httpStore, httpsStore } from "./objectStore.ts";
 import { backup, OWN_LABELS, restore } from "./veleroObjects.ts";
 
@@ -142,6 +142,15 @@ describe("the outputs of a Backup", () => {
     expect((await withFiles(completed, files)).outputs.skippedVolumes).toEqual([
       "org-a/data (csiSnapshot: skipped b/c it's not a CSI volume)",
     ]);
+  });
+
+  it("name a volume that no pod mounts, where file systems were to be copied and no snapshots taken", async () => {
+    const spec = { storageLocation: "default", snapshotVolumes: false, defaultVolumesToFsBackup: true };
+    const reason = "volumeSnapshot: not satisfy the criteria for VolumePolicy or the legacy snapshot way";
+    const skipped = [{ skipped: true, pvcName: "data", pvcNamespace: "org-a", skippedReason: `${reason};` }];
+    const files = { "/BackupContents": archive(24), "/BackupVolumeInfos": skipped };
+    const { outputs } = await withFiles({ ...completed, spec }, files);
+    expect(outputs.skippedVolumes).toEqual([`org-a/data (${reason})`]);
   });
 
   it("ask for no file of a failed one: under its name may lie an older backup's", async () => {
@@ -331,20 +340,103 @@ describe("what cannot be had is said, and fails nothing:", () => {
 });
 
 describe("the outputs of a Restore", () => {
-  it("count items, list warnings and name the location of its Backup", async () => {
-    const object = restore({ phase: "Completed", progress: { itemsRestored: 7, totalItems: 7 }, warnings: 1 });
-    const files = { "/RestoreResults": { warnings: { namespaces: { "org-myteam": ["could not restore"] } } } };
+  const LIST = {
+    "v1/ConfigMap": ["org-b/cm(created)", "org-b/same(skipped)", "org-b/other(failed)"],
+    "v1/ServiceAccount": ["org-b/default(updated)"],
+    "v1/Pod": ["org-b/p(created)"],
+  };
+  const kindsOf = ({ made }: Pick<FakeVeleroHandle, "made">) =>
+    made.map(({ spec: { target } }) => `${target.kind} ${target.name}`);
+
+  it("count items by what became of them, list warnings and name the location of its Backup", async () => {
+    const object = restore({ phase: "Completed", progress: { itemsRestored: 5, totalItems: 5 }, warnings: 1 });
+    const files = {
+      "/RestoreResults": { warnings: { namespaces: { "org-myteam": ["could not restore"] } } },
+      "/RestoreResourceList": LIST,
+    };
     const { outputs, made } = await withFiles(object, files);
     expect(outputs).toEqual({
       restoreName: "r1",
       backupName: "b1",
       storageLocation: "default",
-      restoreItemCount: "7",
+      restoreItemCount: "5",
+      restoreCreatedCount: "2",
+      restoreUpdatedCount: "1",
+      restoreSkippedCount: "1",
+      restoreFailedCount: "1",
+      updatedItems: ["v1/ServiceAccount org-b/default"],
+      skippedItems: ["v1/ConfigMap org-b/same"],
+      failedItems: ["v1/ConfigMap org-b/other"],
       warningCount: "1",
       errorCount: "0",
       warnings: ["org-myteam: could not restore"],
     });
-    expect(made.map(({ spec }) => spec.target)).toEqual([{ kind: "RestoreResults", name: "r1" }]);
+    expect(kindsOf({ made })).toEqual(["RestoreResults r1", "RestoreResourceList r1"]);
+  });
+
+  it("name no more items than a status can bear", async () => {
+    const skipped = Array.from({ length: 5000 }, (_, i) => `org-b/cm-${i}(skipped)`);
+    const object = restore({ phase: "Completed" });
+    const { outputs } = await withFiles(object, { "/RestoreResourceList": { "v1/ConfigMap": skipped } });
+    expect(outputs.restoreSkippedCount).toBe("5000");
+    expect(JSON.stringify(outputs.skippedItems).length).toBeLessThan(17 * 1024);
+    expect(outputs.skippedItems?.at(-1)).toMatch(/^\d+ more left out: velero restore describe r1 --details/);
+  });
+
+  it("name the volumes that it left out, by what the backup has and what was filled", async () => {
+    const object = restore({ phase: "Completed" });
+    const list = { "v1/PersistentVolumeClaim": ["org-a/data(skipped)", "org-a/logs(created)"] };
+    const copied = { backupMethod: "PodVolumeBackup", pvcNamespace: "org-a", result: "succeeded" };
+    const files = {
+      "/RestoreResourceList": list,
+      "/BackupVolumeInfos": [
+        { ...copied, pvcName: "data" },
+        { ...copied, pvcName: "logs" },
+      ],
+      "/RestoreVolumeInfo": [{ pvcNamespace: "org-a", pvcName: "logs" }],
+    };
+    const { outputs, made } = await withFiles(object, files);
+    expect(outputs.skippedVolumes).toEqual(["org-a/data (its claim was there before)"]);
+    expect(kindsOf({ made })).toEqual(["RestoreResourceList r1", "BackupVolumeInfos b1", "RestoreVolumeInfo r1"]);
+  });
+
+  it("ask for no volumes where the backup has data of none", async () => {
+    const object = restore({ phase: "Completed" });
+    const list = { "v1/PersistentVolumeClaim": ["org-a/data(created)"] };
+    const { outputs, made } = await withFiles(object, { "/RestoreResourceList": list, "/BackupVolumeInfos": [] });
+    expect(outputs.missing).toBeUndefined();
+    expect(kindsOf({ made })).toEqual(["RestoreResourceList r1", "BackupVolumeInfos b1"]);
+  });
+
+  it.each<[string, Files, FakeVelero, string]>([
+    ["the list is not there", {}, {}, "the object store has no such file (404)"],
+    [
+      "an older Velero has no such list",
+      {},
+      { unknownKinds: ["RestoreResourceList"] },
+      "this Velero knows no RestoreResourceList",
+    ],
+    [
+      "a Velero does not say what became of each",
+      { "/RestoreResourceList": { "v1/ConfigMap": ["org-a/cm(created)", "org-a/other"] } },
+      {},
+      "this Velero does not say it in a way that is known here",
+    ],
+  ])("say so when %s", async (_, files, velero, why) => {
+    const { outputs } = await withFiles(restore({ phase: "Completed" }), files, velero);
+    expect(outputs.missing).toEqual([`what was created, updated, skipped: ${why}`]);
+    expect(outputs.restoreCreatedCount).toBeUndefined();
+  });
+
+  it("say what is missing of volumes on a Velero that does not tell", async () => {
+    const files = {
+      "/RestoreResourceList": { "v1/PersistentVolumeClaim": ["org-a/data(created)"] },
+      "/BackupVolumeInfos": [{ backupMethod: "PodVolumeBackup", pvcNamespace: "org-a", pvcName: "data" }],
+    };
+    const velero = { unknownKinds: ["RestoreVolumeInfo"] };
+    const { outputs } = await withFiles(restore({ phase: "Completed" }), files, velero);
+    expect(outputs.missing).toEqual(["skippedVolumes: this Velero knows no RestoreVolumeInfo"]);
+    expect(outputs.restoreCreatedCount).toBe("1");
   });
 });
 

@@ -278,6 +278,42 @@ describe("a Backup whose files are not what Velero wrote", () => {
   });
 });
 
+describe("a Restore", () => {
+  const ended = (outputs: Outputs, phase = "Completed") =>
+    verdict({ type: "Restore", object: restore({ phase }), cancelRequested: false, outputs }).conditions;
+  const became = (created: string, updated: string, skipped: string, failed: string): Outputs => ({
+    restoreItemCount: "9",
+    restoreCreatedCount: created,
+    restoreUpdatedCount: updated,
+    restoreSkippedCount: skipped,
+    restoreFailedCount: failed,
+  });
+
+  it.each([
+    [became("9", "0", "0", "0"), "velero.io/Restore completed; 9 items (9 created)"],
+    [became("0", "5", "3", "1"), "velero.io/Restore completed; 9 items (5 updated, 3 skipped, 1 failed)"],
+    [{ restoreItemCount: "9" }, "velero.io/Restore completed; 9 items"],
+  ])("says what became of its items, and is not Degraded where some changed", (outputs, message) => {
+    const [running, succeeded, ...others] = ended(outputs) ?? [];
+    expect(others).toEqual([]);
+    expect(running?.message).toBe(message);
+    expect(succeeded).toMatchObject({ type: "Succeeded", status: "True", message });
+  });
+
+  it("is Degraded where nothing was changed", () => {
+    expect(ended(became("0", "0", "8", "1"))?.at(-1)).toEqual(
+      condition("Degraded", "True", "NothingRestored", "nothing was created or updated: 8 skipped, 1 failed"),
+    );
+  });
+
+  it("is Degraded where data was left out", () => {
+    const skippedVolumes = ["org-a/data (its claim was there before)"];
+    expect(ended({ ...became("9", "0", "0", "0"), skippedVolumes })?.at(-1)).toEqual(
+      condition("Degraded", "True", "VolumesSkipped", "volumes not restored: org-a/data (its claim was there before)"),
+    );
+  });
+});
+
 describe("messages", () => {
   it("say what a cancel left behind", () => {
     const { conditions } = verdict({

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { skippedVolumes, unsizedSnapshots, volumeBytes, volumeInfosSchema } from "../../../src/runner/volumes.ts";
+import {
+  skippedVolumes,
+  unsizedSnapshots,
+  type VolumeMethods,
+  volumeBytes,
+  volumeInfosSchema,
+} from "../../../src/runner/volumes.ts";
 
 const parse = (infos: unknown) => volumeInfosSchema.parse(infos);
 
@@ -52,10 +58,12 @@ describe("volumes skipped though nobody asked for it", () => {
   const FLAG = "volumeSnapshot: not satisfy the criteria for VolumePolicy or the legacy snapshot way;";
   const UNMOUNTED = "podvolume: volume data is declared in pod org-a/p but not mounted by any container, skipping;";
 
-  const skipped = (skippedReason: string, snapshotVolumes?: boolean | null) =>
+  const OPTED_OUT = "podvolume: opted out due to annotation in pod p;";
+
+  const skipped = (skippedReason: string, methods: VolumeMethods = {}) =>
     skippedVolumes(
       parse([{ skipped: true, pvcName: "data", pvcNamespace: "org-a", pvName: "pv-1", skippedReason }]),
-      snapshotVolumes,
+      methods,
     );
 
   it("are named with Velero's reason", () => {
@@ -68,20 +76,36 @@ describe("volumes skipped though nobody asked for it", () => {
     ["any: item has label velero.io/exclude-from-backup=true;"],
     ["any: skipped due to resource policy ;"],
     ["volumeSnapshot: matched action is 'skip' in chosen resource policies;"],
-    [`${NOT_CSI}podvolume: opted out due to annotation in pod p;`],
   ])("are not those that somebody excluded: %s", (reason) => {
     expect(skipped(reason)).toEqual([]);
+    expect(skipped(reason, { defaultVolumesToFsBackup: true })).toEqual([]);
   });
 
-  it("are not those that only a snapshot could have saved, when snapshots are off", () => {
-    expect(skipped(FLAG, false)).toEqual([]);
-    expect(skipped(NOT_CSI, false)).toEqual([]);
-    expect(skipped(NOT_CSI, true)).toHaveLength(1);
-    expect(skipped(NOT_CSI, null)).toHaveLength(1);
+  it("are not those that an annotation leaves out where all others are copied", () => {
+    expect(skipped(NOT_CSI + OPTED_OUT, { defaultVolumesToFsBackup: true })).toEqual([]);
+    expect(skipped(FLAG + OPTED_OUT, { defaultVolumesToFsBackup: true, snapshotVolumes: false })).toEqual([]);
+  });
+
+  it("are those that a pod mounts and no snapshot could save: Velero says of any pod that it opted out", () => {
+    expect(skipped(NOT_CSI + OPTED_OUT)).toHaveLength(1);
+    expect(skipped(NOT_CSI + OPTED_OUT, { defaultVolumesToFsBackup: false })).toHaveLength(1);
+  });
+
+  it("are none when the Backup asked for no data", () => {
+    expect(skipped(FLAG, { snapshotVolumes: false })).toEqual([]);
+    expect(skipped(FLAG + OPTED_OUT, { snapshotVolumes: false, defaultVolumesToFsBackup: false })).toEqual([]);
+    expect(skipped(NOT_CSI, { snapshotVolumes: true })).toHaveLength(1);
+    expect(skipped(NOT_CSI, { snapshotVolumes: null })).toHaveLength(1);
+  });
+
+  it("are those that no pod mounts, where the file system of every pod was to be copied", () => {
+    expect(skipped(FLAG, { snapshotVolumes: false, defaultVolumesToFsBackup: true })).toEqual([
+      "org-a/data (volumeSnapshot: not satisfy the criteria for VolumePolicy or the legacy snapshot way)",
+    ]);
   });
 
   it("are those that the file system backup left out, even with snapshots off", () => {
-    expect(skipped(FLAG + UNMOUNTED, false)).toHaveLength(1);
+    expect(skipped(FLAG + UNMOUNTED, { snapshotVolumes: false })).toHaveLength(1);
   });
 
   it("are told in a stable order, unnamed and unexplained ones too", () => {
@@ -91,7 +115,7 @@ describe("volumes skipped though nobody asked for it", () => {
       { skipped: true, pvcName: "a", pvcNamespace: "org-a" },
       { skipped: true },
     ]);
-    expect(skippedVolumes(infos, undefined)).toEqual([
+    expect(skippedVolumes(infos, {})).toEqual([
       "an unnamed volume (no reason given)",
       "org-a/a (no reason given)",
       "pv-2 (why)",
