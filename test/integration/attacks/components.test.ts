@@ -1,6 +1,11 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { loadSettings, settingsSchema } from "../../../src/dispatcher/settings.ts";
 import { backupOperation } from "../../scenario/operations.ts";
+import { SYSTEM_NAMESPACE } from "../../scenario/platform.ts";
 import { SharedCluster } from "./sharedCluster.ts";
+import { restoreSpec, velero } from "./veleroObjects.ts";
 
 // What the opt-in components take from Ann, who may edit org-a, and from an owner of it, who is its admin.
 let shared: SharedCluster;
@@ -73,6 +78,18 @@ describe("what opens a namespace", () => {
 });
 
 describe("no-velero-hooks", () => {
+  test.each(["status", "binding"])(
+    "pods/%s, by which a pod can be annotated as well, is nobody's of the team",
+    async (subresource) => {
+      for (const as of [shared.users.ann, owner]) {
+        for (const verb of ["create", "update", "patch"]) {
+          const may = ["auth", "can-i", verb, "pods", `--subresource=${subresource}`, "-n", "org-a"];
+          expect((await shared.cluster.kubectl(may, { as })).stdout.trim()).toBe("no");
+        }
+      }
+    },
+  );
+
   test.each([
     "pre.hook.backup.velero.io/command",
     "post.hook.backup.velero.io/timeout",
@@ -198,5 +215,54 @@ describe("operation-quota", () => {
     }
     await shared.cluster.kubectl(["delete", "operation/first", "-n", "org-a"], { as: shared.users.ann });
     await expect.poll(() => create("third"), PATIENCE).toMatchObject({ code: 0 });
+  });
+});
+
+describe("hardened", () => {
+  const RIGHTS = ["roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io"];
+
+  /** What the API server answers to the restore runner whose Restore leaves these out. */
+  async function restoreWithout(excludedResources: readonly string[]) {
+    const restore = velero("Restore", { ...restoreSpec, excludedResources });
+    const create = ["create", "--dry-run=server", "-f", "-"];
+    return await shared.cluster.kubectl(create, { as: shared.accounts.restoreRunner, input: JSON.stringify(restore) });
+  }
+
+  // As an admin installs it: an overlay. It lies among the cluster's files.
+  beforeAll(async () => {
+    const folder = path.join(shared.cluster.connection.folder, "hardened");
+    await mkdir(folder);
+    const here = (target: string) => path.relative(folder, path.resolve("manifests", target));
+    const overlay = {
+      apiVersion: "kustomize.config.k8s.io/v1beta1",
+      kind: "Kustomization",
+      resources: [here(".")],
+      components: [here("components/hardened")],
+    };
+    await writeFile(path.join(folder, "kustomization.yaml"), JSON.stringify(overlay));
+    await shared.cluster.apply(folder);
+    const refused = async () => expect((await restoreWithout(LEFT_OUT)).code).not.toBe(0);
+    await vi.waitFor(refused, PATIENCE);
+  });
+
+  const LEFT_OUT = ["operations.ops.vworkspace.io", ...settingsSchema.parse({}).restore.excludedResources];
+
+  test.each(RIGHTS)("no Restore is made that would bring %s back", async (resource) => {
+    const others = RIGHTS.filter((each) => each !== resource);
+    const { code, stderr } = await restoreWithout([...LEFT_OUT, ...others]);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain(`spec.excludedResources: must have ${resource}, or rights that were taken away`);
+  });
+
+  test("the dispatcher has its Restores leave out what the policies demand", async () => {
+    const name = "OPERATION_RUNNER_RESTORE_EXCLUDED_RESOURCES";
+    const value = `jsonpath={.spec.template.spec.containers[0].env[?(@.name=="${name}")].value}`;
+    const env = { [name]: await admin("get", "deployment/operation-dispatcher", "-n", SYSTEM_NAMESPACE, "-o", value) };
+    const { restore } = await loadSettings(env);
+    expect(restore.excludedResources).toEqual(expect.arrayContaining([...LEFT_OUT.slice(1), ...RIGHTS]));
+    expect(await restoreWithout(["operations.ops.vworkspace.io", ...restore.excludedResources])).toMatchObject({
+      code: 0,
+      stderr: "",
+    });
   });
 });
