@@ -64,6 +64,10 @@ const runnerSchema = z.looseObject({
     .meta({ description: "The last of these Jobs when the attempt was resumed: it had given up by then." })
     .optional(),
   troubleSince: time("Since when no runner is at work, as far as the dispatcher could tell.").optional(),
+  storageLocation: z
+    .string()
+    .meta({ description: "The BackupStorageLocation that a runner found unavailable: it is waited for." })
+    .optional(),
   cancelResumes: count("How often a cancel brought the attempt a new Job after its runner had given up.").optional(),
 });
 

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { lenient } from "../kube/lenient.ts";
 import { kubeObjectSchema } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
+import type { OperationType } from "./operation.ts";
 
 /**
  * Velero's objects, as far as they are read here. Loose and lenient on purpose: fields and phases that a newer Velero adds
@@ -28,6 +29,37 @@ export function isAtWork(object: VeleroObject | undefined): boolean {
 export function isRestorable(phase: string | undefined): boolean {
   return phase === "Completed" || phase === "PartiallyFailed";
 }
+
+/**
+ * Why Velero would not take this location for that now, to be read after its name; undefined where it would. A Restore only
+ * reads: ReadOnly is what people set before a disaster restore. docs/velero-facts.md, section 6.
+ */
+export function locationHindrance(location: StorageLocation | undefined, type: OperationType): string | undefined {
+  if (location === undefined) return "does not exist";
+  const { phase = "" } = location.status ?? {};
+  // Velero takes exactly this phase (1.16 and later); an empty one is not validated yet.
+  if (phase !== "Available") return `is ${phase === "" ? "not validated yet" : phase}`;
+  return type === "Backup" && location.spec?.accessMode === "ReadOnly" ? "is ReadOnly" : undefined;
+}
+
+/**
+ * Velero refused this Backup or Restore for nothing but the state of its storage location: it made nothing, and will take
+ * another one once the location is available. Velero, pkg/controller/backup_controller.go and restore_controller.go.
+ */
+export function isRefusedForLocation({ status }: VeleroObject): boolean {
+  const errors = status?.validationErrors ?? [];
+  if (status?.phase !== "FailedValidation" || errors.length === 0) return false;
+  return errors.every((error) => LOCATION_REFUSALS.some((refusal) => refusal.test(error)));
+}
+
+/** From the start of the message on: further behind it may quote what a tenant wrote. */
+const LOCATION_REFUSALS = [
+  /^backup can't be created because (backup storage location|BackupStorageLocation) /,
+  /^an existing backup storage location was not specified at backup creation time /,
+  /^error getting backup storage location: /,
+  /^The BSL \S+ is unavailable, /,
+  /^Error retrieving backup: BackupStorageLocation\.velero\.io /,
+];
 
 /** What a phase says that is no text: nothing is known of the object but that it exists. */
 const UNREADABLE = "unreadable";

@@ -80,8 +80,12 @@ function restoreStep(view: CancelView): CancelStep {
   const { asked, current } = view;
   // Velero never makes a Restore anew: another uid is another Restore.
   if (current === undefined || current.metadata.uid !== asked.metadata.uid) return removed();
-  // Its finalizer holds it until a run under way has ended.
-  if (current.metadata.deletionTimestamp !== undefined) return { do: "waitForDeletion", object: current };
+  if (current.metadata.deletionTimestamp !== undefined) {
+    // Velero's finalizer holds it until a run under way has ended. One that was refused never ran, and is held only for as
+    // long as its storage location is unavailable.
+    if (current.status?.phase !== "FailedValidation") return { do: "waitForDeletion", object: current };
+    return removed("Velero removes the Restore that it refused when its storage location is available again");
+  }
   if (isKept(view)) return { do: "end", result: { kind: "kept", object: current } };
   const phase = current.status?.phase || "New";
   if (RESTORE_RUNS.has(phase)) return { do: "waitForRun", object: current };

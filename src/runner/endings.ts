@@ -1,4 +1,5 @@
 import type { Operation, VeleroOperation } from "../api/operation.ts";
+import type { VeleroObject } from "../api/velero.ts";
 
 /** The runner's exit codes. docs/contract.md, Runner 5; the Job's podFailurePolicy names {@link EXIT.final}. */
 export const EXIT = {
@@ -51,6 +52,26 @@ export class AttemptOver extends Error {
 /** Another run has made the attempt's object, or turned to its other name: what was seen before says nothing any more. */
 export class ObjectChanged extends Error {
   override readonly name = "ObjectChanged";
+}
+
+/** The attempt is not admitted (any more): it waits for the dispatcher, as an attempt does that was opened by hand. */
+export class NotAdmitted extends Error {
+  override readonly name = "NotAdmitted";
+}
+
+/** Nothing can be made now, because Velero could not store or read it; later it can. */
+export class LocationUnavailable extends Error {
+  override readonly name = "LocationUnavailable";
+  /** The BackupStorageLocation that is waited for; undefined where Velero does not tell. */
+  readonly location: string | undefined;
+  /** What Velero refused because of it. */
+  readonly refused: VeleroObject | undefined;
+
+  constructor(message: string, location: string | undefined, refused?: VeleroObject) {
+    super(message);
+    this.location = location;
+    this.refused = refused;
+  }
 }
 
 /** The Operation cannot be carried out; the status is to say so. */

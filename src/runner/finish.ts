@@ -51,21 +51,20 @@ export async function finish(context: RunnerContext, attempt: Attempt, end: End,
 export interface Known {
   /** As it was called, or was to be called. */
   readonly name: string | undefined;
-  /** Whether it is recorded as made. */
-  readonly made: boolean;
+  /** As it is recorded; undefined while it is not made. */
+  readonly uid: string | undefined;
 }
 
 /**
  * Before anything is written about an object: that it still is the attempt's. A run that hears late may have followed one
- * that another run has removed since, because its name was taken in the object store, or found none just before another
- * run made it.
+ * that another run has removed since, because Velero refused it, or found none just before another run made it.
  *
  * @throws ObjectChanged when the attempt has another one now
  */
-export function checkObject({ status }: Operation, { name, made }: Known): void {
+export function checkObject({ status }: Operation, { name, uid }: Known): void {
   const now = status?.engineRef;
   const renamed = name !== undefined && now?.name !== undefined && now.name !== name;
-  if (renamed || (!made && now?.uid !== undefined)) throw new ObjectChanged(`the attempt's object is ${now?.name} now`);
+  if (renamed || now?.uid !== uid) throw new ObjectChanged(`the attempt's object is ${now?.name ?? "none"} now`);
 }
 
 /** Writes that the Operation cannot be carried out, and why. */

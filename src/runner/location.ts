@@ -8,14 +8,23 @@ import type { RunnerContext } from "./context.ts";
  * @throws as KubeClient.get; Error when the Backup names no location
  */
 export async function locationOf(context: RunnerContext, object: VeleroObject): Promise<StorageLocation> {
-  const { client, settings } = context;
-  const read = (name: string) => ({ namespace: settings.veleroNamespace, name });
+  const name = await locationNameOf(context, object);
+  if (name === undefined) throw new Error("the Backup names no storage location");
+  const target = { namespace: context.settings.veleroNamespace, name };
+  return await retry(() => context.client.get(storageLocations, target, context), context);
+}
+
+/**
+ * The name of that location, as Velero has written it down.
+ *
+ * @returns undefined when the Backup names none
+ * @throws as KubeClient.get
+ */
+export async function locationNameOf(context: RunnerContext, object: VeleroObject): Promise<string | undefined> {
   let name = object.spec?.storageLocation;
   if (object.kind === restores.kind) {
-    const source = read(String(object.spec?.backupName));
-    name = (await retry(() => client.get(backups, source, context), context)).spec?.storageLocation;
+    const source = { namespace: context.settings.veleroNamespace, name: String(object.spec?.backupName) };
+    name = (await retry(() => context.client.get(backups, source, context), context)).spec?.storageLocation;
   }
-  if (typeof name !== "string" || name === "") throw new Error("the Backup names no storage location");
-  const location = read(name);
-  return await retry(() => client.get(storageLocations, location, context), context);
+  return typeof name === "string" && name !== "" ? name : undefined;
 }

@@ -1,6 +1,6 @@
 import { isCancelled } from "../api/cancel.ts";
 import type { EngineRef, OperationType, VeleroOperation } from "../api/operation.ts";
-import { backups, restores, type VeleroObject } from "../api/velero.ts";
+import { backups, isRefusedForLocation, restores, type VeleroObject } from "../api/velero.ts";
 import { isNotFound } from "../kube/errors.ts";
 import { apiVersionOf, type Resource } from "../kube/resource.ts";
 import { retry } from "../kube/retry.ts";
@@ -13,7 +13,7 @@ export type Own =
   | { readonly kind: "found"; readonly object: VeleroObject }
   /** It was recorded, and is gone: it is never made again. */
   | { readonly kind: "vanished" }
-  /** Still to be made, after removing what the object store refused because its name was taken there. */
+  /** Still to be made, after removing what Velero refused: its name was taken in the object store, or that was out of reach. */
   | { readonly kind: "none"; readonly refused: readonly VeleroObject[] };
 
 /** Where Velero's objects of that type live in the API. */
@@ -36,7 +36,8 @@ export async function findOwn(context: RunnerContext, operation: VeleroOperation
   const selection = { namespace: context.settings.veleroNamespace, labelSelector: attemptSelector(operation) };
   const resource = veleroResource(operation.spec.type);
   const { items } = await retry(() => context.client.list(resource, selection, context), context);
-  const object = items.find((item) => item.metadata.name === ref?.name) ?? items.find((item) => !isCollided(item));
+  const usable = items.filter((item) => !isRefusedForLocation(item));
+  const object = usable.find((item) => item.metadata.name === ref?.name) ?? usable.find((item) => !isCollided(item));
   return object === undefined ? { kind: "none", refused: items } : { kind: "found", object };
 }
 

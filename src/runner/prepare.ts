@@ -2,9 +2,10 @@ import { Label, MAX_SNAPSHOT_DRIVER_LENGTH } from "../api/labels.ts";
 import type { VeleroOperation } from "../api/operation.ts";
 import { asksForLeftOut, backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
 import { Reason } from "../api/reasons.ts";
+import { locationHindrance, storageLocations } from "../api/velero.ts";
 import { namespaces, volumeSnapshotClasses } from "../kube/resources.ts";
 import type { RunnerContext } from "./context.ts";
-import { Failure } from "./endings.ts";
+import { Failure, LocationUnavailable } from "./endings.ts";
 import { find } from "./find.ts";
 import { type Plan, planBackup, planRestore } from "./plan.ts";
 import { attemptIn } from "./request.ts";
@@ -16,7 +17,7 @@ import { writeStatus } from "./statusWriter.ts";
  * What is to be created for an Operation, once it is certain that it may be. docs/contract.md, Runner 2.
  *
  * @throws Failure ValidationFailed for parameters that are wrong, NamespaceExcluded for a Backup of what Velero leaves out,
- *   RestoreForbidden for a Restore beyond its bounds
+ *   RestoreForbidden for a Restore beyond its bounds; LocationUnavailable for one whose files cannot be read now
  */
 export async function prepare(context: RunnerContext, operation: VeleroOperation): Promise<Plan> {
   return operation.spec.type === "Backup"
@@ -71,8 +72,17 @@ async function prepareRestore(context: RunnerContext, operation: VeleroOperation
   );
   // Another run of the attempt was first.
   if (written.status?.backupRef?.uid !== chosen.uid) return await prepareRestore(context, written);
+  await checkReadable(context, scope.backup.spec?.storageLocation ?? "");
   const parameters = { ...parsed.value, backupName: chosen.name };
   return planRestore(operation, parameters, context.settings, scope.includedNamespaces);
+}
+
+/** Velero refuses a Restore for good whose files it cannot read at the moment. */
+async function checkReadable(context: RunnerContext, name: string): Promise<void> {
+  if (name === "") return;
+  const location = await find(context, storageLocations, { namespace: context.settings.veleroNamespace, name });
+  const why = locationHindrance(location, "Restore");
+  if (why !== undefined) throw new LocationUnavailable(`BackupStorageLocation "${name}" ${why}`, name);
 }
 
 function invalid(message: string): Failure {

@@ -1,8 +1,11 @@
+import { restores, type VeleroObject } from "../api/velero.ts";
 import { isConflict, isNotFound } from "../kube/errors.ts";
 import type { KubeObject } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
 import { retry } from "../kube/retry.ts";
+import { awaitCondition } from "../kube/wait.ts";
 import type { RunnerContext } from "./context.ts";
+import { veleroResource } from "./own.ts";
 
 /**
  * Deletes an object by a plain delete: this very one, never another that has its name by now.
@@ -23,5 +26,27 @@ export async function remove(
     context.logger.info({ kind: resource.kind, name, objectUid: uid }, "deleted");
   } catch (error) {
     if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
+}
+
+/** How long a deletion is waited for before the Operation is looked at again, in milliseconds. */
+const PATIENCE_MS = 10_000;
+
+/** Waits a while until objects that were deleted are gone: Velero's finalizer holds a Restore for as long as it likes. */
+export async function areGone(context: RunnerContext, objects: readonly VeleroObject[]): Promise<boolean> {
+  const { client, clock, logger } = context;
+  const enough = new AbortController();
+  const signal = AbortSignal.any([context.signal, enough.signal]);
+  const waits = objects.map(({ kind, metadata }) => {
+    const isGone = (now: VeleroObject | undefined) => now?.metadata.uid !== metadata.uid;
+    const resource = veleroResource(kind === restores.kind ? "Restore" : "Backup");
+    return awaitCondition(client, resource, metadata, isGone, { signal, logger, clock });
+  });
+  const late = clock.sleep(PATIENCE_MS, signal).then(() => false);
+  try {
+    return await Promise.race([Promise.all(waits).then(() => true), late]);
+  } finally {
+    enough.abort();
+    await Promise.allSettled([...waits, late]);
   }
 }

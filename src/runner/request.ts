@@ -1,8 +1,9 @@
 import { attemptOf, isTerminal, isVeleroOperation, operations, type VeleroOperation } from "../api/operation.ts";
+import { isAdmitted } from "../api/status.ts";
 import { isNotFound } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
 import type { RunnerContext } from "./context.ts";
-import { AttemptOver, OperationGone, Refused } from "./endings.ts";
+import { AttemptOver, NotAdmitted, OperationGone, Refused } from "./endings.ts";
 
 /** The attempt that a run works on. Whatever else bears its Operation's name is none of its business. */
 export type Attempt = Readonly<{ namespace: string; name: string; uid: string; attempt: number }>;
@@ -16,11 +17,13 @@ export function attemptIn(operation: VeleroOperation): Attempt {
 /**
  * Reads the Operation as it is now, for one who works on that attempt.
  *
- * @throws OperationGone when it was deleted (or is being), AttemptOver when the attempt has ended or another has begun
+ * @throws OperationGone when it was deleted (or is being), AttemptOver when the attempt has ended or another has begun,
+ *   NotAdmitted when another run has handed it back
  */
 export async function readAttempt(context: RunnerContext, attempt: Attempt): Promise<VeleroOperation> {
   const operation = await readOperation(context, attempt, attempt.uid);
   if (isTerminal(operation.status?.phase) || attemptOf(operation) !== attempt.attempt) throw new AttemptOver(operation);
+  if (!isAdmitted(operation.status)) throw new NotAdmitted(`attempt ${attempt.attempt} waits to be admitted again`);
   return operation;
 }
 

@@ -3,7 +3,8 @@ import { leftOut } from "../api/leftOut.ts";
 import { isTerminal, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
-import { backups, type VeleroObject } from "../api/velero.ts";
+import { isRefusedForLocation, type VeleroObject } from "../api/velero.ts";
+import { type Backoff, backoffDelay } from "../kube/backoff.ts";
 import { joinAttempt } from "./attempt.ts";
 import { cancel } from "./cancel.ts";
 import { isCollided, isKept } from "./cancelStep.ts";
@@ -11,15 +12,26 @@ import { cleanUp } from "./cleanUp.ts";
 import { confirmed } from "./confirm.ts";
 import { patient, type RunnerContext } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
-import { AttemptOver, type Ending, EXIT, Failure, ObjectChanged, OperationGone, Refused } from "./endings.ts";
-import { checkObject, type End, fail, finish, over } from "./finish.ts";
+import {
+  AttemptOver,
+  type Ending,
+  EXIT,
+  Failure,
+  LocationUnavailable,
+  NotAdmitted,
+  ObjectChanged,
+  OperationGone,
+  Refused,
+} from "./endings.ts";
+import { checkObject, type End, fail, finish, type Known, over } from "./finish.ts";
 import { follow } from "./follow.ts";
+import { handBack, refusedForLocation } from "./handBack.ts";
 import { cutBytes } from "./message.ts";
 import { knownOutputs } from "./outputs.ts";
-import { findOwn } from "./own.ts";
+import { findOwn, veleroResource } from "./own.ts";
 import { prepare } from "./prepare.ts";
 import { progress } from "./progress.ts";
-import { remove } from "./remove.ts";
+import { areGone, remove } from "./remove.ts";
 import { type Attempt, attemptIn, readAttempt } from "./request.ts";
 import { removeShadows } from "./shadows.ts";
 import { writeStatus } from "./statusWriter.ts";
@@ -33,47 +45,70 @@ import { verdict } from "./verdict.ts";
  * @throws the signal's reason once that aborts; what the API server refused, or could not answer for too long
  */
 export async function run(context: RunnerContext): Promise<Ending> {
-  try {
-    const operation = await joinAttempt(context);
-    const attempt = attemptIn(operation);
-    // Whoever worked on the earlier attempts may not have seen how they ended.
-    if (operation.spec.type === "Backup" && attempt.attempt > 1)
-      await removeShadows(context, attempt.uid, attempt.attempt - 1);
-    const { uid, attempt: number } = attempt;
-    return await carryOut({ ...context, logger: context.logger.child({ uid, attempt: number }) }, attempt);
-  } catch (error) {
-    if (error instanceof Refused) return { exitCode: EXIT.final, message: error.message };
-    if (error instanceof AttemptOver) return await over(context, error.operation);
-    if (error instanceof OperationGone) return await cleanUp(patient(context), error);
-    throw error;
+  for (let returns = 0; ; returns += 1) {
+    try {
+      const operation = await joinAttempt(context);
+      // A location that comes and goes must not have Velero asked over and over.
+      if (returns > 0) await context.clock.sleep(backoffDelay(returns, RETURNED, Math.random()), context.signal);
+      const attempt = attemptIn(operation);
+      // Whoever worked on the earlier attempts may not have seen how they ended.
+      if (operation.spec.type === "Backup" && attempt.attempt > 1)
+        await removeShadows(context, attempt.uid, attempt.attempt - 1);
+      const { uid, attempt: number } = attempt;
+      return await carryOut({ ...context, logger: context.logger.child({ uid, attempt: number }) }, attempt);
+    } catch (error) {
+      if (error instanceof NotAdmitted) context.logger.info(error.message);
+      else if (error instanceof Refused) return { exitCode: EXIT.final, message: error.message };
+      else if (error instanceof AttemptOver) return await over(context, error.operation);
+      else if (error instanceof OperationGone) return await cleanUp(patient(context), error);
+      else throw error;
+    }
   }
 }
+
+/** Before an attempt that was handed back is gone on with. */
+const RETURNED: Backoff = { minMs: 1_000, maxMs: 60_000 };
 
 async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Ending> {
   try {
     for (;;) {
       const operation = await readAttempt(context, attempt);
-      const made = await ownObject(context, operation);
-      const ref = operation.status?.engineRef;
-      const known = {
-        name: made.object?.metadata.name ?? ref?.name,
-        made: made.object !== undefined || ref?.uid !== undefined,
-      };
       try {
-        const end = made.object === undefined ? made : await toTheEnd(patient(context), operation, made.object);
-        // The store has a backup of this name, so this one was refused: once more, under the attempt's other name.
-        const refused = end.object !== undefined && isCollided(end.object) ? end.object : undefined;
-        if (refused !== undefined && (await takeOtherName(context, operation, refused))) continue;
-        return await finish(patient(context), attempt, end, known);
+        const ending = await pursue(context, attempt, operation);
+        if (ending !== undefined) return ending;
       } catch (error) {
-        if (!(error instanceof ObjectChanged)) throw error;
-        context.logger.info({ veleroObject: known.name }, error.message);
+        if (error instanceof LocationUnavailable) await handBack(context, operation, error);
+        else if (error instanceof ObjectChanged) context.logger.info(error.message);
+        else throw error;
       }
     }
   } catch (error) {
     if (error instanceof Failure) return await fail(context, attempt, error);
     throw error;
   }
+}
+
+/**
+ * Brings the attempt's object to its end, and the Operation with it.
+ *
+ * @returns undefined when it has to be begun anew
+ */
+async function pursue(
+  context: RunnerContext,
+  attempt: Attempt,
+  operation: VeleroOperation,
+): Promise<Ending | undefined> {
+  const made = await ownObject(context, operation);
+  const ref = operation.status?.engineRef;
+  // Velero may have made it anew, under another uid than the one that is recorded.
+  const known = { name: made.object?.metadata.name ?? ref?.name, uid: ref?.uid ?? made.object?.metadata.uid };
+  const end = made.object === undefined ? made : await toTheEnd(patient(context), operation, made.object, known);
+  const refused = end.object;
+  if (refused !== undefined && isRefusedForLocation(refused)) throw await refusedForLocation(context, refused);
+  // The store has a backup of this name, so this one was refused: once more, under the attempt's other name.
+  if (refused !== undefined && isCollided(refused) && (await takeOtherName(context, operation, refused)))
+    return undefined;
+  return await finish(patient(context), attempt, end, known);
 }
 
 /**
@@ -86,13 +121,20 @@ async function ownObject(context: RunnerContext, operation: VeleroOperation): Pr
   const own = await findOwn(context, operation);
   if (own.kind === "found") return { object: await record(context, operation, own.object) };
   if (own.kind === "vanished") return { object: undefined };
-  for (const refused of own.refused) await remove(context, backups, refused, false);
+  for (const refused of own.refused) await remove(context, veleroResource(operation.spec.type), refused, false);
   if (isCancelled(operation)) return { object: undefined, cancelled: true };
+  if (!(await areGone(context, own.refused)))
+    return await ownObject(context, await readAttempt(context, attemptIn(operation)));
   return await createOnce(context, operation, await prepare(context, operation));
 }
 
 /** Follows the object and reports, until it has reached its end or is removed by a cancel. */
-async function toTheEnd(runContext: RunnerContext, operation: VeleroOperation, object: VeleroObject): Promise<End> {
+async function toTheEnd(
+  runContext: RunnerContext,
+  operation: VeleroOperation,
+  object: VeleroObject,
+  known: Known,
+): Promise<End> {
   const context = { ...runContext, logger: runContext.logger.child({ veleroObject: object.metadata.name }) };
   const { type } = operation.spec;
   const attempt = attemptIn(operation);
@@ -107,7 +149,7 @@ async function toTheEnd(runContext: RunnerContext, operation: VeleroOperation, o
     const done = change.phase === "Running" ? await progress(context, latest) : undefined;
     const outputs = knownOutputs(type, latest, leftOut(context.settings.restoreExcludedResources));
     await writeStatus(context, attempt, (seen) => {
-      checkObject(seen, { name: latest.metadata.name, made: true });
+      checkObject(seen, known);
       return { ...change, outputs, ...(done && { progress: done }) };
     });
   }

@@ -3,12 +3,13 @@ import { veleroNames } from "../api/names.ts";
 import type { VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf } from "../api/status.ts";
-import { isAtWork } from "../api/velero.ts";
+import { isAtWork, isRefusedForLocation } from "../api/velero.ts";
 import { retry } from "../kube/retry.ts";
 import { cancel } from "./cancel.ts";
 import type { RunnerContext } from "./context.ts";
 import { veleroResource } from "./own.ts";
 import { operationSelector } from "./plan.ts";
+import { remove } from "./remove.ts";
 
 /**
  * Cancels what was made for an attempt that was over before it could be recorded: one run was still creating it when
@@ -29,9 +30,12 @@ export async function removeStrays(context: RunnerContext, operation: VeleroOper
   );
   for (const object of items) {
     const attempt = Number(object.metadata.labels?.[Label.attempt] ?? 0);
-    if (attempt > upTo || recorded.has(object.metadata.uid) || !isAtWork(object)) continue;
+    if (attempt > upTo || recorded.has(object.metadata.uid)) continue;
     // Labels can be copied onto anything; what a runner makes goes by the attempt's own names.
     if (!veleroNames(metadata, attempt).includes(object.metadata.name)) continue;
+    // It was to be tried again, and now is not.
+    if (isRefusedForLocation(object)) await remove(context, resource, object, false);
+    if (!isAtWork(object)) continue;
     context.logger.info({ veleroObject: object.metadata.name }, "cleaning up: its attempt was over before it was made");
     await cancel(context, spec.type, object);
   }

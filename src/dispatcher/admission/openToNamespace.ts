@@ -1,9 +1,7 @@
 import { Reason } from "../../api/reasons.ts";
 import { quoted } from "../message.ts";
 import { type Check, textParameter } from "./check.ts";
-
-/** The location that Velero falls back to where none is marked as the default. */
-const VELERO_DEFAULT_LOCATION = "default";
+import { backupLocation } from "./storageLocation.ts";
 
 /**
  * A location may be open to some namespaces only; leaving its name out is no way around that. The admin may open it later,
@@ -13,7 +11,7 @@ export const storageLocationOpen: Check = (operation, world) => {
   if (operation.spec.type !== "Backup") return undefined;
   const { namespace } = operation.metadata;
   const named = textParameter(operation, "storageLocation");
-  const location = named ?? world.defaultStorageLocation()?.metadata.name ?? VELERO_DEFAULT_LOCATION;
+  const location = backupLocation(operation, world);
   const { storageLocations, storageLocationsClosed } = world.settings;
   if (isOpen(location, namespace, { to: storageLocations, closed: storageLocationsClosed })) return undefined;
   const what = named === undefined ? `missing, and the default ${quoted(location)}` : quoted(location);

@@ -1,22 +1,44 @@
+import type { VeleroOperation } from "../../api/operation.ts";
 import { Reason } from "../../api/reasons.ts";
-import type { StorageLocation } from "../../api/velero.ts";
+import { locationHindrance } from "../../api/velero.ts";
 import { quoted } from "../message.ts";
+import type { World } from "../world.ts";
 import { type Check, textParameter } from "./check.ts";
 
-/** Velero tells of a missing location as of a missing default: said better here. docs/contract.md, Admission 7. */
+/** The location that Velero's server falls back to where none is marked as the default, unless it was told another. */
+const VELERO_DEFAULT_LOCATION = "default";
+
+/**
+ * Velero refuses for good what it cannot store or read at the moment: here it waits. Only a runner can tell from where a
+ * Restore reads, so that is judged once one has said so. docs/contract.md, Admission 7.
+ */
 export const storageLocationAvailable: Check = (operation, world) => {
-  if (operation.spec.type !== "Backup") return undefined;
-  const name = textParameter(operation, "storageLocation");
-  const why = name === undefined ? undefined : unavailable(world.storageLocation(name));
-  if (name === undefined || why === undefined) return undefined;
-  const message = `BackupStorageLocation ${quoted(name)} ${why}`;
+  const { type } = operation.spec;
+  const name = type === "Backup" ? backupLocation(operation, world) : operation.status?.runner?.storageLocation;
+  if (name === undefined) return undefined;
+  const location = world.storageLocation(name);
+  const why = locationHindrance(location, type);
+  // Where nothing says which it is, Velero's server may have another name for it: it is asked.
+  if (why === undefined || (location === undefined && isGuess(operation, world))) return undefined;
+  const words = location?.status?.phase === "Available" ? "" : (location?.status?.message ?? "");
+  const message = `BackupStorageLocation ${quoted(name)} ${why}${words && `: ${words}`}`;
   return { verdict: "blocked", reason: Reason.storageLocationUnavailable, message };
 };
 
-function unavailable(location: StorageLocation | undefined): string | undefined {
-  if (location === undefined) return "does not exist";
-  const { phase = "", message = "" } = location.status ?? {};
-  // Velero takes exactly this phase (1.16 and later); an empty one is not validated yet.
-  if (phase !== "Available") return `is ${phase === "" ? "not validated yet" : phase}${message && `: ${message}`}`;
-  return location.spec?.accessMode === "ReadOnly" ? "is ReadOnly" : undefined;
+/** The location that Velero will take for a Backup: the one it names, or the default as Velero finds it. */
+export function backupLocation(operation: VeleroOperation, world: World): string {
+  return knownLocation(operation, world) ?? VELERO_DEFAULT_LOCATION;
+}
+
+function isGuess(operation: VeleroOperation, world: World): boolean {
+  return operation.spec.type === "Backup" && knownLocation(operation, world) === undefined;
+}
+
+/** What Velero took for this Operation before counts for less than a default: that may have been marked since. */
+function knownLocation(operation: VeleroOperation, world: World): string | undefined {
+  return (
+    textParameter(operation, "storageLocation") ??
+    world.defaultStorageLocation()?.metadata.name ??
+    operation.status?.runner?.storageLocation
+  );
 }

@@ -1,7 +1,7 @@
 import { describe } from "vitest";
 import { veleroNames } from "../../../src/api/names.ts";
 import type { Operation } from "../../../src/api/operation.ts";
-import { backups } from "../../../src/api/velero.ts";
+import { backups, type VeleroObject } from "../../../src/api/velero.ts";
 import { operationSelector } from "../../../src/runner/plan.ts";
 import { Deletions } from "./deletions.ts";
 import { client, conditionsOf, Died, type Stage, stages } from "./stage.ts";
@@ -114,7 +114,8 @@ const stories: Record<string, Story> = {
   "a Backup that Velero refuses": {
     async play({ velero }, { metadata: { name } }) {
       await velero.created("Backup", name);
-      await velero.says("Backup", name, { phase: "FailedValidation", validationErrors: ["no such location"] });
+      const validationErrors = ["Invalid included/excluded resource lists"];
+      await velero.says("Backup", name, { phase: "FailedValidation", validationErrors });
     },
     exitCode: 2,
     conditions: {
@@ -124,6 +125,27 @@ const stories: Record<string, Story> = {
     },
     // At the end of its ttl Velero would delete by name: the files of an older backup, if there is one.
     left: () => [],
+  },
+  "a Backup that Velero refuses while its location is away": {
+    async play(stage, { metadata: { name } }) {
+      const { velero } = stage;
+      const validationErrors = [
+        "backup can't be created because BackupStorageLocation default is in Unavailable status.",
+      ];
+      const readmitted = stage.readmit(name);
+      let refused = (await velero.created("Backup", name)).metadata.uid;
+      do {
+        await velero.says("Backup", name, { phase: "FailedValidation", validationErrors });
+        const isNew = (now: VeleroObject | undefined) => now !== undefined && now.metadata.uid !== refused;
+        refused = (await velero.until<VeleroObject>("Backup", name, isNew)).metadata.uid;
+        // One that was not recorded when the run died is made anew without a word, and refused again.
+      } while (conditionsOf(await stage.read(name)).Blocked === undefined);
+      await readmitted;
+      await velero.says("Backup", name, { phase: "Completed" });
+    },
+    exitCode: 0,
+    conditions: { ...SUCCEEDED, Blocked: "False/Unblocked" },
+    left: ({ metadata: { name } }) => [name],
   },
 };
 

@@ -7,7 +7,7 @@ import { parseAllDocuments } from "yaml";
 import { DEFAULT_LEFT_OUT } from "../../../src/api/leftOut.ts";
 import { type Operation, operations, type Status } from "../../../src/api/operation.ts";
 import { Reason } from "../../../src/api/reasons.ts";
-import { type ConditionChange, nextStatus, type StatusChange } from "../../../src/api/status.ts";
+import { type ConditionChange, conditionOf, nextStatus, type StatusChange } from "../../../src/api/status.ts";
 import {
   backups,
   dataDownloads,
@@ -93,6 +93,7 @@ export class Stage {
     await client.create(storageLocations, {
       metadata: { name: "default", namespace: stage.velero.namespace },
       spec: { provider: "aws", default: true, objectStorage: { bucket: "velero" } },
+      status: { phase: "Available" },
     });
     return stage;
   }
@@ -131,6 +132,33 @@ export class Stage {
   async admit(name: string, attempt: number): Promise<Operation> {
     const opened = await this.until(name, ({ runner }) => runner?.attempt === attempt);
     return await this.write(opened, { conditions: [accepted("True", Reason.templateValidated)] });
+  }
+
+  /** What Velero says of its storage location, or what its admin made of it. */
+  async location(state: "Available" | "Unavailable" | "ReadOnly"): Promise<void> {
+    const target = { namespace: this.velero.namespace, name: "default" };
+    await client.mergePatch(storageLocations, target, {
+      spec: { accessMode: state === "ReadOnly" ? state : "ReadWrite" },
+      status: { phase: state === "Unavailable" ? state : "Available" },
+    });
+  }
+
+  /** Waits until a run has handed the attempt back to the dispatcher. */
+  async handedBack(name: string): Promise<Operation> {
+    return await this.until(name, (status) => conditionOf(status, "Blocked")?.status === "True");
+  }
+
+  /** Admits an attempt again that was handed back, as the dispatcher does. */
+  async readmit(name: string): Promise<void> {
+    const unblocked = {
+      type: "Blocked",
+      status: "False",
+      reason: Reason.unblocked,
+      message: "no longer blocked",
+    } as const;
+    await this.write(await this.handedBack(name), {
+      conditions: [accepted("True", Reason.templateValidated), unblocked],
+    });
   }
 
   async read(name: string): Promise<Operation> {

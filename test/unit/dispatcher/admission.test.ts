@@ -229,6 +229,56 @@ const cases: Case[] = [
     says: /is ReadOnly$/,
   },
   {
+    what: "7: Velero cannot reach its default location",
+    world: () => {
+      cluster.location("default");
+      cluster.location("main", { phase: "Unavailable", message: "no route" }, { default: true });
+    },
+    mend: () => cluster.location("main", { phase: "Available" }, { default: true }),
+    conditions: [BLOCKED, "Blocked=True/StorageLocationUnavailable", "Running=False/Pending"],
+    says: /"main" is Unavailable: no route$/,
+  },
+  {
+    what: "7: the default location is read-only",
+    world: () => cluster.location("main", { phase: "Available" }, { accessMode: "ReadOnly", default: true }),
+    mend: () => cluster.location("main", { phase: "Available" }, { default: true }),
+    conditions: [BLOCKED, "Blocked=True/StorageLocationUnavailable", "Running=False/Pending"],
+    says: /"main" is ReadOnly$/,
+  },
+  {
+    what: "7: the location that Velero falls back to is out of reach",
+    world: () => cluster.location("default", { phase: "Unavailable" }),
+    mend: () => cluster.location("main", { phase: "Available" }, { default: true }),
+    conditions: [BLOCKED, "Blocked=True/StorageLocationUnavailable", "Running=False/Pending"],
+    says: /"default" is Unavailable$/,
+  },
+  {
+    what: "7: nothing says which location Velero falls back to",
+    world: () => cluster.location("cold"),
+    conditions: ADMITTED,
+  },
+  {
+    what: "7: Velero fell back to a location that is out of reach",
+    operation: { status: { runner: { storageLocation: "server-default" } } },
+    mend: () => cluster.location("server-default"),
+    conditions: [BLOCKED, "Blocked=True/StorageLocationUnavailable", "Running=False/Pending"],
+    says: /"server-default" does not exist$/,
+  },
+  {
+    what: "7: a runner found that the files of a Restore are out of reach",
+    operation: { type: "Restore", status: { runner: { storageLocation: "cold" } } },
+    world: () => cluster.location("cold", { phase: "Unavailable", message: "no route" }),
+    mend: () => cluster.location("cold", { phase: "Available" }, { accessMode: "ReadOnly" }),
+    conditions: [BLOCKED, "Blocked=True/StorageLocationUnavailable", "Running=False/Pending"],
+    says: /"cold" is Unavailable: no route$/,
+  },
+  {
+    what: "7: a Restore does not care for the default location",
+    operation: { type: "Restore" },
+    world: () => cluster.location("main", { phase: "Unavailable" }, { default: true }),
+    conditions: ADMITTED,
+  },
+  {
     what: "8: nobody has approved it",
     operation: { approvals: { required: true } },
     conditions: [BLOCKED, "Blocked=True/AwaitingApproval", "Running=False/Pending"],

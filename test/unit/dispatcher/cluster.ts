@@ -73,6 +73,7 @@ export interface OperationChange {
   targetRef?: Record<string, unknown>;
   parameters?: Record<string, unknown>;
   approvals?: Record<string, unknown>;
+  status?: Status;
 }
 
 type Conditions = Record<string, string>[];
@@ -137,7 +138,7 @@ export class Cluster {
   add(change: OperationChange = {}): VeleroOperation {
     const number = this.#unique();
     const { name = `op-${number}`, namespace = "org-a", uid = `uid-${String(number).padStart(4, "0")}` } = change;
-    const { type = "Backup", labels, annotations, deletionTimestamp, approvals, targetRef } = change;
+    const { type = "Backup", labels, annotations, deletionTimestamp, approvals, targetRef, status } = change;
     const { parameters = type === "Restore" ? { backupName: "b1" } : undefined } = change;
     const { creationTimestamp = "2026-11-22T10:00:00Z" } = change;
     if (!this.targets.has(`${namespace}/shop`)) this.target(namespace);
@@ -167,6 +168,7 @@ export class Cluster {
         ...(parameters && { parameters }),
         ...(approvals && { approvals }),
       },
+      ...(status && { status }),
     });
   }
 

@@ -6,12 +6,13 @@ import type { FakeClock } from "../kube/fakeClock.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 import { FAULTS } from "./fakeConnection.ts";
 import type { FakeJobs } from "./fakeJobs.ts";
-import { type FakeVelero, ownerOf, VELERO } from "./fakeVelero.ts";
+import { type FakeVelero, LOCATION_REFUSAL, ownerOf, VELERO } from "./fakeVelero.ts";
 import type { What } from "./happenings.ts";
 import { annotate, ask, makeJob, SOURCE } from "./people.ts";
 import type { Processes } from "./processes.ts";
 
 const PHASES = ["Completed", "PartiallyFailed", "Failed", "InProgress", "Finalizing", "OfTheFuture"];
+const LOCATION_STATES = ["Unavailable", "ReadOnly", "Available"] as const;
 const ENDS = ["killed", "evicted", "drained"] as const;
 const SILENCE_MS = 20_000;
 
@@ -62,6 +63,13 @@ export class Deeds {
       "velero breaks early": () => named((name) => velero.breakEarly(name)),
       "velero breaks late": () => named((name) => velero.breakLate(name)),
       "velero refuses": () => named((name) => velero.refuse(name)),
+      "velero refuses for a moment": () =>
+        named((name) => {
+          const restore = api.list(restores).find(({ metadata }) => metadata.name === name);
+          if (restore === undefined) velero.refuse(name, LOCATION_REFUSAL);
+          else velero.refuseRestore(restore);
+        }),
+      "the location changes": () => one(LOCATION_STATES, (state) => velero.location(state)),
       "velero restarts": () => velero.restart(),
       "velero has second thoughts": () => named((name) => velero.secondThoughts(name)),
       "velero syncs": () => {

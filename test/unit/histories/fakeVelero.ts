@@ -8,6 +8,7 @@ import {
   isRestorable,
   isVeleroTerminal,
   restores,
+  storageLocations,
   type VeleroObject,
 } from "../../../src/api/velero.ts";
 import type { KubeObject } from "../../../src/kube/metadata.ts";
@@ -35,6 +36,12 @@ interface Run {
 const STORE = "http://store.test/";
 const OLD_MS = 3_600_000;
 export const VELERO = "velero";
+export const LOCATION_REFUSAL =
+  "backup can't be created because BackupStorageLocation default is in Unavailable status.";
+const READ_REFUSAL = "The BSL default is unavailable, cannot retrieve the backup";
+
+/** What Velero says of its storage location, or what its admin made of it. */
+export type LocationState = "Available" | "Unavailable" | "ReadOnly";
 
 /**
  * Velero and its object store, on the {@link FakeApiServer}, with the habits that lose data: it goes by name, checks late
@@ -48,6 +55,7 @@ export class FakeVelero {
   readonly destroyed: Record<string, string>[] = [];
   /** Whether the server answers, and the store with it. */
   up = true;
+  #location: LocationState = "Available";
   readonly #api: FakeApiServer;
   readonly #clock: FakeClock;
   readonly #runs = new Map<string, Run>();
@@ -106,14 +114,21 @@ export class FakeVelero {
     if (run !== undefined) this.#advanceRun(name, run);
     else if (phase === "New") this.#patch(name, { phase: "Queued" });
     else if (phase === "Queued") this.#patch(name, { phase: "ReadyToStart" });
+    else if (phase === "ReadyToStart" && this.#location !== "Available") this.refuse(name, LOCATION_REFUSAL);
     else if (phase === "ReadyToStart") this.#start(name);
     else if (phase === "Finalizing") this.#complete(name);
     else if (!isVeleroTerminal(phase) && phase !== "Deleting")
       this.#patch(name, { phase: "Failed", failureReason: "odd" });
   }
 
-  advanceRestore({ metadata: { name }, status }: VeleroObject): void {
+  advanceRestore(restore: VeleroObject): void {
+    const { name } = restore.metadata;
+    const { status } = restore;
     if (!this.up) return;
+    if (this.#location === "Unavailable") {
+      this.refuseRestore(restore);
+      return;
+    }
     const next: Record<string, string> = { New: "InProgress", InProgress: "Finalizing", Finalizing: "Completed" };
     const phase = status?.phase || "New";
     if (!isVeleroTerminal(phase)) this.patchRestore(name, { phase: next[phase] ?? "Failed" });
@@ -142,10 +157,28 @@ export class FakeVelero {
     this.#fail(name, "backup execution failed: disk full");
   }
 
-  refuse(name: string): void {
-    if (["Queued", "New", ""].includes(this.object(name)?.status?.phase ?? "") && !this.isRunning(name)) {
-      this.#patch(name, { phase: "FailedValidation", validationErrors: ["no such location"] });
+  refuse(name: string, error = "Invalid included/excluded resource lists"): void {
+    if (
+      ["ReadyToStart", "Queued", "New", ""].includes(this.object(name)?.status?.phase ?? "") &&
+      !this.isRunning(name)
+    ) {
+      this.#patch(name, { phase: "FailedValidation", validationErrors: [error] });
     }
+  }
+
+  refuseRestore({ metadata: { name }, status }: VeleroObject): void {
+    if ((status?.phase || "New") !== "New") return;
+    this.patchRestore(name, { phase: "FailedValidation", validationErrors: [READ_REFUSAL] });
+  }
+
+  /** The store goes, or is closed for writing, or comes back. */
+  location(state: LocationState): void {
+    this.#location = state;
+    const target = { namespace: VELERO, name: "default" };
+    this.#api.patch("velero", storageLocations.plural, target, {
+      spec: { accessMode: state === "ReadOnly" ? state : "ReadWrite" },
+      status: { phase: state === "Unavailable" ? state : "Available" },
+    });
   }
 
   /** The server is started again: what was under way is given up, some of which turns out well later. */
@@ -170,6 +203,8 @@ export class FakeVelero {
   jump(name: string, phase: Phase): void {
     const object = this.object(name);
     if (object === undefined || object.status?.phase === "Deleting") return;
+    // What was refused never runs.
+    if (object.status?.phase === "FailedValidation") return;
     const owns = ownerOf(this.files.get(name)?.labels ?? object.metadata.labels) === ownerOf(object.metadata.labels);
     // Where others' files lie it never comes that far, and once it has failed it stays so.
     if (!owns && isVeleroTerminal(object.status?.phase)) return;

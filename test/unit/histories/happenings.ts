@@ -16,6 +16,8 @@ const VELERO = [
   "velero breaks early",
   "velero breaks late",
   "velero refuses",
+  "velero refuses for a moment",
+  "the location changes",
   "velero restarts",
   "velero has second thoughts",
   "velero syncs",

@@ -183,6 +183,17 @@ describe("cancelling a Restore", () => {
     expect(step(held, { asked }).do).toBe("waitForDeletion");
   });
 
+  it("does not wait for one that was refused and never ran", () => {
+    const held = restore({ phase: "FailedValidation" }, { deletionTimestamp: "2026-01-01T00:00:00Z" });
+    expect(step(held)).toEqual({
+      do: "end",
+      result: {
+        kind: "removed",
+        remains: "Velero removes the Restore that it refused when its storage location is available again",
+      },
+    });
+  });
+
   it("keeps what was Completed when the cancel was seen", () => {
     const object = restore({ phase: "Completed" });
     expect(step(object)).toEqual({ do: "end", result: { kind: "kept", object } });
