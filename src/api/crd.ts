@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { Resource } from "../kube/resource.ts";
 import { applicationInstances } from "./applicationInstance.ts";
-import { ENGINE, operations, SUPPORTED_TYPES, specSchema, statusSchema } from "./operation.ts";
+import { ENGINE, MAX_TEXT, operations, SUPPORTED_TYPES, specSchema, statusSchema } from "./operation.ts";
 import { backupParametersSchema, restoreParametersSchema } from "./parameters.ts";
 
 /**
@@ -103,6 +103,7 @@ export function operationCrd(): object {
     description: "What the type of the Operation takes. Values are checked further before anything is done.",
     properties: parameterTypes(),
     "x-kubernetes-preserve-unknown-fields": true,
+    maxProperties: MAX_PARAMETERS,
   };
   return definition(operations, { shortNames: ["op"], categories: ["vworkspace"] }, operationColumns, {
     description: "A request to back up or restore an application.",
@@ -162,24 +163,33 @@ function definition(resource: Resource, names: object, additionalPrinterColumns:
   };
 }
 
-/** The types of both kinds' parameters, and nothing but the types: other Operations keep theirs in the same place. */
+// Far more than anybody has a use for, whatever the type of the Operation, and far less than an object can hold.
+const MAX_PARAMETERS = 256;
+const MAX_ENTRIES = 512;
+
+/**
+ * The types of both kinds' parameters with bounds, and nothing else: other Operations keep theirs in the same place. Of what
+ * is unknown the API server can bound the number alone: neither OpenAPI nor CEL sees what the schema does not name.
+ */
 function parameterTypes(): Record<string, JsonSchema> {
   const declared = {
     ...structural(backupParametersSchema).properties,
     ...structural(restoreParametersSchema).properties,
   };
-  return Object.fromEntries(Object.entries(declared).map(([name, schema]) => [name, typeOnly(schema)]));
+  return Object.fromEntries(Object.entries(declared).map(([name, schema]) => [name, boundedType(schema)]));
 }
 
-function typeOnly(schema: JsonSchema): JsonSchema {
+function boundedType(schema: JsonSchema): JsonSchema {
   const { type, items, properties, additionalProperties } = schema;
-  const fields = Object.entries(properties ?? {}).map(([name, field]) => [name, typeOnly(field)]);
+  const fields = Object.entries(properties ?? {}).map(([name, field]) => [name, boundedType(field)]);
   return {
     type,
+    ...(type === "string" && { maxLength: MAX_TEXT }),
     // What is unknown must reach the check that tells of it.
     ...(properties && { properties: Object.fromEntries(fields), "x-kubernetes-preserve-unknown-fields": true }),
-    ...(isSchema(items) && { items: typeOnly(items) }),
-    ...(isSchema(additionalProperties) && { additionalProperties: typeOnly(additionalProperties) }),
+    ...(isSchema(items) && { items: boundedType(items), maxItems: MAX_ENTRIES }),
+    ...(isSchema(additionalProperties) && { additionalProperties: boundedType(additionalProperties) }),
+    ...(type === "object" && { maxProperties: MAX_ENTRIES }),
   };
 }
 

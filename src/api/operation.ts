@@ -116,10 +116,17 @@ export const statusSchema = z
   })
   .meta({ description: "What became of the request." });
 
+/** What the CRD takes of a text in spec, in characters: more than any name or duration has. */
+export const MAX_TEXT = 1024;
+/** No claim that can be valid is longer (dispatcher/approval.ts). */
+export const MAX_CLAIM = 8 * 1024;
+
+const shortText = z.string().meta({ maxLength: MAX_TEXT });
+
 export const specSchema = z
   .looseObject({
     targetRef: z
-      .looseObject({ apiVersion: z.string(), kind: z.string(), name: z.string() })
+      .looseObject({ apiVersion: shortText, kind: shortText, name: shortText })
       .meta({ description: "The ApplicationInstance, in the Operation's own namespace." }),
     type: z.enum(OPERATION_TYPES).meta({ description: "What to do. Backup and Restore are carried out here." }),
     engine: z.enum(ENGINES).meta({ description: "What does it. velero is served here." }),
@@ -127,9 +134,9 @@ export const specSchema = z
     approvals: z
       .looseObject({
         required: z.boolean().optional(),
-        claim: z.string().optional(),
-        approvedBy: z.string().optional(),
-        approvedAt: z.string().optional(),
+        claim: z.string().meta({ maxLength: MAX_CLAIM }).optional(),
+        approvedBy: shortText.optional(),
+        approvedAt: shortText.optional(),
       })
       .meta({ description: "Whether somebody must agree first, and the signed claim that they did." })
       .optional(),

@@ -4,6 +4,7 @@ import { Annotation, Label } from "../api/labels.ts";
 import {
   ENGINE,
   isVeleroOperation,
+  MAX_CLAIM,
   type Operation,
   operationSchema,
   operations,
@@ -116,9 +117,6 @@ function parameters({ spec, status }: VeleroOperation): Pick<Spec, "parameters">
   const parsed = isAdmitted(status) ? { ok: true as const } : parseParameters(schema, spec.parameters);
   return { parameters: parsed.ok ? spec.parameters : wrongParameters(parsed.message) };
 }
-
-/** Longer than any claim that can be valid. */
-const MAX_CLAIM = 8 * 1024;
 
 function approvals({ spec }: VeleroOperation): Pick<Spec, "approvals"> {
   if (spec.approvals === undefined) return {};

@@ -7,13 +7,17 @@
 export async function* jsonLines(body: ReadableStream<Uint8Array> | null): AsyncGenerator<unknown, undefined> {
   if (body === null) return;
   const decoder = new TextDecoder();
-  let rest = "";
+  // A line of megabytes comes in many parts, which are put together once.
+  let begun: string[] = [];
   for await (const bytes of body) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
+    const [more = "", ...others] = decoder.decode(bytes, { stream: true }).split("\n");
+    begun.push(more);
+    const last = others.pop();
+    if (last === undefined) continue;
+    for (const line of [begun.join(""), ...others]) {
       if (line.trim() !== "") yield JSON.parse(line);
     }
+    begun = [last];
   }
 }
 

@@ -26,6 +26,10 @@ function operation({ name = "op", ...spec }: Request): string {
   });
 }
 
+function numbered(count: number): Json {
+  return Object.fromEntries(Array.from({ length: count }, (_, at) => [`n${at}`, "x"]));
+}
+
 /** What `kubectl apply` answers; nothing is kept. */
 async function dryRun(request: Request): Promise<{ code: number; stderr: string }> {
   return await cluster.kubectl(["create", "--dry-run=server", "-f", "-"], { input: operation(request) });
@@ -53,6 +57,21 @@ describe("what kubectl apply accepts", () => {
         targetRef: { apiVersion: "v1", kind: "Thing", name: "" },
         parameters: { targetVersion: "2", valuesPatch: { a: [1] }, ttl: "whenever", existingResourcePolicy: "all" },
       },
+    ],
+    [
+      "texts, lists and maps of more than anybody needs",
+      {
+        parameters: {
+          storageLocation: "x".repeat(1024),
+          includedResources: Array.from({ length: 512 }, (_, at) => `r${at}`),
+          ...numbered(200),
+        },
+        approvals: { claim: `vws1.${"x".repeat(8000)}` },
+      },
+    ],
+    [
+      "a megabyte of what another engine takes",
+      { type: "Upgrade", engine: "helm", parameters: { values: { notes: "x".repeat(1_000_000) } } },
     ],
     ["a Restore by another engine", { type: "Restore", engine: "volsync", parameters: {} }],
   ])("%s", async (_, request) => {
@@ -90,6 +109,20 @@ describe("what kubectl apply refuses, and why", () => {
       { type: "Restore", parameters: { backupName: "b", existingResourcePolicy: "replace" } },
       'existingResourcePolicy: must be "none" or "update"',
     ],
+    ["a text without end", { parameters: { storageLocation: "x".repeat(1025) } }, "may not be more than 1024 bytes"],
+    [
+      "a list without end",
+      { parameters: { includedResources: Array.from({ length: 513 }, (_, at) => `r${at}`) } },
+      "must have at most 512 items",
+    ],
+    [
+      "a map without end",
+      { type: "Restore", parameters: { backupName: "b", namespaceMapping: numbered(513) } },
+      "must have at most 512 items",
+    ],
+    ["parameters without end", { parameters: numbered(257) }, "must have at most 256 items"],
+    ["a target without end", { targetRef: { ...target, name: "x".repeat(1025) } }, "may not be more than 1024 bytes"],
+    ["a claim without end", { approvals: { claim: "x".repeat(8193) } }, "may not be more than 8192 bytes"],
     ["another kind of target", { targetRef: { ...target, kind: "Pod" } }, "must name an ApplicationInstance"],
     ["an unknown type", { type: "Bakup" }, 'Unsupported value: "Bakup"'],
     ["an unknown engine", { engine: "restic" }, 'Unsupported value: "restic"'],

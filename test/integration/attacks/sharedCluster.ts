@@ -43,15 +43,21 @@ export class SharedCluster {
   readonly users: Readonly<Record<"ann" | "bob", string>>;
   /** Kubeconfigs with the tokens of the service accounts. */
   readonly accounts: Readonly<Record<"dispatcher" | "backupRunner" | "restoreRunner", string>>;
-  readonly #dispatcher: DispatcherProcess;
+  readonly #dispatcherEnv: NodeJS.ProcessEnv;
+  #dispatcher: DispatcherProcess;
 
-  private constructor(cluster: StartedCluster, users: SharedCluster["users"], accounts: SharedCluster["accounts"]) {
+  private constructor(
+    cluster: StartedCluster,
+    users: SharedCluster["users"],
+    accounts: SharedCluster["accounts"],
+    env: NodeJS.ProcessEnv,
+  ) {
     this.cluster = cluster;
     this.client = connect({ KUBECONFIG: cluster.kubeconfig }, { component: "test", version: "0" });
     this.velero = new VeleroDouble(this.client, VELERO_NAMESPACE);
     this.users = users;
     this.accounts = accounts;
-    this.#dispatcher = new DispatcherProcess({
+    this.#dispatcherEnv = {
       KUBECONFIG: accounts.dispatcher,
       POD_NAMESPACE: SYSTEM_NAMESPACE,
       OPERATION_RUNNER_LISTEN: "127.0.0.1:0",
@@ -61,10 +67,13 @@ export class SharedCluster {
       OPERATION_RUNNER_STORAGE_LOCATIONS: `{${LOCATION_OF_B}: [org-b], default: [org-a, org-b]}`,
       OPERATION_RUNNER_SNAPSHOT_CLASSES_CLOSED: "true",
       OPERATION_RUNNER_SNAPSHOT_CLASSES: `{${CLASS_OF_B}: [org-b]}`,
-    });
+      ...env,
+    };
+    this.#dispatcher = new DispatcherProcess(this.#dispatcherEnv);
   }
 
-  static async open(): Promise<SharedCluster> {
+  /** @param env laid over the dispatcher's environment */
+  static async open(env: NodeJS.ProcessEnv = {}): Promise<SharedCluster> {
     const cluster = await startCluster({ tier: "api", env: process.env, progress: () => undefined });
     for (const folder of ["velero", "components/application-instance-crd", ""]) {
       await cluster.apply(path.join("manifests", folder));
@@ -78,7 +87,7 @@ export class SharedCluster {
     };
     const users = { ann: await cluster.user("ann"), bob: await cluster.user("bob") };
     await cluster.apply([...team("org-a", "ann"), ...team("org-b", "bob")]);
-    const shared = new SharedCluster(cluster, users, accounts);
+    const shared = new SharedCluster(cluster, users, accounts, env);
     await shared.#inForce();
     return shared;
   }
@@ -87,6 +96,18 @@ export class SharedCluster {
     await this.#dispatcher.stop("SIGKILL");
     await this.velero.stop();
     await this.cluster.down();
+  }
+
+  /** Ends the dispatcher, however it is, and starts another one. */
+  async restartDispatcher(): Promise<void> {
+    await this.#dispatcher.stop("SIGKILL");
+    this.#dispatcher = new DispatcherProcess(this.#dispatcherEnv);
+  }
+
+  /** Fails if the dispatcher has ended. */
+  async dispatcherRuns(): Promise<void> {
+    const { ok } = await fetch(`${await this.#dispatcher.url()}/healthz`);
+    expect(ok).toBe(true);
   }
 
   /** A client with the token of a service account. */
