@@ -68,10 +68,10 @@ export interface StreamEvent {
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_PAGE_SIZE = 500;
 /**
- * How much of a list is in memory as text at a time, in bytes. Objects of tenants have up to 3 MiB each (etcd's limit is 1.5
- * by default), so that a page of a fixed count could be of any size.
+ * How much of a list is read at a time, in bytes. A tenant's object has up to 1.5 MiB (etcd's limit), which parsed can take
+ * twenty times as much, so that a page of a fixed count could be of any size.
  */
-const MAX_PAGE_BYTES = 4 * 1024 * 1024;
+const MAX_PAGE_BYTES = 2 * 1024 * 1024;
 /** How often a list whose snapshot expired on the way is begun anew before that is reported. */
 const MAX_RESTARTS = 3;
 

@@ -23,10 +23,10 @@ beforeAll(async () => {
 });
 afterAll(() => shared?.close());
 
-/** Somebody else's engine takes any parameters. */
-function foreign(name: string): Manifest {
+/** Somebody else's engine takes any parameters; empty objects are what takes most room once it is parsed. */
+function foreign(name: string, filling: unknown): Manifest {
   const targetRef = { apiVersion: "v1", kind: "Thing", name: "x" };
-  const parameters = { values: { a: "x".repeat(1300 * KiB) } };
+  const parameters = { values: { filling } };
   const spec = { type: "Upgrade", engine: "helm", targetRef, parameters };
   return { metadata: { name, namespace: "org-a" }, spec };
 }
@@ -38,12 +38,19 @@ function annotated(name: string): Manifest {
   return { ...rest, metadata: { ...metadata, annotations } };
 }
 
+const text = "x".repeat(1300 * KiB);
+const hollow = Array.from({ length: 400_000 }, () => ({}));
+
+function big(at: number): Manifest {
+  const name = `big-${at}`;
+  if (at % 4 === 0) return annotated(name);
+  return foreign(name, at < 20 ? hollow : text);
+}
+
 async function fill(): Promise<void> {
-  const names = Array.from({ length: COUNT }, (_, at) => `big-${at}`);
+  const left = Array.from({ length: COUNT }, (_, at) => at);
   const work = async () => {
-    for (let name = names.pop(); name !== undefined; name = names.pop()) {
-      await ann.create(operations, names.length % 4 === 0 ? annotated(name) : foreign(name));
-    }
+    for (let at = left.pop(); at !== undefined; at = left.pop()) await ann.create(operations, big(at));
   };
   await Promise.all(Array.from({ length: 4 }, work));
 }
