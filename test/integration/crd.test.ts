@@ -201,6 +201,6 @@ describe("what kubectl get shows", () => {
       "AGE",
     ]);
     const wide = await cluster.kubectl(["get", "vworkspace", "-n", namespace, "-o", "wide"]);
-    expect(wide.stdout.split("\n")[0]).toMatch(/ENGINE OBJECT\s+JOB\s+REASON\s+DURATION/);
+    expect(wide.stdout.split("\n")[0]).toMatch(/ENGINE OBJECT\s+BACKUP\s+JOB\s+REASON\s+DURATION/);
   });
 });
