@@ -112,7 +112,17 @@ export const statusSchema = z
       .record(z.string(), z.unknown())
       .meta({ description: "What came of it: names, counts, sizes, warnings.", ...preserveUnknown })
       .optional(),
-    history: z.array(attemptSchema).meta({ description: "Earlier attempts, oldest first." }).optional(),
+    history: z
+      .array(attemptSchema)
+      .meta({ description: "The last 20 of the earlier attempts, oldest first." })
+      .optional(),
+    historyOmitted: z
+      .looseObject({
+        attempts: count("How many attempts came before those in history."),
+        jobUIDs: z.array(z.string()).meta({ description: "The last 100 Jobs that worked on them." }).optional(),
+      })
+      .meta({ description: "The attempts that history has no room for." })
+      .optional(),
   })
   .meta({ description: "What became of the request." });
 

@@ -1,3 +1,4 @@
+import { shortHistory } from "./history.ts";
 import { type Condition, isTerminal, type Phase, type Status } from "./operation.ts";
 import { ConditionType, type ConditionTypeName } from "./reasons.ts";
 
@@ -107,7 +108,7 @@ export function openAttempt(last: Status): Status {
     phase: "Pending",
     conditions: [],
     runner: { attempt: attempt + 1 },
-    history: [...(last.history ?? []), record],
+    ...shortHistory({ ...last, history: [...(last.history ?? []), record] }),
   };
 }
 

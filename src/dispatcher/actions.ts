@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import type { Status, VeleroOperation } from "../api/operation.ts";
 import { nextStatus, timestamp } from "../api/status.ts";
+import { writeFitting } from "../api/statusSize.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
 import {
@@ -11,6 +12,7 @@ import {
   isForbidden,
   isInvalid,
   isNotFound,
+  isTooLarge,
   isTransient,
   UnreachableError,
 } from "../kube/errors.ts";
@@ -75,11 +77,12 @@ async function writeStatus(hands: Hands, operation: VeleroOperation, status: Sta
   claims.begin(operation, status);
   try {
     // Of what is not status the API server takes the version only; the rest stays as it has it.
-    const written = await client.replaceStatus(keptOperations, { ...operation, status }, options);
-    claims.confirm(operation, written);
+    const replace = (form: Status) => client.replaceStatus(keptOperations, { ...operation, status: form }, options);
+    claims.confirm(operation, await writeFitting(status, replace));
   } catch (error) {
     // No answer: it may have been written, so it still counts until the watch or the next try tells.
     if (!(error instanceof UnreachableError) && claims.drop(operation)) hands.onClaimDropped(operation);
+    if (isTooLarge(error)) return tellNoRoom(hands, operation, error, logger);
     if (!isConflict(error) && !isNotFound(error)) throw error;
     logger.debug({ err: error }, "Operation changed meanwhile, will be decided again");
     return;
@@ -88,6 +91,20 @@ async function writeStatus(hands: Hands, operation: VeleroOperation, status: Sta
     logger.info({ reason: announcement.reason, phase: status.phase }, announcement.message);
     announce(operation, announcement);
   }
+}
+
+/** Another try ends the same way until somebody makes the Operation smaller, which then wakes it. */
+function tellNoRoom(hands: Hands, operation: VeleroOperation, error: unknown, logger: Logger): void {
+  const message =
+    "the Operation is so large that the API server's store has no room for its status: make a smaller one";
+  logger.error({ err: error }, message);
+  // A moment that stays the same: it is told once.
+  hands.announce(operation, {
+    type: "Warning",
+    reason: "StatusTooLarge",
+    message,
+    at: operation.metadata.creationTimestamp,
+  });
 }
 
 async function createJob(

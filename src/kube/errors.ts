@@ -126,6 +126,7 @@ export function isTransient(error: unknown): boolean {
  * somebody changes something. Conflicts and what is not there (yet, any more) are none: they come of others at work.
  */
 export function isRefusal(error: unknown): boolean {
+  if (isTooLarge(error)) return true;
   return error instanceof ApiError && [400, 403, 405, 422].includes(error.code) && !isTransient(error);
 }
 

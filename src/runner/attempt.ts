@@ -70,6 +70,7 @@ export function entry(operation: VeleroOperation, job: RunnerSettings["job"]): "
   if (past !== undefined) {
     throw new Refused(`attempt ${past.attempt}, which this Job worked on, is over: ${past.reason ?? past.phase}`);
   }
+  if (workedOnOmitted(operation, job)) throw new Refused("an attempt, which this Job worked on, is over");
   if (isTerminal(status?.phase)) {
     const known = job.uid !== undefined && status?.runner?.jobUIDs?.includes(job.uid);
     if (status?.phase !== "Failed" || known) throw new AttemptOver(operation);
@@ -93,6 +94,14 @@ function workedOn(
 ): boolean {
   if (job.uid !== undefined && ended.jobUIDs?.includes(job.uid) === true) return true;
   return job.name === jobName(metadata, ended.attempt);
+}
+
+/** The same for the attempts that the history has no room for. */
+function workedOnOmitted({ metadata, status }: VeleroOperation, job: RunnerSettings["job"]): boolean {
+  const { attempts = 0, jobUIDs = [] } = status?.historyOmitted ?? {};
+  if (job.uid !== undefined && jobUIDs.includes(job.uid)) return true;
+  for (let attempt = 1; attempt <= attempts; attempt += 1) if (job.name === jobName(metadata, attempt)) return true;
+  return false;
 }
 
 /** The status with which a run that was made by hand works on an Operation that failed. */

@@ -1,4 +1,6 @@
+import { cutList } from "../api/cutList.ts";
 import { leftOut } from "../api/leftOut.ts";
+
 import type { OperationType, VeleroOperation } from "../api/operation.ts";
 import { type Backup, isBackup, isRestorable, isRestore, type VeleroObject } from "../api/velero.ts";
 import type { RunnerContext } from "./context.ts";
@@ -18,7 +20,7 @@ import { locationOf } from "./location.ts";
 import { counted, placesOf } from "./message.ts";
 import { itemsOf } from "./progress.ts";
 import { restoreOutputs } from "./restoreOutputs.ts";
-import { cutList, listResults, resultsSchema } from "./results.ts";
+import { listResults, resultsSchema } from "./results.ts";
 import { skippedVolumes, unsizedSnapshots, volumeBytes, volumeInfosSchema } from "./volumes.ts";
 
 /** What an Operation hands to its reader. docs/contract.md, Status mapping; a field that is not known is left out. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { operations, type Status, type VeleroOperation } from "../api/operation.ts";
 import { nextStatus, type StatusChange } from "../api/status.ts";
+import { writeFitting } from "../api/statusSize.ts";
 import { announcements } from "../dispatcher/announcements.ts";
 import { isConflict, isNotFound } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
@@ -48,9 +49,8 @@ export async function replaceStatus(
   if (isDeepStrictEqual(status, operation.status)) return operation;
   try {
     const options = { signal: context.signal, fieldManager: FIELD_MANAGER };
-    const written = await retry(
-      () => context.client.replaceStatus(operations, { ...operation, status }, options),
-      context,
+    const written = await writeFitting(status, (form) =>
+      retry(() => context.client.replaceStatus(operations, { ...operation, status: form }, options), context),
     );
     for (const news of announcements(operation.status, status)) await context.events.announce(operation, news);
     return { ...operation, metadata: { ...written.metadata, namespace }, status: written.status };

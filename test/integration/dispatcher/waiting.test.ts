@@ -2,9 +2,11 @@ import { createHmac } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import * as z from "zod";
 import { type Operation, operations } from "../../../src/api/operation.ts";
 import { isAdmitted } from "../../../src/api/status.ts";
 import { backups, storageLocations } from "../../../src/api/velero.ts";
+import { isTooLarge } from "../../../src/kube/errors.ts";
 import { configMaps, jobs, volumeSnapshotClasses } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
@@ -234,4 +236,30 @@ test("a Restore waits for what a deleted Backup has left at work in its namespac
   await arena.says("next", "Blocked=True/ConflictingOperation");
   await arena.client.mergePatch(backups, name, { status: { phase: "Completed" } });
   await arena.job(next);
+});
+
+test("an Operation that leaves no room for any status is told by an Event, and goes on when it is made smaller", async () => {
+  const dispatcher = arena.dispatcher();
+  await arena.target();
+  const name = "large";
+  const object = { namespace: arena.tenant, name };
+  // As large as the store takes it.
+  let size = 1_573_000;
+  const created = async () => {
+    try {
+      return await arena.operation({ name, approvals: { approvedBy: "x".repeat(size), required: true } });
+    } catch (error) {
+      expect(isTooLarge(error), String(error)).toBe(true);
+      return undefined;
+    }
+  };
+  while ((await created()) === undefined) size -= 100;
+  const { message } = z.looseObject({ message: z.string() }).parse(await arena.announced("StatusTooLarge"));
+  expect(message).toContain("no room for its status");
+  // Not tried again and again: nothing changes until somebody changes it.
+  const tries = () => dispatcher.log.filter(({ level }) => level === "error").length;
+  expect(tries()).toBe(1);
+  await arena.client.mergePatch(operations, object, { spec: { approvals: { approvedBy: "ada" } } });
+  await arena.says(name, "Blocked=True/AwaitingApproval");
+  expect(tries()).toBe(1);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Status } from "../../../src/api/operation.ts";
 import { isAdmitted, nextStatus, openAttempt, resumeAttempt } from "../../../src/api/status.ts";
 
 const at = (second: number, generation = 1) => ({ now: new Date(Date.UTC(2026, 4, 28, 10, 0, second)), generation });
@@ -88,6 +89,36 @@ describe("openAttempt", () => {
         },
       ],
     });
+  });
+});
+
+describe("the past of an Operation that is run again and again", () => {
+  const attempted = (attempts: number) => {
+    let status: Status = admitted;
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      const runner = { ...status.runner, jobName: `job-${attempt}`, jobUIDs: [`${attempt}-a`, `${attempt}-b`] };
+      status = openAttempt({ ...status, phase: "Failed", runner });
+    }
+    return status;
+  };
+
+  it("is told in full up to 20 attempts", () => {
+    expect(attempted(20).history).toHaveLength(20);
+    expect(attempted(20).historyOmitted).toBeUndefined();
+  });
+
+  it("is told of the last 20, and counted before them, with the Jobs that worked on it", () => {
+    const { history = [], historyOmitted, runner } = attempted(22);
+    expect(history.map(({ attempt }) => attempt)).toEqual(Array.from({ length: 20 }, (_, at) => at + 3));
+    expect(historyOmitted).toEqual({ attempts: 2, jobUIDs: ["1-a", "1-b", "2-a", "2-b"] });
+    expect(runner?.attempt).toBe(23);
+  });
+
+  it("has no more than 100 Jobs that it does not tell of", () => {
+    const { historyOmitted } = attempted(200);
+    expect(historyOmitted?.attempts).toBe(180);
+    expect(historyOmitted?.jobUIDs).toHaveLength(100);
+    expect(historyOmitted?.jobUIDs?.at(-1)).toBe("180-b");
   });
 });
 

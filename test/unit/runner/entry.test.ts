@@ -105,6 +105,22 @@ describe("a Job", () => {
     expect(entry(late, { ...job, name: jobName(metadata, 2) })).toBe("join");
   });
 
+  test("may not act for a later attempt either when the history has no room for its own", () => {
+    const { metadata } = operation("Backup");
+    const status: Status = {
+      phase: "Pending",
+      conditions: [accepted],
+      runner: { attempt: 24 },
+      historyOmitted: { attempts: 3, jobUIDs: ["u1"] },
+    };
+    const late = operation("Backup", { status });
+    expect(() => entry(late, job)).toThrow("is over");
+    for (const attempt of [1, 2, 3]) {
+      expect(() => entry(late, { ...job, uid: "u9", name: jobName(metadata, attempt) })).toThrow(Refused);
+    }
+    expect(entry(late, { ...job, uid: "u9", name: jobName(metadata, 24) })).toBe("join");
+  });
+
   test("may not act for an Operation that came out of a backup", () => {
     expect(() => at({ phase: "Pending", conditions: [accepted] }, { "velero.io/restore-name": "r1" })).toThrow(Refused);
   });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { cutList, listResults, resultsSchema } from "../../../src/runner/results.ts";
+import { cutList } from "../../../src/api/cutList.ts";
+import { listResults, resultsSchema } from "../../../src/runner/results.ts";
 
 /** As the API server stores it: Go writes these characters as `\\u003c` and the like. */
 function bytesInGo(list: string[]): number {

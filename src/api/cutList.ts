@@ -1,0 +1,30 @@
+/** The most that a list of warnings may take in a status, in bytes of JSON. docs/contract.md, Status mapping. */
+const MAX_LIST_BYTES = 256 * 1024;
+
+/**
+ * Keeps a list within its share of the status: what does not fit is left out, and a last entry says how many those are.
+ *
+ * @param whereToFind where all of them can be read
+ */
+export function cutList(entries: readonly string[], whereToFind: string, maxBytes: number = MAX_LIST_BYTES): string[] {
+  if (bytesOf(entries) <= maxBytes) return [...entries];
+  const note = (count: number) => `${count} more left out: ${whereToFind}`;
+  let room = maxBytes - bytesOf([note(entries.length)]);
+  const kept = entries.filter((entry) => {
+    const fits = bytesOf([entry]) <= room;
+    if (fits) room -= bytesOf([entry]);
+    return fits;
+  });
+  return [...kept, note(entries.length - kept.length)];
+}
+
+/** As JSON without brackets, as the API server stores it: each entry with its quotes and a comma. */
+function bytesOf(entries: readonly string[]): number {
+  return entries.reduce(
+    (sum, entry) => sum + Buffer.byteLength(JSON.stringify(entry).replace(ESCAPED, "......")) + 1,
+    0,
+  );
+}
+
+/** What Go's encoder writes as six bytes (`\u003c`) where JavaScript's does not. */
+const ESCAPED = /[<>&\u2028\u2029]/g;

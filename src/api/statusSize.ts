@@ -1,0 +1,47 @@
+import { cutToBytes } from "../kube/cut.ts";
+import { isTooLarge } from "../kube/errors.ts";
+import { cutList } from "./cutList.ts";
+import { shortHistory } from "./history.ts";
+import type { Status } from "./operation.ts";
+
+/** What is kept of a status that is too large, each time less: of every list in the outputs, of the past, of each message. */
+const FORMS = [
+  { listBytes: 16 * 1024, attempts: 20, messageBytes: 1024 },
+  { listBytes: 1024, attempts: 3, messageBytes: 1024 },
+  { listBytes: 0, attempts: 0, messageBytes: 128 },
+] as const;
+
+const WHERE = "the Operation has no room for more in the API server's store";
+
+/**
+ * Writes a status, and where the API server's store has no room for it, ever less of it: what an Operation came to counts
+ * for more than its warnings. docs/contract.md, API ("Two writers, one rule").
+ *
+ * @param write one try; nothing else may make it fail as too large
+ * @throws what the last try throws
+ */
+export async function writeFitting<T>(status: Status, write: (status: Status) => Promise<T>): Promise<T> {
+  for (const form of [undefined, ...FORMS]) {
+    try {
+      return await write(form === undefined ? status : smaller(status, form));
+    } catch (error) {
+      if (!isTooLarge(error) || form === FORMS.at(-1)) throw error;
+    }
+  }
+  throw new Error("there is always a last form");
+}
+
+function smaller(status: Status, { listBytes, attempts, messageBytes }: (typeof FORMS)[number]): Status {
+  const outputs = Object.entries(status.outputs ?? {}).map(([name, value]) => {
+    const entries = Array.isArray(value) ? value.map(String) : undefined;
+    return [name, entries === undefined || entries.length === 0 ? value : cutList(entries, WHERE, listBytes)];
+  });
+  return {
+    ...status,
+    ...(status.outputs && { outputs: Object.fromEntries(outputs) }),
+    ...(status.history && shortHistory(status, attempts)),
+    ...(status.conditions && {
+      conditions: status.conditions.map((one) => ({ ...one, message: cutToBytes(one.message, messageBytes) })),
+    }),
+  };
+}

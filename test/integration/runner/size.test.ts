@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import { stages } from "./stage.ts";
+
+// etcd takes 1.5 MiB of one object, spec and status together, and the spec is the tenant's.
+
+const openStage = stages();
+
+test("an outcome for which an Operation leaves no room is told shorter, and the run ends", async () => {
+  const stage = await openStage();
+  const approvals = { approvedBy: "x".repeat(1_400_000) };
+  const operation = await stage.admitted("b1", {
+    type: "Backup",
+    parameters: { storageLocation: "default" },
+    approvals,
+  });
+  const warnings = Array.from({ length: 2_000 }, (_, at) => `volume <${at}> & ${"w".repeat(100)}`);
+  stage.velero.results = { warnings: { velero: warnings }, errors: {} };
+  const { ended } = stage.start(operation);
+  await stage.velero.created("Backup", "b1");
+  await stage.velero.says("Backup", "b1", { phase: "Completed", warnings: warnings.length });
+  expect(await ended).toMatchObject({ exitCode: 0 });
+  const { status } = await stage.read("b1");
+  expect(status).toMatchObject({
+    phase: "Succeeded",
+    outputs: { backupName: "b1", warningCount: "2000" },
+  });
+  const told = status?.outputs?.warnings;
+  if (!Array.isArray(told)) throw new Error("no warnings are told");
+  expect(told[0]).toBe(`velero: ${warnings[0]}`);
+  expect(told.at(-1)).toMatch(/^\d+ more left out: the Operation has no room/);
+});
