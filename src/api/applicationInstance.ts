@@ -5,8 +5,8 @@ import type { Resource } from "../kube/resource.ts";
 import { conditionSchema } from "../kube/resources.ts";
 
 /**
- * Upstream's description of an installed application: what an Operation backs up or restores. Read, never written, and
- * leniently: the cluster's CRD may take anything, and a target that exists is never said not to.
+ * Upstream's description of an installed application: what an Operation backs up or restores. Its annotations alone are
+ * ever written (pause.ts); it is read leniently: the cluster's CRD may take anything, and a target that exists is never said not to.
  */
 export const applicationInstanceSchema = kubeObjectSchema.extend({
   spec: lenient(

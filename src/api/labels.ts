@@ -30,7 +30,13 @@ export const Annotation = {
   /** On an ApplicationInstance: the engines that may back it up (comma separated). */
   backupCapability: "ops.vworkspace.io/backup",
   restoreCapability: "ops.vworkspace.io/restore",
+  /** On an ApplicationInstance: {@link RECONCILE_DISABLED} has its controller leave it alone. */
+  reconcile: "apps.vworkspace.io/reconcile",
+  /** On an ApplicationInstance: for which attempt of which Operation (by UID) the dispatcher has paused it. */
+  pausedBy: "ops.vworkspace.io/paused-by",
 } as const;
+
+export const RECONCILE_DISABLED = "disabled";
 
 /** The value of the managed-by label and of the field manager that creates Velero's objects. */
 export const MANAGED_BY = "vworkspace-operator";

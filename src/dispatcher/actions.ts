@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { applicationInstances } from "../api/applicationInstance.ts";
 import type { Status, VeleroOperation } from "../api/operation.ts";
 import { nextStatus, timestamp } from "../api/status.ts";
 import { writeFitting } from "../api/statusSize.ts";
@@ -28,6 +29,7 @@ import type { Action } from "./world.ts";
 
 const NO_ANSWER =
   "the API server gives no answer to it, perhaps because a webhook for Jobs gives none; it is tried again";
+const NOT_PAUSED = "its target cannot be paused";
 const FIELD_MANAGER = "operation-dispatcher";
 
 export interface Hands {
@@ -68,6 +70,8 @@ export async function carryOut(
     case "announce":
       logger.warn({ reason: action.announcement.reason }, action.announcement.message);
       return hands.announce(operation, action.announcement);
+    case "annotateTarget":
+      return await pauseTarget(hands, operation, action, logger);
   }
 }
 
@@ -160,6 +164,39 @@ async function adoptJob(hands: Hands, operation: VeleroOperation, name: string, 
   const problem = `Job ${namespace}/${name} was not made for this Operation but has the name of its Job; delete it`;
   await say(hands, operation, problem, logger);
   throw new Error(problem);
+}
+
+/** Without its pause the Operation gets no Job, so who waits for it is told what is missing; a runner at work has the word. */
+async function pauseTarget(
+  hands: Hands,
+  operation: VeleroOperation,
+  action: Extract<Action, { kind: "annotateTarget" }>,
+  logger: Logger,
+): Promise<void> {
+  try {
+    await annotateTarget(hands, action, logger);
+  } catch (error) {
+    const begun = (operation.status?.runner?.jobUIDs ?? []).length > 0;
+    if (error instanceof ApiError && !begun) await say(hands, operation, `${NOT_PAUSED}: ${refusal(error)}`, logger);
+    throw error;
+  }
+}
+
+/** Sets or takes away annotations of a target, in the very state that was looked at. */
+export async function annotateTarget(
+  { client, callTimeoutMs: timeoutMs }: Pick<Hands, "client" | "callTimeoutMs">,
+  { target, resourceVersion, annotations, why }: Extract<Action, { kind: "annotateTarget" }>,
+  logger: Logger,
+): Promise<void> {
+  const about = { target: `${target.namespace}/${target.name}` };
+  try {
+    const patch = { metadata: { resourceVersion, annotations } };
+    await client.mergePatch(applicationInstances, target, patch, { fieldManager: FIELD_MANAGER, timeoutMs });
+    logger.info({ ...about, why }, "target annotated");
+  } catch (error) {
+    if (!isConflict(error) && !isNotFound(error)) throw error;
+    logger.debug({ ...about, err: error }, "target is gone, or has changed meanwhile");
+  }
 }
 
 /** Writes why the Operation has no Job; that its create is tried again is the queue's business. */

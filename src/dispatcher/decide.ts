@@ -12,6 +12,7 @@ import { buildJob } from "./job.ts";
 import { activeJobs, deletionOf, isHandMade, jobState, neverStarted } from "./jobState.ts";
 import { isOutlivedAndDone, lingering } from "./lingering.ts";
 import { madeAgainAfterRejection } from "./madeAgain.ts";
+import { pauseOf } from "./pause.ts";
 import { endOf, rejectionOf } from "./podState.ts";
 import { ended } from "./rerun.ts";
 import { NOTHING, unblocked, write } from "./statusWrite.ts";
@@ -86,7 +87,7 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
     case "stale":
       return { action: deletionOf(state.job, "a later Job of the attempt was deleted, to be made again") };
     case "active":
-      return tellOfPods(operation, world, state.jobs);
+      return whilePaused(operation, world, tellOfPods(operation, world, state.jobs));
     case "ended":
       return afterJob(operation, world, state.job);
   }
@@ -99,7 +100,8 @@ function withoutJob(operation: VeleroOperation, world: World): Decision {
   const state = trouble ? ({ kind: "trouble", ...trouble } as const) : ({ kind: "starting", hasPod: false } as const);
   const conditions = awaitedCancel(operation, world, inWords(state));
   const remembered = conditions.length === 0 ? NOTHING : write(operation, world, { conditions });
-  return remembered.action === undefined ? createJob(operation, world) : remembered;
+  const first = whilePaused(operation, world, remembered);
+  return first.action === undefined ? createJob(operation, world) : first;
 }
 
 /** Unless nodes alone are to blame, the attempt ends with its Job. */
@@ -109,6 +111,12 @@ function afterJob(operation: VeleroOperation, world: World, job: Job): Decision 
   if (job.metadata.deletionTimestamp !== undefined) return NOTHING;
   if (at <= world.now) return { action: deletionOf(job, "nodes had rejected its pods, and it is made again") };
   return tell(operation, world, { kind: "trouble", ...rejectionOf(job, world, at), lookAgainAt: at }, []);
+}
+
+/** Its target is paused as soon as there is nothing else to be written, and again where Velero has brought it back unpaused. */
+function whilePaused(operation: VeleroOperation, world: World, decision: Decision): Decision {
+  const pause = decision.action === undefined ? pauseOf(operation, world) : undefined;
+  return pause === undefined ? decision : { ...decision, action: pause };
 }
 
 function createJob(operation: VeleroOperation, world: World): Decision {

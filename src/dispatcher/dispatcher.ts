@@ -1,13 +1,13 @@
 import { once } from "node:events";
 import type { Logger } from "pino";
-import { Label } from "../api/labels.ts";
+import { Annotation, Label } from "../api/labels.ts";
 import { attemptOf, isVeleroOperation } from "../api/operation.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
 import { EventRecorder } from "../kube/events.ts";
 import { withLease } from "../kube/lease.ts";
 import { WorkQueue } from "../kube/queue.ts";
-import { carryOut, deleteJob, type Hands } from "./actions.ts";
+import { annotateTarget, carryOut, deleteJob, type Hands } from "./actions.ts";
 import { openCaches } from "./caches.ts";
 import { Claims } from "./claims.ts";
 import { decide, decideOrphan } from "./decide.ts";
@@ -15,6 +15,7 @@ import { indexCaches } from "./indexes.ts";
 import { liveWorld } from "./liveWorld.ts";
 import { createMetrics } from "./metrics.ts";
 import { operationUidOf } from "./owners.ts";
+import { endOfPause, isPaused } from "./pause.ts";
 import type { Server, ServerParts } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import { TemplateStore } from "./templateStore.ts";
@@ -47,6 +48,7 @@ const CONCURRENCY = 8;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** No namespace or name contains a colon, so no key of an Operation looks like this. */
 const ORPHAN = "job:";
+const TARGET = "target:";
 
 /**
  * Admits Operations and makes one Job for each, for as long as the signal does not abort. Two may run: only the one that
@@ -69,9 +71,12 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     maxConcurrentPerNamespace: settings.limits.maxConcurrentPerNamespace,
     wake: (key, when) => queue.add(key, when),
     wakeOrphan: (name) => queue.add(ORPHAN + name),
+    wakeTarget: (key) => queue.add(TARGET + key),
   });
   const recorder = new EventRecorder(client, logger, { component: NAME, instance: identity });
   const announcing = new Set<Promise<void>>();
+  /** Targets of which it was told that they stay paused, by uid. */
+  const leftPaused = new Set<string>();
   const hands: Hands = {
     client,
     clock,
@@ -88,6 +93,7 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
 
   async function work(key: string): Promise<void> {
     if (key.startsWith(ORPHAN)) return await workOrphan(key.slice(ORPHAN.length));
+    if (key.startsWith(TARGET)) return await workTarget(key.slice(TARGET.length));
     const operation = caches.operations.get(key);
     if (operation === undefined || !isVeleroOperation(operation) || claims.awaitsEcho(operation)) return;
     const { action, lookAgainAt } = decide(operation, world);
@@ -111,6 +117,20 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     if (!isWatched(job.metadata.labels?.[Label.operationNamespace], settings)) return;
     const action = decideOrphan(job, world);
     if (action !== undefined) await deleteJob(hands, action, logger);
+  }
+
+  async function workTarget(key: string): Promise<void> {
+    const target = caches.targets.get(key);
+    if (target === undefined || !isPaused(target)) return;
+    if (!settings.pauseTarget && !leftPaused.has(target.metadata.uid)) {
+      leftPaused.add(target.metadata.uid);
+      logger.warn(
+        { target: key },
+        `paused by ${Annotation.pausedBy} though pauseTarget is off: nobody will take it back`,
+      );
+    }
+    const action = endOfPause(target, world);
+    if (action !== undefined) await annotateTarget(hands, action, logger);
   }
 
   let role: "starting" | "standby" | "leading" = "starting";

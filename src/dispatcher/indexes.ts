@@ -1,3 +1,4 @@
+import type { ApplicationInstance } from "../api/applicationInstance.ts";
 import { Label } from "../api/labels.ts";
 import type { Operation } from "../api/operation.ts";
 import type { VeleroObject } from "../api/velero.ts";
@@ -5,6 +6,7 @@ import type { Event, Job, Pod } from "../kube/resources.ts";
 import type { Caches } from "./caches.ts";
 import { jobNamespaces, veleroNamespaces } from "./leftBehind.ts";
 import { operationUidOf, ownersOf } from "./owners.ts";
+import { isPaused } from "./pause.ts";
 import { isOpen } from "./standing.ts";
 import { Index, type Store } from "./store.ts";
 
@@ -24,6 +26,8 @@ export interface Indexes {
   /** By the namespaces that they are at work in. */
   readonly busyVelero: Index<VeleroObject>;
   readonly busyJobs: Index<Job>;
+  /** Targets that carry a pause of the dispatcher's, by namespace. */
+  readonly pausedTargets: Index<ApplicationInstance>;
 }
 
 /** One attempt of one Operation, as its Velero object's labels name it. */
@@ -57,6 +61,7 @@ export function indexCaches(caches: Caches): Indexes {
     ]),
     busyVelero: new Index(veleroObjects, veleroNamespaces),
     busyJobs: new Index(caches.jobs, jobNamespaces),
+    pausedTargets: new Index(caches.targets, (target) => (isPaused(target) ? [target.metadata.namespace ?? ""] : [])),
   };
 }
 

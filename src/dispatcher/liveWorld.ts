@@ -45,6 +45,10 @@ export function liveWorld({ caches, indexes, claims, templates, settings, approv
     *operations() {
       for (const operation of indexes.openOperations.values()) yield claims.current(operation);
     },
+    operation: (uid) => {
+      const [found] = indexes.operationsByUid.get(uid);
+      return found && claims.current(found);
+    },
     target: (namespace, name) => caches.targets.get(`${namespace}/${name}`),
     namespace: (name) => caches.namespaces.get(name),
     snapshotClass: (name) => caches.snapshotClasses.get(name),

@@ -39,6 +39,12 @@ export function livesOn(operation: VeleroOperation, world: World): boolean {
   return isAtWork(world.veleroObject(operation));
 }
 
+/** Something is being done for it, or will be without another check. */
+export function isUnderWay(operation: VeleroOperation, world: World): boolean {
+  if (isTerminal(operation.status?.phase)) return livesOn(operation, world);
+  return isAdmitted(operation.status) && !isAbandoned(operation, world);
+}
+
 /** Deleted, and only somebody's finalizer still holds it: nobody works on it, and nobody will. */
 function isAbandoned(operation: VeleroOperation, world: World): boolean {
   if (operation.metadata.deletionTimestamp === undefined) return false;
@@ -51,10 +57,8 @@ function lineUp(self: VeleroOperation, world: World): { underWay: VeleroOperatio
   const line = [self];
   for (const operation of world.operations()) {
     if (!isVeleroOperation(operation) || operation.metadata.uid === self.metadata.uid) continue;
-    if (isTerminal(operation.status?.phase)) {
-      if (livesOn(operation, world)) underWay.push(operation);
-    } else if (isAdmitted(operation.status)) {
-      if (!isAbandoned(operation, world)) underWay.push(operation);
+    if (isTerminal(operation.status?.phase) || isAdmitted(operation.status)) {
+      if (isUnderWay(operation, world)) underWay.push(operation);
     } else if (couldRun(operation, world)) {
       line.push(operation);
     }

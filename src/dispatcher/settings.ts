@@ -64,6 +64,10 @@ export const settingsSchema = z.strictObject({
   requireTargetReady: flag.default(true).meta({
     description: "Hold a Backup back until its target has the condition Ready=True (or no such condition at all).",
   }),
+  pauseTarget: flag.default(false).meta({
+    description:
+      "Pause the target of a Restore while that is at work (`apps.vworkspace.io/reconcile: disabled`), so that its own controller does not undo what Velero brings back. Needs the right to write targets, which the component `pause-target` installs together with this setting.",
+  }),
   veleroNamespace: namespace.default("velero").meta({ description: "Where Velero runs and keeps its objects." }),
   jobNamespace: namespace.default("vworkspace-system").meta({
     description:

@@ -9,6 +9,7 @@ import type { Caches } from "./caches.ts";
 import type { Indexes } from "./indexes.ts";
 import { jobNamespaces, veleroNamespaces } from "./leftBehind.ts";
 import { operationUidOf, ownersOf } from "./owners.ts";
+import { isPaused } from "./pause.ts";
 import { byAge, isInLine, isQueued, isWaiting, standing } from "./standing.ts";
 import type { TemplateStore } from "./templateStore.ts";
 
@@ -22,6 +23,8 @@ export interface WakeupParts {
   readonly wake: (key: string, options?: { afterMs?: number }) => void;
   /** Asks for a look at a Job, by name, whose Operation is not there. */
   readonly wakeOrphan: (jobName: string) => void;
+  /** Asks for a look at a target that carries a pause of the dispatcher's, `namespace/name`. */
+  readonly wakeTarget: (key: string) => void;
 }
 
 /** Who cannot be next only has its place in line told anew, and that not more often than this. */
@@ -34,7 +37,7 @@ const REFRESH_MS = 2_000;
  * @returns to be called when an Operation of that namespace is, after all, not what others were decided upon
  */
 export function connectWakeups(parts: WakeupParts): (namespace: string) => void {
-  const { caches, indexes, templates, maxConcurrentPerNamespace, wake, wakeOrphan } = parts;
+  const { caches, indexes, templates, maxConcurrentPerNamespace, wake, wakeOrphan, wakeTarget } = parts;
 
   const wakeWaiting = (matches: (operation: VeleroOperation) => boolean) => {
     for (const operation of indexes.openOperations.values()) {
@@ -44,6 +47,8 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
 
   /** Room was made or taken: it matters to the others in line in that namespace, and to all who wait for a slot. */
   const wakePeers = (namespace: string) => {
+    // Whoever held the pause may be the one that has ended.
+    for (const target of indexes.pausedTargets.get(namespace)) wakeTarget(keyOf(target));
     const line = [...indexes.openOperations.values()].filter(isVeleroOperation).filter(isInLine).sort(byAge);
     const ahead = new Map<string, { count: number; restore: boolean }>();
     for (const operation of line) {
@@ -121,9 +126,13 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
     });
   }
 
-  caches.targets.onChange((key) =>
-    wakeWaiting(({ metadata, spec }) => key === `${metadata.namespace}/${spec.targetRef.name}`),
-  );
+  caches.targets.onChange((key, current) => {
+    if (current !== undefined && isPaused(current)) wakeTarget(key);
+    // Also those that are admitted: they may have to pause it.
+    for (const operation of indexes.openOperations.get(key.split("/")[0] ?? "")) {
+      if (key === `${operation.metadata.namespace}/${operation.spec?.targetRef.name}`) wake(keyOf(operation));
+    }
+  });
   caches.snapshotClasses.onChange((name) => wakeWaiting(({ spec }) => spec.parameters?.csiSnapshotClassName === name));
   caches.locations.onChange((_, current, previous) => {
     // Velero touches each location every minute.

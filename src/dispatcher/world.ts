@@ -24,6 +24,8 @@ export interface World {
    * two never take the same slot.
    */
   operations(): Iterable<Operation>;
+  /** The Operation with that uid, whatever its state. */
+  operation(uid: string): Operation | undefined;
   target(namespace: string, name: string): ApplicationInstance | undefined;
   namespace(name: string): KubeObject | undefined;
   snapshotClass(name: string): VolumeSnapshotClass | undefined;
@@ -66,7 +68,16 @@ export type Action =
       readonly resourceVersion: string;
       readonly why: string;
     }
-  | { readonly kind: "announce"; readonly announcement: Announcement };
+  | { readonly kind: "announce"; readonly announcement: Announcement }
+  | {
+      readonly kind: "annotateTarget";
+      readonly target: { readonly namespace: string; readonly name: string };
+      /** The state in which it was looked at: in any other it is left alone. */
+      readonly resourceVersion: string;
+      /** null takes one away. */
+      readonly annotations: Readonly<Record<string, string | null>>;
+      readonly why: string;
+    };
 
 export interface Decision {
   /** Nothing to do: everything is as it should be, or what it waits for will wake it. */

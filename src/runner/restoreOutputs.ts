@@ -1,3 +1,4 @@
+import { cutList } from "../api/cutList.ts";
 import type { Restore } from "../api/velero.ts";
 import type { RunnerContext } from "./context.ts";
 import { DownloadError, type DownloadSource, downloadJson, type Try } from "./downloads.ts";
@@ -12,7 +13,6 @@ import {
   restoredListSchema,
   restoredVolumesSchema,
 } from "./restored.ts";
-import { cutList } from "./results.ts";
 import { volumeInfosSchema } from "./volumes.ts";
 
 /** The most that one list of items may take in a status, in bytes of JSON. */

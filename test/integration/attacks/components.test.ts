@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { applicationInstances } from "../../../src/api/applicationInstance.ts";
 import { loadSettings, settingsSchema } from "../../../src/dispatcher/settings.ts";
 import { backupOperation } from "../../scenario/operations.ts";
 import { SYSTEM_NAMESPACE } from "../../scenario/platform.ts";
@@ -17,7 +18,7 @@ beforeAll(async () => {
   shared = await SharedCluster.open();
   owner = await shared.cluster.user("owner");
   await admin("create", "rolebinding", "owner", "-n", "org-a", "--clusterrole=admin", "--user=owner");
-  for (const component of ["no-velero-hooks", "snapshot-classes"]) {
+  for (const component of ["no-velero-hooks", "snapshot-classes", "pause-target"]) {
     await shared.cluster.apply(`manifests/components/${component}`);
   }
   // Policies take effect a moment after they were applied, and so does the account that pods run under.
@@ -40,6 +41,8 @@ async function admin(...args: string[]): Promise<string> {
 }
 
 let count = 0;
+const RECONCILE = "apps.vworkspace.io/reconcile";
+const PAUSED_BY = "ops.vworkspace.io/paused-by";
 const COMMAND = "pre.hook.backup.velero.io/command";
 
 function pod(annotations: Record<string, string>, namespace = "org-a"): object {
@@ -74,6 +77,48 @@ describe("what opens a namespace", () => {
       expect(code).not.toBe(0);
       expect(stderr).toContain("Forbidden");
     }
+  });
+});
+
+describe("pause-target: a stolen token of the dispatcher", () => {
+  const shop = { namespace: "org-a", name: "paused" };
+  const patch = (change: Record<string, unknown>) =>
+    shared.as("dispatcher").mergePatch(applicationInstances, shop, change);
+  const annotations = (change: Record<string, string | null>) => ({ metadata: { annotations: change } });
+  const disabled = annotations({ [RECONCILE]: "disabled", [PAUSED_BY]: "u1/1" });
+
+  beforeAll(async () => {
+    const metadata = { ...shop, annotations: { "example.com/kept": "x" }, labels: { app: "shop" } };
+    await shared.client.create(applicationInstances, { metadata, spec: { release: { name: "shop" } } });
+    await vi.waitFor(async () => {
+      await expect(patch({ spec: { release: { name: "stolen" } } })).rejects.toThrow(
+        "nothing of an ApplicationInstance",
+      );
+    }, PATIENCE);
+  });
+
+  test("pauses a target and takes that back", async () => {
+    await expect(patch(disabled)).resolves.toMatchObject({ metadata: { annotations: { [RECONCILE]: "disabled" } } });
+    await expect(patch(annotations({ [RECONCILE]: null, [PAUSED_BY]: null }))).resolves.toBeDefined();
+  });
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ["what is installed", { spec: { chart: "evil" } }, "nothing of an ApplicationInstance but"],
+    ["its labels", { metadata: { labels: { app: "other" } } }, "nothing of an ApplicationInstance but"],
+    ["another annotation", annotations({ "example.com/kept": "y" }), "nothing of an ApplicationInstance but"],
+    ["an annotation more", annotations({ "ops.vworkspace.io/backup": "" }), "nothing of an ApplicationInstance but"],
+    ["an annotation less", annotations({ "example.com/kept": null }), "nothing of an ApplicationInstance but"],
+    ["its finalizers", { metadata: { finalizers: ["example.com/x"] } }, "nothing of an ApplicationInstance but"],
+    ["its controller's orders", annotations({ [RECONCILE]: "force" }), "no value but disabled"],
+  ])("does not change %s", async (_, change, why) => {
+    await expect(patch(change)).rejects.toThrow(why);
+  });
+
+  test("makes and removes no target", async () => {
+    const thief = shared.as("dispatcher");
+    const other = { metadata: { namespace: "org-a", name: "another" }, spec: {} };
+    await expect(thief.create(applicationInstances, other)).rejects.toThrow("403");
+    await expect(thief.delete(applicationInstances, shop)).rejects.toThrow("403");
   });
 });
 

@@ -55,6 +55,7 @@ export class Arena {
   readonly otherTenants: readonly string[];
   readonly jobNamespace: string;
   readonly veleroNamespace: string;
+  readonly #id: string;
   readonly #kubeconfig: string;
   readonly #processes: DispatcherProcess[] = [];
 
@@ -64,18 +65,18 @@ export class Arena {
     this.otherTenants = ["b", "c"].map((suffix) => `org-${id}-${suffix}`);
     this.jobNamespace = `system-${id}`;
     this.veleroNamespace = `velero-${id}`;
+    this.#id = id;
     this.#kubeconfig = kubeconfig;
   }
 
   static async open(cluster: Cluster): Promise<Arena> {
     const id = randomBytes(4).toString("hex");
-    const user = `dispatcher-${id}`;
     const client = connect({ KUBECONFIG: cluster.kubeconfig }, { component: "test", version: "0.0.0" });
-    const arena = new Arena(client, id, await cluster.user(user));
+    const arena = new Arena(client, id, await cluster.user(`dispatcher-${id}`));
     for (const name of [arena.tenant, ...arena.otherTenants, arena.jobNamespace, arena.veleroNamespace]) {
       await client.create(namespaces, { metadata: { name } });
     }
-    await cluster.apply(await arena.#rights(id, user));
+    await cluster.apply(await arena.#rights("manifests/base/rbac-dispatcher.yaml"));
     // Without its account no pod is let in, which the dispatcher would tell.
     const accounts = ["operation-backup-runner", "operation-restore-runner"].map((name) => {
       return { apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace: arena.jobNamespace } };
@@ -107,6 +108,11 @@ export class Arena {
     });
     this.#processes.push(started);
     return started;
+  }
+
+  /** Lets this arena's dispatchers write targets, as the component pause-target does. */
+  async allowPause(cluster: Cluster): Promise<void> {
+    await cluster.apply(await this.#rights("manifests/components/pause-target/rbac.yaml"));
   }
 
   /** Ends every dispatcher of this arena. */
@@ -233,14 +239,14 @@ export class Arena {
   }
 
   /** The dispatcher's shipped rights, for this arena's namespaces and this arena's user. */
-  async #rights(id: string, user: string): Promise<object[]> {
-    const text = (await readFile("manifests/base/rbac-dispatcher.yaml", "utf8"))
+  async #rights(manifest: string): Promise<object[]> {
+    const text = (await readFile(manifest, "utf8"))
       .replaceAll("namespace: vworkspace-system", `namespace: ${this.jobNamespace}`)
       .replaceAll("namespace: velero", `namespace: ${this.veleroNamespace}`)
-      .replaceAll(/^( +)name: operation-dispatcher$/gm, `$1name: operation-dispatcher-${id}`)
+      .replaceAll(/^( +)name: (operation-dispatcher(?:-pause)?)$/gm, `$1name: $2-${this.#id}`)
       .replaceAll(
         /subjects:\n(?: +.*\n?)+/g,
-        `subjects:\n  - {kind: User, apiGroup: rbac.authorization.k8s.io, name: ${user}}\n`,
+        `subjects:\n  - {kind: User, apiGroup: rbac.authorization.k8s.io, name: dispatcher-${this.#id}}\n`,
       );
     return parseAllDocuments(text).map((document) => document.toJS());
   }

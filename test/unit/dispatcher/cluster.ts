@@ -109,6 +109,7 @@ export class Cluster {
       templates: this.templates,
       approvalKey: this.approvalKey,
       operations: () => this.operations.values(),
+      operation: (uid) => [...this.operations.values()].find(({ metadata }) => metadata.uid === uid),
       target: (namespace, name) => this.targets.get(`${namespace}/${name}`),
       namespace: (name) => this.namespaces.get(name),
       snapshotClass: (name) => this.snapshotClasses.get(name),
@@ -339,6 +340,18 @@ export class Cluster {
       case "createJob":
         if (!this.jobs.has(action.name)) this.#storeJob(action.manifest);
         return;
+      case "annotateTarget": {
+        const key = `${action.target.namespace}/${action.target.name}`;
+        const target = this.targets.get(key);
+        if (target?.metadata.resourceVersion !== action.resourceVersion) return;
+        const annotations = Object.entries({ ...target.metadata.annotations, ...action.annotations }).filter(
+          (entry): entry is [string, string] => entry[1] !== null,
+        );
+        const resourceVersion = String(this.#unique());
+        const metadata = { ...target.metadata, resourceVersion, annotations: Object.fromEntries(annotations) };
+        this.targets.set(key, { ...target, metadata });
+        return;
+      }
       case "deleteJob":
         // As manifests/policies/dispatcher-job.yaml has it.
         if (this.jobs.get(action.name)?.metadata.labels?.[Label.operation] === undefined) {

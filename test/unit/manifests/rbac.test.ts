@@ -102,6 +102,16 @@ describe("the shipped rights", () => {
     ]);
   });
 
+  test("let nobody write targets, but for the component that pauses them: it patches, and no more", () => {
+    const targets = (right: string) => writes.test(right) && right.includes("apps.vworkspace.io/");
+    expect(accounts.flatMap(rightsOf).filter(targets)).toEqual([]);
+    const component = objectsIn("manifests/components/pause-target").filter(({ kind }) => kind === "ClusterRole");
+    const added = component.map((each) => roleSchema.parse(each)).flatMap(({ rules }) => rules);
+    expect(added.flatMap((rule) => rights(rule, "cluster"))).toEqual([
+      "cluster: patch apps.vworkspace.io/applicationinstances",
+    ]);
+  });
+
   test("are cluster-wide only where what they read or write lies in tenants' namespaces or in none", () => {
     const resources = accounts.flatMap((account) =>
       rightsOf(account)
