@@ -51,6 +51,8 @@ describe("what the platform decides", () => {
     await expect
       .poll(() => refusedAfterwards((name) => backupOperation({ namespace: "org-a", name })), { timeout: 60_000 })
       .toContain('the default "team-b" is not open to namespace org-a');
+    // They wait, and would run as soon as another default is open to them.
+    expect(await shared.cluster.kubectl(["delete", "operations", "--all", "-n", "org-a"])).toMatchObject({ code: 0 });
     await shared.client.delete(storageLocations, { name: LOCATION_OF_B, namespace: VELERO_NAMESPACE });
   });
 
