@@ -1,8 +1,9 @@
 import * as z from "zod";
 import type { Resource } from "../kube/resource.ts";
 import { applicationInstances } from "./applicationInstance.ts";
-import { ENGINE, MAX_TEXT, operations, SUPPORTED_TYPES, specSchema, statusSchema } from "./operation.ts";
+import { MAX_TEXT, operations, specSchema, statusSchema } from "./operation.ts";
 import { backupParametersSchema, restoreParametersSchema } from "./parameters.ts";
+import { objectRules, specRules } from "./rules.ts";
 
 /**
  * The CustomResourceDefinitions, made from the zod schemas. What OpenAPI or CEL can say is refused at `kubectl apply`.
@@ -10,77 +11,6 @@ import { backupParametersSchema, restoreParametersSchema } from "./parameters.ts
  */
 
 type JsonSchema = { [keyword: string]: unknown; properties?: Record<string, JsonSchema> | undefined };
-
-interface Rule {
-  rule: string;
-  message: string;
-  optionalOldSelf?: boolean;
-}
-
-const ours = (spec: string) =>
-  `${spec}.engine == '${ENGINE}' && ${spec}.type in [${SUPPORTED_TYPES.map((type) => `'${type}'`).join(", ")}]`;
-const ifOurs = (rule: string) => `!(${ours("self")}) || (${rule})`;
-/** Guards a rule about a parameter by its presence. */
-const ifGiven = (name: string, rule: string) =>
-  ifOurs(`!has(self.parameters) || !has(self.parameters.${name}) || (${rule})`);
-
-const objectRules: Rule[] = [
-  {
-    // Names never change, so only a new object is asked; what upstream stored stays writable.
-    rule: `oldSelf.hasValue() || !has(self.spec) || !(${ours("self.spec")}) || size(self.metadata.name) <= 63`,
-    optionalOldSelf: true,
-    message: "metadata.name: 63 characters at most, because Velero keeps it in labels",
-  },
-  {
-    rule: `!has(oldSelf.spec) || !(${ours("oldSelf.spec")}) || has(self.spec)`,
-    message: "spec is immutable; create a new Operation instead",
-  },
-];
-
-const unchanged = ["type", "engine", "targetRef"].map((field) => `self.${field} == oldSelf.${field}`).join(" && ");
-
-const specRules: Rule[] = [
-  {
-    rule:
-      `!((${ours("self")}) || (${ours("oldSelf")})) || (${unchanged} && ` +
-      "has(self.parameters) == has(oldSelf.parameters) && " +
-      "(!has(self.parameters) || self.parameters == oldSelf.parameters))",
-    message: "spec is immutable but for approvals; create a new Operation instead",
-  },
-  {
-    rule:
-      `!(${ours("oldSelf")}) || !has(oldSelf.approvals) || !has(oldSelf.approvals.required) || ` +
-      "!oldSelf.approvals.required || " +
-      "(has(self.approvals) && has(self.approvals.required) && self.approvals.required)",
-    message: "spec.approvals.required: once true it stays true",
-  },
-  {
-    rule: ifOurs(
-      "self.targetRef.kind == 'ApplicationInstance' && self.targetRef.apiVersion.startsWith('apps.vworkspace.io/') && " +
-        "size(self.targetRef.name) > 0",
-    ),
-    message: "spec.targetRef: must name an ApplicationInstance of apps.vworkspace.io",
-  },
-  {
-    rule: ifOurs(
-      "self.type != 'Restore' || (has(self.parameters) && has(self.parameters.backupName) && " +
-        "size(self.parameters.backupName) > 0)",
-    ),
-    message: "spec.parameters.backupName: required for a Restore",
-  },
-  {
-    rule: ifGiven(
-      "ttl",
-      "self.parameters.ttl.matches('^[+]?([0-9]+([.][0-9]*)?(h|ms|m|s|us|µs|μs|ns))+$') && " +
-        "duration(self.parameters.ttl) > duration('0s')",
-    ),
-    message: 'spec.parameters.ttl: must be a Go duration greater than 0, such as "72h"',
-  },
-  {
-    rule: ifGiven("existingResourcePolicy", "self.parameters.existingResourcePolicy in ['none', 'update']"),
-    message: 'spec.parameters.existingResourcePolicy: must be "none" or "update"',
-  },
-];
 
 const operationColumns = [
   { name: "Type", type: "string", jsonPath: ".spec.type" },
@@ -198,6 +128,8 @@ function structural(schema: z.ZodType): JsonSchema {
   const made: unknown = z.toJSONSchema(schema, {
     target: "openapi-3.0",
     io: "input",
+    // What is taken as it is (parameters) is described apart.
+    unrepresentable: "any",
     override: ({ jsonSchema }) => {
       const additional = jsonSchema.additionalProperties;
       if (typeof additional === "boolean" || (isSchema(additional) && Object.keys(additional).length === 0)) {

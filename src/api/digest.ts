@@ -2,15 +2,22 @@ import { createHash } from "node:crypto";
 import type { Spec } from "./operation.ts";
 
 /**
- * What a request asks for, in one value that is the same wherever it is computed: `sha256:<hex>` of the canonical JSON (keys
- * sorted, no blanks) of its type, engine, targetRef and parameters. Approvals are no part of it: they speak about it.
- * docs/contract.md, Admission 8.
+ * What an Operation asks for, in one value that is the same wherever it is computed: `sha256:<hex>` of the canonical JSON of its
+ * type, engine, targetRef and parameters. Approvals are no part of it: they speak about it. docs/contract.md, API ("What was
+ * admitted"), Admission 8.
  */
 export function specDigest({ type, engine, targetRef, parameters = {} }: Spec): string {
-  const text = canonicalJson({ type, engine, targetRef, parameters });
-  return `sha256:${createHash("sha256").update(text).digest("hex")}`;
+  // As far as anybody reads it: another operator's CRD may keep more.
+  const { apiVersion, kind, name } = targetRef;
+  return digestOf({ type, engine, targetRef: { apiVersion, kind, name }, parameters });
 }
 
+/** `sha256:<hex>` of a JSON value, whatever the order of its keys. */
+export function digestOf(value: unknown): string {
+  return `sha256:${createHash("sha256").update(canonicalJson(value)).digest("hex")}`;
+}
+
+/** JSON without blanks in which the keys of every object are sorted. */
 function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";

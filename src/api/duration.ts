@@ -13,6 +13,11 @@ const NANOSECONDS: Readonly<Record<string, bigint>> = {
   h: 3_600_000_000_000n,
 };
 
+/** Milliseconds of a duration that was checked before; 0 for what is none. */
+export function milliseconds(duration: string): number {
+  return Number((parseGoDuration(duration) ?? 0n) / 1_000_000n);
+}
+
 /** The longest that Go can hold: a signed 64-bit count of nanoseconds, about 292 years. */
 const MAX_NANOSECONDS = 2n ** 63n - 1n;
 

@@ -91,6 +91,14 @@ export const statusSchema = z
     finishedAt: time("When the Operation ended.").optional(),
     duration: z.string().meta({ description: "From startedAt to finishedAt, such as 7m13s." }).optional(),
     observedGeneration: count("The generation of the Operation that this status speaks of.").optional(),
+    admittedSpec: z
+      .string()
+      .meta({ description: "Digest of the spec that was admitted: the runner carries out nothing else." })
+      .optional(),
+    request: z
+      .looseObject({ digest: z.string(), at: time("When somebody with the right to ask for it did so last.") })
+      .meta({ description: "Of a Restore from another namespace: what was asked for last, and when." })
+      .optional(),
     observedRerun: z
       .string()
       .meta({ description: "The token of the annotation ops.vworkspace.io/rerun that was acted on last." })
@@ -133,6 +141,11 @@ export const MAX_CLAIM = 8 * 1024;
 
 const shortText = z.string().meta({ maxLength: MAX_TEXT });
 
+/** Taken as it is: a schema that copied it would drop a key such as `__proto__` before anybody could refuse it. */
+const asWritten = z.custom<Readonly<Record<string, unknown>>>(
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+);
+
 export const specSchema = z
   .looseObject({
     targetRef: z
@@ -140,7 +153,7 @@ export const specSchema = z
       .meta({ description: "The ApplicationInstance, in the Operation's own namespace." }),
     type: z.enum(OPERATION_TYPES).meta({ description: "What to do. Backup and Restore are carried out here." }),
     engine: z.enum(ENGINES).meta({ description: "What does it. velero is served here." }),
-    parameters: z.record(z.string(), z.unknown()).optional(),
+    parameters: asWritten.optional(),
     approvals: z
       .looseObject({
         required: z.boolean().optional(),

@@ -27,6 +27,9 @@ export const Reason = {
   targetNamespaceForbidden: "TargetNamespaceForbidden",
   capabilityMissing: "CapabilityMissing",
   templateInvalid: "TemplateInvalid",
+  policyMissing: "PolicyMissing",
+  authorizationExpired: "AuthorizationExpired",
+  specChanged: "SpecChanged",
   // Blocked
   targetNotReady: "TargetNotReady",
   missingVolumeSnapshotClass: "MissingVolumeSnapshotClass",

@@ -13,7 +13,18 @@ export interface ConditionChange {
 /** What was seen, as a change of the last status. Fields that are left out stay as they are. */
 export interface StatusChange
   extends Partial<
-    Pick<Status, "progress" | "engineRef" | "backupRef" | "runner" | "logsRef" | "outputs" | "observedRerun">
+    Pick<
+      Status,
+      | "progress"
+      | "engineRef"
+      | "backupRef"
+      | "runner"
+      | "logsRef"
+      | "outputs"
+      | "observedRerun"
+      | "admittedSpec"
+      | "request"
+    >
   > {
   phase?: Phase;
   conditions?: readonly ConditionChange[];
@@ -104,6 +115,7 @@ export function openAttempt(last: Status): Status {
   };
   return {
     ...(last.observedRerun !== undefined && { observedRerun: last.observedRerun }),
+    ...(last.request && { request: last.request }),
     ...(last.observedGeneration !== undefined && { observedGeneration: last.observedGeneration }),
     phase: "Pending",
     conditions: [],

@@ -1,7 +1,8 @@
 import type { Logger } from "pino";
 import type { ApplicationInstance } from "../api/applicationInstance.ts";
+import { RIGHTS_POLICY } from "../api/crossNamespace.ts";
 import { Label, MANAGED_BY } from "../api/labels.ts";
-import type { Operation } from "../api/operation.ts";
+import { type Operation, operations } from "../api/operation.ts";
 import { backups, restores, type StorageLocation, storageLocations, type VeleroObject } from "../api/velero.ts";
 import { ResourceCache } from "../kube/cache.ts";
 import type { KubeClient, Selection } from "../kube/client.ts";
@@ -10,7 +11,9 @@ import type { KubeObject } from "../kube/metadata.ts";
 import { qualifiedName, type Resource } from "../kube/resource.ts";
 import {
   type ConfigMap,
+  type CustomResourceDefinition,
   configMaps,
+  customResourceDefinitions,
   type Event,
   events,
   type Job,
@@ -19,6 +22,8 @@ import {
   type Pod,
   pods,
   type VolumeSnapshotClass,
+  validatingAdmissionPolicies,
+  validatingAdmissionPolicyBindings,
   volumeSnapshotClasses,
 } from "../kube/resources.ts";
 import { MAX_SILENCE_MS } from "../kube/watch.ts";
@@ -44,6 +49,10 @@ export interface Caches {
   readonly snapshotClasses: Store<VolumeSnapshotClass>;
   /** Empty unless a gate label is set. */
   readonly namespaces: Store<KubeObject>;
+  /** The policy by which who restores from another namespace is asked for their right, and its binding. */
+  readonly rightsPolicies: readonly Store<KubeObject>[];
+  /** The definition of Operations itself, with the rules that it has in this cluster. */
+  readonly operationCrd: Store<CustomResourceDefinition>;
   /** Resolves once all of them show what existed. */
   readonly synced: Promise<unknown>;
   /** Keeps them up to date until the signal aborts; rejects with its reason, and nothing else. */
@@ -83,6 +92,10 @@ export function openCaches(
     veleroObjects: [open<VeleroObject>(kept(backups), made), open<VeleroObject>(kept(restores), made)],
     snapshotClasses: open(kept(volumeSnapshotClasses), {}, true),
     namespaces: settings.namespaceGateLabel === "" ? new JoinedStore<KubeObject>([]) : open(kept(namespaces), {}),
+    rightsPolicies: [validatingAdmissionPolicies, validatingAdmissionPolicyBindings].map((resource) =>
+      open(kept(resource), { fieldSelector: `metadata.name=${RIGHTS_POLICY}` }),
+    ),
+    operationCrd: open(customResourceDefinitions, { fieldSelector: `metadata.name=${qualifiedName(operations)}` }),
     synced: Promise.all(opened.map(({ cache }) => cache.synced)),
     run: (signal) => Promise.all(opened.map(({ cache }) => cache.run(signal))),
     stale: () => {

@@ -1,12 +1,15 @@
 import { cancelRequested } from "../api/cancel.ts";
+import { specDigest } from "../api/digest.ts";
 import { jobName } from "../api/names.ts";
 import { attemptOf, isTerminal, isVeleroOperation, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { isAdmitted } from "../api/status.ts";
 import type { Job } from "../kube/resources.ts";
 import { admission, hindered } from "./admission/admission.ts";
+import { authorized } from "./admission/authorized.ts";
 import { original } from "./admission/restoredCopy.ts";
 import { templateUsable } from "./admission/template.ts";
+import { valid } from "./admission/validation.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
 import { buildJob } from "./job.ts";
 import { activeJobs, deletionOf, isHandMade, jobState, neverStarted } from "./jobState.ts";
@@ -22,7 +25,16 @@ import type { Action, Decision, World } from "./world.ts";
 type Guard = (operation: VeleroOperation, world: World) => Decision | undefined;
 
 /** The first that has something to say wins. */
-const guards: readonly Guard[] = [restoredCopy, deleted, lingering, ended, cancelled, admitted, admission];
+const guards: readonly Guard[] = [
+  restoredCopy,
+  deleted,
+  lingering,
+  ended,
+  cancelled,
+  admittedUnnoted,
+  admitted,
+  admission,
+];
 
 /**
  * What the dispatcher does about an Operation now: at most one write, decided on nothing but what the API server last said.
@@ -75,6 +87,19 @@ function cancelled(operation: VeleroOperation, world: World): Decision | undefin
       { type: ConditionType.running, status: "False", ...because },
     ],
   });
+}
+
+/**
+ * Admitted by a version of this program that noted not what: nothing is made for it before it has passed again what keeps
+ * tenants apart. It keeps its place meanwhile. docs/contract.md, API ("What was admitted").
+ */
+function admittedUnnoted(operation: VeleroOperation, world: World): Decision | undefined {
+  const { status, spec } = operation;
+  if (!isAdmitted(status) || status?.admittedSpec !== undefined || status?.engineRef?.uid !== undefined)
+    return undefined;
+  const hindrance = valid(operation, world) ?? authorized(operation, world);
+  if (hindrance !== undefined) return write(operation, world, hindered(operation, hindrance));
+  return write(operation, world, { admittedSpec: specDigest(spec) });
 }
 
 /** An admitted Operation has a Job until it ends; what the Job cannot tell any more is told for it. */

@@ -1,14 +1,16 @@
 import { once } from "node:events";
 import type { Logger } from "pino";
+import { RIGHTS_POLICY } from "../api/crossNamespace.ts";
 import { Annotation, Label } from "../api/labels.ts";
-import { attemptOf, isVeleroOperation } from "../api/operation.ts";
+import { attemptOf, isVeleroOperation, operations } from "../api/operation.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
 import { EventRecorder } from "../kube/events.ts";
 import { withLease } from "../kube/lease.ts";
 import { WorkQueue } from "../kube/queue.ts";
+import { qualifiedName } from "../kube/resource.ts";
 import { annotateTarget, carryOut, deleteJob, type Hands } from "./actions.ts";
-import { openCaches } from "./caches.ts";
+import { type Caches, openCaches } from "./caches.ts";
 import { Claims } from "./claims.ts";
 import { decide, decideOrphan } from "./decide.ts";
 import { indexCaches } from "./indexes.ts";
@@ -16,6 +18,7 @@ import { liveWorld } from "./liveWorld.ts";
 import { createMetrics } from "./metrics.ts";
 import { operationUidOf } from "./owners.ts";
 import { endOfPause, isPaused } from "./pause.ts";
+import { missingProtection } from "./protection.ts";
 import type { Server, ServerParts } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import { TemplateStore } from "./templateStore.ts";
@@ -63,6 +66,11 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   const claims = new Claims();
   const templates = new TemplateStore(caches.templates, settings, logger);
   const world = liveWorld({ ...options, caches, indexes, claims, templates });
+  const protection = () =>
+    missingProtection(
+      caches.operationCrd.get(qualifiedName(operations)),
+      caches.rightsPolicies.map((store) => store.get(RIGHTS_POLICY)),
+    );
   const queue = new WorkQueue({ work, concurrency: CONCURRENCY, backoff: BACKOFF, clock, logger });
   const wakePeers = connectWakeups({
     caches,
@@ -138,6 +146,7 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     metrics: createMetrics({
       operations: caches.operations,
       templates,
+      missingProtection: protection,
       isLeading: () => role === "leading",
       settingsValid: options.settingsValid,
     }),
@@ -153,6 +162,7 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     signal.throwIfAborted();
     role = "standby";
     templates.report();
+    reportProtection(caches, protection, logger);
     await withLease(
       client,
       { ...LEASE, namespace: settings.jobNamespace, name: NAME, identity, signal, clock, logger },
@@ -174,6 +184,20 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     watching.abort();
     await server.close();
   }
+}
+
+/** Logs what keeps tenants apart and is missing in this cluster: now, and whenever that changes. */
+function reportProtection(caches: Caches, missing: () => string[], logger: Logger): void {
+  let told: string | undefined;
+  const report = () => {
+    const found = missing();
+    if (found.join() === told) return;
+    if (found.length > 0) logger.error({ missing: found }, "tenants are not kept apart as they should be");
+    else if (told !== undefined) logger.info("what keeps tenants apart is complete again");
+    told = found.join();
+  };
+  report();
+  for (const store of [caches.operationCrd, ...caches.rightsPolicies]) store.onChange(report);
 }
 
 /** Whether the Operations of a namespace are followed at all; without its label nobody can tell. */

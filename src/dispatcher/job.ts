@@ -167,7 +167,10 @@ export function runnerSettings(type: OperationType, settings: Settings): Record<
   return {
     VELERO_NAMESPACE: settings.veleroNamespace,
     CLUSTER_ID: settings.clusterId,
-    ...(type === "Restore" && { RESTORE_EXCLUDED_RESOURCES: JSON.stringify(settings.restore.excludedResources) }),
+    ...(type === "Restore" && {
+      RESTORE_EXCLUDED_RESOURCES: JSON.stringify(settings.restore.excludedResources),
+      REQUEST_WINDOW: settings.requestWindow,
+    }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { RIGHTS_POLICY } from "../api/crossNamespace.ts";
 import { Label } from "../api/labels.ts";
 import { attemptOf, type Operation } from "../api/operation.ts";
 import type { Clock } from "../kube/clock.ts";
@@ -7,6 +8,7 @@ import type { Claims } from "./claims.ts";
 import { attemptTerm, type Indexes } from "./indexes.ts";
 import { jobLeftBehind, veleroLeftBehind } from "./leftBehind.ts";
 import { operationUidOf } from "./owners.ts";
+import { rightsAskedSince } from "./protection.ts";
 import type { Settings } from "./settings.ts";
 import type { TemplateStore } from "./templateStore.ts";
 import type { World } from "./world.ts";
@@ -38,6 +40,9 @@ export function liveWorld({ caches, indexes, claims, templates, settings, approv
     approvalKey,
     get now() {
       return clock.now();
+    },
+    get rightsAskedSince() {
+      return rightsAskedSince(caches.rightsPolicies.map((store) => store.get(RIGHTS_POLICY)));
     },
     get templates() {
       return templates.current;

@@ -9,6 +9,8 @@ import type { TemplateStore } from "./templateStore.ts";
 export interface MetricsParts {
   readonly operations: Store<Operation>;
   readonly templates: TemplateStore;
+  /** What of the cluster's own protection is missing, in words. */
+  readonly missingProtection: () => readonly string[];
   /** A standby tells nothing of Operations: two that count would count twice. */
   readonly isLeading: () => boolean;
   /** Whether the settings that are written down now are the ones in force. */
@@ -22,7 +24,8 @@ const DURATION_BUCKETS = [1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800,
  * The dispatcher's metrics. Counts and durations are of what ended while this process was leading; gauges are computed from
  * what is there when they are asked for. No label carries an object's name. docs/contract.md, Observability.
  */
-export function createMetrics({ operations, templates, isLeading, settingsValid }: MetricsParts): Registry {
+export function createMetrics(parts: MetricsParts): Registry {
+  const { operations, templates, missingProtection, isLeading, settingsValid } = parts;
   const registry = new Registry();
   const registers = [registry];
   const ended = new Counter({
@@ -94,6 +97,8 @@ export function createMetrics({ operations, templates, isLeading, settingsValid 
   gauge("settings_valid", "Whether the settings can be used as they are written down now: 1 or 0", [], (set) =>
     set({}, settingsValid() ? 1 : 0),
   );
+  const protection = "Whether the CRD's rules and the admission policy that keep tenants apart are in place: 1 or 0";
+  gauge("protection_complete", protection, [], (set) => set({}, missingProtection().length === 0 ? 1 : 0));
   gauge("leader", "Whether this dispatcher is the one that acts: 1 or 0", [], (set) => set({}, isLeading() ? 1 : 0));
   return registry;
 }

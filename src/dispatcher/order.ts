@@ -1,4 +1,5 @@
 import { cancelRequested } from "../api/cancel.ts";
+import { isCrossNamespace } from "../api/crossNamespace.ts";
 import { isTerminal, isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, isAdmitted } from "../api/status.ts";
@@ -74,8 +75,8 @@ function couldRun(operation: VeleroOperation, world: World): boolean {
     operation.metadata.deletionTimestamp === undefined &&
     !cancelRequested(operation) &&
     firstHindrance(operation, world) === undefined;
-  // An approval ends by the clock alone, which makes nobody forget what was remembered.
-  if (!needsApproval(operation, world.settings)) world.ableToRun.set(operation, able);
+  // An approval ends by the clock alone, and so does a right: that makes nobody forget what was remembered.
+  if (!needsApproval(operation, world.settings) && !isCrossNamespace(operation)) world.ableToRun.set(operation, able);
   return able;
 }
 

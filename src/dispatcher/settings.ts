@@ -27,6 +27,10 @@ const resource = z
     'must be the plural name of a resource and its group, such as "limitranges" or "roles.rbac.authorization.k8s.io"',
   );
 
+const goDuration = z.string('must be a Go duration such as "15m"').refine((text) => {
+  const nanoseconds = parseGoDuration(text);
+  return nanoseconds !== undefined && nanoseconds > 0n;
+}, 'must be a Go duration greater than 0, such as "15m"');
 const count = z.int("must be a whole number").min(1, "must be 1 or more").max(10_000, "must be 10000 or less");
 const flag = z.boolean("must be true or false");
 
@@ -145,6 +149,11 @@ export const settingsSchema = z.strictObject({
   }),
   snapshotClassesClosed: flag.default(false).meta({
     description: "A VolumeSnapshotClass that `snapshotClasses` does not list may be named by nobody.",
+  }),
+  requestWindow: goDuration.default("15m").meta({
+    description:
+      "How long after it was asked for (created, or changed by somebody who has the right) a Restore from another namespace may begin. The right is asked for at that moment and at no other.",
+    unit: "Go duration",
   }),
   listen: z
     .string("must be host:port")

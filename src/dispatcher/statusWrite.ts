@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
+import { latestRequest } from "../api/crossNamespace.ts";
 import type { Status, VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
-import { type ConditionChange, conditionOf, nextStatus, type StatusChange } from "../api/status.ts";
+import { type ConditionChange, conditionOf, nextStatus, type StatusChange, timestamp } from "../api/status.ts";
 import { oneLine } from "./message.ts";
 import type { Decision, World } from "./world.ts";
 
@@ -20,7 +21,12 @@ export function write(
   from: Status | undefined = operation.status,
 ): Decision {
   const conditions = (change.conditions ?? []).map((one) => ({ ...one, message: oneLine(one.message) }));
-  const status = nextStatus(from, { ...change, conditions }, { now, generation: operation.metadata.generation });
+  const request = latestRequest(operation, from?.request, timestamp(now));
+  const status = nextStatus(
+    from,
+    { ...change, conditions, ...(request && { request }) },
+    { now, generation: operation.metadata.generation },
+  );
   return isDeepStrictEqual(status, operation.status) ? NOTHING : { action: { kind: "writeStatus", status } };
 }
 

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { isCrossNamespace } from "../api/crossNamespace.ts";
 import { Label } from "../api/labels.ts";
 import { isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
 import { isAdmitted } from "../api/status.ts";
@@ -140,6 +141,7 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
     const name = (current ?? previous)?.metadata.name;
     wakeWaiting(({ spec }) => [name, undefined].includes(textOf(spec.parameters?.storageLocation)));
   });
+  for (const store of caches.rightsPolicies) store.onChange(() => wakeWaiting(isCrossNamespace));
   caches.namespaces.onChange((name) => wakeWaiting(({ metadata }) => metadata.namespace === name));
   // Also those that are admitted and whose Job is still to be made.
   templates.onChange(() => {

@@ -19,6 +19,11 @@ export interface World {
   /** The key that approval claims are signed with; without one no claim is valid. */
   readonly approvalKey: string | undefined;
   /**
+   * Since when who restores from another namespace is asked for their right there: the policy's or the binding's creation,
+   * whichever was later. Undefined where either is missing.
+   */
+  readonly rightsAskedSince: Date | undefined;
+  /**
    * All Operations that matter to others: those that have not ended, and those whose runner gave up (RunnerFailed), since
    * their Velero object may live on. Claims included: one that is being admitted at this moment shows as admitted, so that
    * two never take the same slot.

@@ -106,7 +106,29 @@ const eventSchema = kubeObjectSchema.extend({
 
 const volumeSnapshotClassSchema = kubeObjectSchema.extend({ driver: lenient(z.string()) });
 
+const validationsSchema = z.looseObject({
+  "x-kubernetes-validations": lenientList(z.looseObject({ rule: lenient(z.string()) })),
+});
+
 const crdSchema = kubeObjectSchema.extend({
+  spec: lenient(
+    z.looseObject({
+      versions: lenientList(
+        z.looseObject({
+          name: lenient(z.string()),
+          schema: lenient(
+            z.looseObject({
+              openAPIV3Schema: lenient(
+                validationsSchema.extend({
+                  properties: lenient(z.looseObject({ spec: lenient(validationsSchema) })),
+                }),
+              ),
+            }),
+          ),
+        }),
+      ),
+    }),
+  ),
   status: lenient(z.looseObject({ conditions: lenientList(conditionSchema) })),
 });
 
@@ -116,6 +138,7 @@ export type ContainerStatus = z.infer<typeof containerStatusSchema>;
 export type ConfigMap = z.infer<typeof configMapSchema>;
 export type Event = z.infer<typeof eventSchema>;
 export type Lease = z.infer<typeof leaseSchema>;
+export type CustomResourceDefinition = z.infer<typeof crdSchema>;
 export type VolumeSnapshotClass = z.infer<typeof volumeSnapshotClassSchema>;
 
 export const jobs: Resource<Job> = {
@@ -181,11 +204,29 @@ export const volumeSnapshotClasses: Resource<VolumeSnapshotClass> = {
   schema: volumeSnapshotClassSchema,
 };
 
-export const customResourceDefinitions: Resource<z.infer<typeof crdSchema>> = {
+export const customResourceDefinitions: Resource<CustomResourceDefinition> = {
   group: "apiextensions.k8s.io",
   version: "v1",
   plural: "customresourcedefinitions",
   kind: "CustomResourceDefinition",
   namespaced: false,
   schema: crdSchema,
+};
+
+export const validatingAdmissionPolicies: Resource = {
+  group: "admissionregistration.k8s.io",
+  version: "v1",
+  plural: "validatingadmissionpolicies",
+  kind: "ValidatingAdmissionPolicy",
+  namespaced: false,
+  schema: kubeObjectSchema,
+};
+
+export const validatingAdmissionPolicyBindings: Resource = {
+  group: "admissionregistration.k8s.io",
+  version: "v1",
+  plural: "validatingadmissionpolicybindings",
+  kind: "ValidatingAdmissionPolicyBinding",
+  namespaced: false,
+  schema: kubeObjectSchema,
 };

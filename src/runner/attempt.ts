@@ -1,10 +1,18 @@
 import { cancelRequested } from "../api/cancel.ts";
+import { isCrossNamespace, requestDigest } from "../api/crossNamespace.ts";
 import { jobName } from "../api/names.ts";
-import { attemptOf, isTerminal, operations, type Status, type VeleroOperation } from "../api/operation.ts";
+import {
+  attemptOf,
+  isTerminal,
+  type Operation,
+  operations,
+  type Status,
+  type VeleroOperation,
+} from "../api/operation.ts";
 import { backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
 import { ConditionType, Reason, veleroReason } from "../api/reasons.ts";
 import { isRestoredCopy } from "../api/restoredCopy.ts";
-import { conditionOf, isAdmitted, nextStatus, openAttempt, resumeAttempt } from "../api/status.ts";
+import { conditionOf, isAdmitted, nextStatus, openAttempt, resumeAttempt, timestamp } from "../api/status.ts";
 import { isAtWork } from "../api/velero.ts";
 import { awaitCondition } from "../kube/wait.ts";
 import { findConflict } from "./conflicts.ts";
@@ -31,7 +39,7 @@ export async function joinAttempt(context: RunnerContext): Promise<VeleroOperati
     }
     const status = what === "join" ? joined(operation, settings.job) : await again(context, operation);
     const written = await replaceStatus(context, operation, status);
-    if (written !== undefined && isAdmitted(written.status)) return written;
+    if (written !== undefined && isAdmittedAsIs(written)) return written;
   }
 }
 
@@ -49,7 +57,7 @@ async function untilDecided(
     (seen) =>
       seen?.metadata.uid !== uid ||
       seen.metadata.deletionTimestamp !== undefined ||
-      isAdmitted(seen.status) ||
+      isAdmittedAsIs(seen) ||
       isTerminal(seen.status?.phase),
     { signal, logger, clock },
   );
@@ -77,10 +85,16 @@ export function entry(operation: VeleroOperation, job: RunnerSettings["job"]): "
     if (!wasAdmitted(operation)) throw new Refused(whyNotAdmitted(status));
     return "again";
   }
-  if (isAdmitted(status)) return "join";
+  if (isAdmittedAsIs(operation)) return "join";
+  if (isAdmitted(status)) return "wait";
   // Only a Job made by hand comes before the admission, and only by opening the attempt.
   if ((status?.runner?.jobUIDs ?? []).length > 0) return "wait";
   throw new Refused(whyNotAdmitted(status));
+}
+
+/** Admitted, and it is noted what: a dispatcher of an older version did not, and the present one is about to. */
+function isAdmittedAsIs({ status }: Operation): boolean {
+  return isAdmitted(status) && (status?.admittedSpec !== undefined || status?.engineRef?.uid !== undefined);
 }
 
 /**
@@ -131,7 +145,11 @@ async function again(context: RunnerContext, operation: VeleroOperation): Promis
   if (conflict !== undefined) throw new Refused(`not admitted: ${Reason.conflictingOperation}: ${conflict}`);
   const opened = openAttempt(status);
   const { runner } = joined({ ...operation, status: opened }, job);
-  return nextStatus(opened, { runner: runner ?? {}, conditions: [running] }, begun);
+  // Who may make Jobs here may do anything with Velero: that is a new request, with every right.
+  const request = isCrossNamespace(operation)
+    ? { digest: requestDigest(operation), at: timestamp(begun.now) }
+    : undefined;
+  return nextStatus(opened, { runner: runner ?? {}, conditions: [running], ...(request && { request }) }, begun);
 }
 
 /** The runner gave up, Velero did not: its object is still under way. */

@@ -16,6 +16,8 @@ export interface RunnerSettings {
   readonly clusterId: string | undefined;
   /** What no Restore brings back, beside Operations. */
   readonly restoreExcludedResources: readonly string[];
+  /** How long after it was asked for a Restore from another namespace may begin, in milliseconds. */
+  readonly requestWindowMs: number;
   /** The file from which the kubelet takes the container's termination message. */
   readonly terminationMessagePath: string;
 }

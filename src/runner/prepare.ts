@@ -1,3 +1,5 @@
+import { isCrossNamespace, isRequestOver } from "../api/crossNamespace.ts";
+import { specDigest } from "../api/digest.ts";
 import { Label, MAX_SNAPSHOT_DRIVER_LENGTH } from "../api/labels.ts";
 import type { VeleroOperation } from "../api/operation.ts";
 import { asksForLeftOut, backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
@@ -14,12 +16,31 @@ import { backupRef, chooseBackup } from "./source.ts";
 import { writeStatus } from "./statusWriter.ts";
 
 /**
+ * That the spec is the one that was admitted, and that a Restore from another namespace is still young enough: its Job may have
+ * waited. docs/contract.md, API ("What was admitted"), Restores from another namespace.
+ */
+function checkAdmitted({ clock, settings }: RunnerContext, operation: VeleroOperation): void {
+  const { spec, status } = operation;
+  if (status?.admittedSpec !== specDigest(spec)) {
+    const message = "spec is not what was admitted: somebody has changed it since; create a new Operation instead";
+    throw new Failure(Reason.specChanged, message, { invalid: true });
+  }
+  const window = { now: clock.now(), windowMs: settings.requestWindowMs };
+  if (isCrossNamespace(operation) && isRequestOver(status, window)) {
+    const message = `its runner started too late: a Restore from another namespace must begin within ${window.windowMs / 1000} s after it was asked for, at ${status.request?.at}`;
+    throw new Failure(Reason.authorizationExpired, message, { invalid: true });
+  }
+}
+
+/**
  * What is to be created for an Operation, once it is certain that it may be. docs/contract.md, Runner 2.
  *
- * @throws Failure ValidationFailed for parameters that are wrong, NamespaceExcluded for a Backup of what Velero leaves out,
+ * @throws Failure SpecChanged, AuthorizationExpired for what was not admitted so,
+ *   ValidationFailed for parameters that are wrong, NamespaceExcluded for a Backup of what Velero leaves out,
  *   RestoreForbidden for a Restore beyond its bounds; LocationUnavailable for one whose files cannot be read now
  */
 export async function prepare(context: RunnerContext, operation: VeleroOperation): Promise<Plan> {
+  checkAdmitted(context, operation);
   return operation.spec.type === "Backup"
     ? await prepareBackup(context, operation)
     : await prepareRestore(context, operation);

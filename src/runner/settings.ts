@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { milliseconds } from "../api/duration.ts";
 import { DEFAULT_LEFT_OUT } from "../api/leftOut.ts";
 import type { RunnerSettings } from "./context.ts";
 
@@ -27,6 +28,10 @@ const environmentSchema = z.object({
   VELERO_NAMESPACE: text,
   CLUSTER_ID: text,
   RESTORE_EXCLUDED_RESOURCES: list,
+  REQUEST_WINDOW: text.refine(
+    (value) => value === undefined || milliseconds(value) > 0,
+    "must be a Go duration greater than 0, such as 15m",
+  ),
   TERMINATION_MESSAGE_PATH: text,
 });
 
@@ -56,6 +61,7 @@ export function readSettings(env: NodeJS.ProcessEnv): RunnerSettings {
     veleroNamespace: values.VELERO_NAMESPACE ?? "velero",
     clusterId: values.CLUSTER_ID,
     restoreExcludedResources: values.RESTORE_EXCLUDED_RESOURCES ?? DEFAULT_LEFT_OUT,
+    requestWindowMs: milliseconds(values.REQUEST_WINDOW ?? "15m"),
     terminationMessagePath: values.TERMINATION_MESSAGE_PATH ?? "/dev/termination-log",
   };
 }

@@ -1,3 +1,4 @@
+import { specDigest } from "../../api/digest.ts";
 import { jobName } from "../../api/names.ts";
 import { attemptOf, type VeleroOperation } from "../../api/operation.ts";
 import { ConditionType, Reason } from "../../api/reasons.ts";
@@ -55,6 +56,7 @@ export function admittedChange(operation: VeleroOperation, world: World): Status
   };
   return {
     phase: "Pending",
+    admittedSpec: specDigest(operation.spec),
     conditions: [
       accepted("True", Reason.templateValidated, "the Operation is valid and admitted"),
       ...unblocked(operation.status),

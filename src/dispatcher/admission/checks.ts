@@ -1,6 +1,7 @@
 import type { VeleroOperation } from "../../api/operation.ts";
 import type { World } from "../world.ts";
 import { approved } from "./approved.ts";
+import { authorized } from "./authorized.ts";
 import type { Check, Hindrance } from "./check.ts";
 import { snapshotClassOpen, storageLocationOpen } from "./openToNamespace.ts";
 import { original } from "./restoredCopy.ts";
@@ -28,6 +29,7 @@ const CHECKS: readonly Check[] = [
   snapshotClassExists,
   storageLocationAvailable,
   approved,
+  authorized,
   templateUsable,
 ];
 

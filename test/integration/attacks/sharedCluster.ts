@@ -44,7 +44,7 @@ export class SharedCluster {
   /** Kubeconfigs with the tokens of the service accounts. */
   readonly accounts: Readonly<Record<"dispatcher" | "backupRunner" | "restoreRunner", string>>;
   readonly #dispatcherEnv: NodeJS.ProcessEnv;
-  #dispatcher: DispatcherProcess;
+  dispatcher: DispatcherProcess;
 
   private constructor(
     cluster: StartedCluster,
@@ -69,7 +69,7 @@ export class SharedCluster {
       OPERATION_RUNNER_SNAPSHOT_CLASSES: `{${CLASS_OF_B}: [org-b]}`,
       ...env,
     };
-    this.#dispatcher = new DispatcherProcess(this.#dispatcherEnv);
+    this.dispatcher = new DispatcherProcess(this.#dispatcherEnv);
   }
 
   /** @param env laid over the dispatcher's environment */
@@ -93,20 +93,20 @@ export class SharedCluster {
   }
 
   async close(): Promise<void> {
-    await this.#dispatcher.stop("SIGKILL");
+    await this.dispatcher.stop("SIGKILL");
     await this.velero.stop();
     await this.cluster.down();
   }
 
   /** Ends the dispatcher, however it is, and starts another one. */
   async restartDispatcher(): Promise<void> {
-    await this.#dispatcher.stop("SIGKILL");
-    this.#dispatcher = new DispatcherProcess(this.#dispatcherEnv);
+    await this.dispatcher.stop("SIGKILL");
+    this.dispatcher = new DispatcherProcess(this.#dispatcherEnv);
   }
 
   /** Fails if the dispatcher has ended. */
   async dispatcherRuns(): Promise<void> {
-    const { ok } = await fetch(`${await this.#dispatcher.url()}/healthz`);
+    const { ok } = await fetch(`${await this.dispatcher.url()}/healthz`);
     expect(ok).toBe(true);
   }
 

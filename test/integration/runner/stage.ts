@@ -4,10 +4,18 @@ import { join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { afterAll, beforeAll, expect } from "vitest";
 import { parseAllDocuments } from "yaml";
+import { latestRequest } from "../../../src/api/crossNamespace.ts";
+import { specDigest } from "../../../src/api/digest.ts";
 import { DEFAULT_LEFT_OUT } from "../../../src/api/leftOut.ts";
-import { type Operation, operations, type Status } from "../../../src/api/operation.ts";
+import { isVeleroOperation, type Operation, operations, type Status } from "../../../src/api/operation.ts";
 import { Reason } from "../../../src/api/reasons.ts";
-import { type ConditionChange, conditionOf, nextStatus, type StatusChange } from "../../../src/api/status.ts";
+import {
+  type ConditionChange,
+  conditionOf,
+  nextStatus,
+  type StatusChange,
+  timestamp,
+} from "../../../src/api/status.ts";
 import {
   backups,
   dataDownloads,
@@ -115,10 +123,8 @@ export class Stage {
 
   /** An Operation that the dispatcher has admitted. */
   async admitted(name: string, spec: object, metadata: object = {}): Promise<Operation> {
-    return await this.write(await this.request(name, spec, metadata), {
-      phase: "Pending",
-      conditions: [accepted("True", Reason.templateValidated)],
-    });
+    const requested = await this.request(name, spec, metadata);
+    return await this.write(requested, { phase: "Pending", ...admissionOf(requested) });
   }
 
   /** Writes the status as the dispatcher does. */
@@ -131,7 +137,7 @@ export class Stage {
   /** Admits an attempt that a Job made by hand has opened, as the dispatcher does. */
   async admit(name: string, attempt: number): Promise<Operation> {
     const opened = await this.until(name, ({ runner }) => runner?.attempt === attempt);
-    return await this.write(opened, { conditions: [accepted("True", Reason.templateValidated)] });
+    return await this.write(opened, admissionOf(opened));
   }
 
   /** What Velero says of its storage location, or what its admin made of it. */
@@ -219,6 +225,7 @@ export class Stage {
         veleroNamespace: this.velero.namespace,
         clusterId: CLUSTER_ID,
         restoreExcludedResources: DEFAULT_LEFT_OUT,
+        requestWindowMs: 900_000,
         terminationMessagePath: "/dev/null",
       },
       events: new EventRecorder(runClient, logger, { component: "operation-runner", instance: job.name }),
@@ -288,6 +295,17 @@ export function stages(): () => Promise<Stage> {
     const stage = await Stage.open(accounts);
     open.push(stage);
     return stage;
+  };
+}
+
+/** What the dispatcher writes of an Operation that it admits. */
+function admissionOf(operation: Operation): StatusChange {
+  if (!isVeleroOperation(operation)) throw new Error("not an Operation of ours");
+  const request = latestRequest(operation, operation.status?.request, timestamp(systemClock.now()));
+  return {
+    conditions: [accepted("True", Reason.templateValidated)],
+    admittedSpec: specDigest(operation.spec),
+    ...(request && { request }),
   };
 }
 

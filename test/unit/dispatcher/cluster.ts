@@ -84,6 +84,8 @@ export class Cluster {
   settings: Settings = settingsSchema.parse({});
   templates: JobTemplates = shipped;
   approvalKey: string | undefined = APPROVAL_KEY;
+  /** Since when the policy asks for rights; undefined where there is none. */
+  rightsAskedSince: Date | undefined = new Date("2026-11-01T00:00:00Z");
   readonly operations = new Map<string, Operation>();
   readonly namespaces = new Map<string, KubeObject>();
   readonly targets = new Map<string, ApplicationInstance>();
@@ -108,6 +110,7 @@ export class Cluster {
       settings: this.settings,
       templates: this.templates,
       approvalKey: this.approvalKey,
+      rightsAskedSince: this.rightsAskedSince,
       operations: () => this.operations.values(),
       operation: (uid) => [...this.operations.values()].find(({ metadata }) => metadata.uid === uid),
       target: (namespace, name) => this.targets.get(`${namespace}/${name}`),

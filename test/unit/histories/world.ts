@@ -27,6 +27,8 @@ import {
   leases,
   namespaces,
   pods,
+  validatingAdmissionPolicies,
+  validatingAdmissionPolicyBindings,
   volumeSnapshotClasses,
 } from "../../../src/kube/resources.ts";
 import { FakeClock } from "../kube/fakeClock.ts";
@@ -187,6 +189,8 @@ const RESOURCES = [
   leases,
   namespaces,
   pods,
+  validatingAdmissionPolicies,
+  validatingAdmissionPolicyBindings,
   volumeSnapshotClasses,
   backups,
   restores,

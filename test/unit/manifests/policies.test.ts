@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { RIGHTS_POLICY } from "../../../src/api/crossNamespace.ts";
 import { backupParametersSchema, restoreParametersSchema } from "../../../src/api/parameters.ts";
 import { objectsIn, repository } from "./manifests.ts";
 
@@ -67,5 +68,18 @@ describe("the admission policies", () => {
   test("let a runner set what a Restore's parameters can ask for, and nothing else", () => {
     const parameters = Object.keys(restoreParametersSchema.shape);
     expect(fields("runner-restore")).toEqual([...parameters, "includedNamespaces"].sort());
+  });
+
+  test("let an Operation have the parameters that its type takes, and no others", () => {
+    const { spec } = policies.find(({ metadata }) => metadata.name.startsWith("operation-spec.")) ?? {};
+    const { expression = "" } = spec?.variables.find(({ name }) => name === "known") ?? {};
+    const [ofBackup = "", ofRestore = ""] = expression.split("== 'Backup'")[1]?.split(":") ?? [];
+    const names = (list: string) => [...list.matchAll(/'(\w+)'/g)].map(([, name = ""]) => name).sort();
+    expect(names(ofBackup)).toEqual(Object.keys(backupParametersSchema.shape).sort());
+    expect(names(ofRestore)).toEqual(Object.keys(restoreParametersSchema.shape).sort());
+  });
+
+  test("include the one that the dispatcher looks for", () => {
+    expect(policies.map(({ metadata }) => metadata.name)).toContain(RIGHTS_POLICY);
   });
 });

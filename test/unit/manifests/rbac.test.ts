@@ -121,7 +121,9 @@ describe("the shipped rights", () => {
     expect([...new Set(resources)].sort()).toEqual([
       "/events",
       "/namespaces",
-      "apiextensions.k8s.io/customresourcedefinitions [volumesnapshotclasses.snapshot.storage.k8s.io, applicationinstances.apps.vworkspace.io]",
+      "admissionregistration.k8s.io/validatingadmissionpolicies [operation-rights.ops.vworkspace.io]",
+      "admissionregistration.k8s.io/validatingadmissionpolicybindings [operation-rights.ops.vworkspace.io]",
+      "apiextensions.k8s.io/customresourcedefinitions [volumesnapshotclasses.snapshot.storage.k8s.io, applicationinstances.apps.vworkspace.io, operations.ops.vworkspace.io]",
       "apps.vworkspace.io/applicationinstances",
       "ops.vworkspace.io/operations",
       "ops.vworkspace.io/operations/status",

@@ -10,6 +10,7 @@ function condition(type: string, status: "True" | "False", reason: string): Cond
 }
 
 const accepted = condition("Accepted", "True", "TemplateValidated");
+const admittedSpec = "sha256:whatever";
 const job = { name: "b1-job", uid: "u1", namespace: "vworkspace-system" };
 
 function at(status: Status | undefined, labels?: Record<string, string>) {
@@ -18,14 +19,26 @@ function at(status: Status | undefined, labels?: Record<string, string>) {
 
 describe("a Job", () => {
   test.each<[string, Status]>([
-    ["that is new", { phase: "Pending", conditions: [accepted] }],
-    ["that worked on it before", { phase: "Running", conditions: [accepted], runner: { jobUIDs: ["u1"] } }],
+    ["that is new", { phase: "Pending", conditions: [accepted], admittedSpec }],
+    [
+      "that worked on it before",
+      { phase: "Running", conditions: [accepted], admittedSpec, runner: { jobUIDs: ["u1"] } },
+    ],
     [
       "after a block was cleared",
-      { phase: "Pending", conditions: [accepted, condition("Blocked", "False", "Unblocked")] },
+      { phase: "Pending", conditions: [accepted, condition("Blocked", "False", "Unblocked")], admittedSpec },
+    ],
+    [
+      "whose Backup exists, admitted by an older version",
+      { phase: "Running", conditions: [accepted], engineRef: { name: "b1", uid: "u" } },
     ],
   ])("%s joins an admitted Operation", (_, status) => {
     expect(at(status)).toBe("join");
+  });
+
+  test("waits until it is noted what was admitted, where a dispatcher of an older version did not", () => {
+    expect(at({ phase: "Pending", conditions: [accepted] })).toBe("wait");
+    expect(at({ phase: "Pending", conditions: [accepted], engineRef: { name: "b1" } })).toBe("wait");
   });
 
   test.each<[string, Condition]>([
@@ -85,7 +98,12 @@ describe("a Job", () => {
 
   test("goes on with an Operation that a restore has only touched", () => {
     const { metadata } = operation("Backup");
-    const status: Status = { phase: "Running", conditions: [accepted], runner: { jobName: jobName(metadata, 1) } };
+    const status: Status = {
+      phase: "Running",
+      conditions: [accepted],
+      admittedSpec,
+      runner: { jobName: jobName(metadata, 1) },
+    };
     expect(at(status, { "velero.io/restore-name": "r1" })).toBe("join");
   });
 
@@ -99,7 +117,7 @@ describe("a Job", () => {
     const { metadata } = operation("Backup");
     const history = [{ attempt: 1, phase: "Failed" }];
     const late = operation("Backup", {
-      status: { phase: "Pending", conditions: [accepted], runner: { attempt: 2 }, history },
+      status: { phase: "Pending", conditions: [accepted], admittedSpec, runner: { attempt: 2 }, history },
     });
     expect(() => entry(late, { ...job, name: jobName(metadata, 1) })).toThrow(Refused);
     expect(entry(late, { ...job, name: jobName(metadata, 2) })).toBe("join");

@@ -7,6 +7,7 @@ test("what the Job template leaves empty counts as not set", () => {
     operation: { namespace: "org-a", name: "b1", uid: undefined },
     job: { name: undefined, uid: undefined, namespace: "vworkspace-system" },
     veleroNamespace: "velero",
+    requestWindowMs: 900_000,
     clusterId: undefined,
     restoreExcludedResources: ["resourcequotas", "limitranges", "endpoints", "endpointslices.discovery.k8s.io"],
     terminationMessagePath: "/dev/termination-log",
