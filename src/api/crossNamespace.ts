@@ -11,6 +11,9 @@ import type { Operation, Status, VeleroOperation } from "./operation.ts";
 /** The admission policy, and its binding, without which nobody is asked for their right. */
 export const RIGHTS_POLICY = "operation-rights.ops.vworkspace.io";
 
+/** How long after it was asked for it may begin, where no setting says else: a Go duration. */
+export const DEFAULT_REQUEST_WINDOW = "15m";
+
 /** Whether an Operation restores from a namespace that is not its own. */
 export function isCrossNamespace({ spec, metadata }: VeleroOperation): boolean {
   const mapping = spec.type === "Restore" ? spec.parameters?.namespaceMapping : undefined;

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { parseDocument } from "yaml";
 import * as z from "zod";
+import { DEFAULT_REQUEST_WINDOW } from "../api/crossNamespace.ts";
 import { parseGoDuration } from "../api/duration.ts";
 import { DEFAULT_LEFT_OUT } from "../api/leftOut.ts";
 import { SUPPORTED_TYPES } from "../api/operation.ts";
@@ -150,7 +151,7 @@ export const settingsSchema = z.strictObject({
   snapshotClassesClosed: flag.default(false).meta({
     description: "A VolumeSnapshotClass that `snapshotClasses` does not list may be named by nobody.",
   }),
-  requestWindow: goDuration.default("15m").meta({
+  requestWindow: goDuration.default(DEFAULT_REQUEST_WINDOW).meta({
     description:
       "How long after it was asked for (created, or changed by somebody who has the right) a Restore from another namespace may begin. The right is asked for at that moment and at no other.",
     unit: "Go duration",

@@ -1,5 +1,6 @@
 import { parseDocument } from "yaml";
 import type { z } from "zod";
+import { DEFAULT_REQUEST_WINDOW } from "../api/crossNamespace.ts";
 import { DEFAULT_LEFT_OUT } from "../api/leftOut.ts";
 import { type OperationType, SUPPORTED_TYPES } from "../api/operation.ts";
 import type { ConfigMap } from "../kube/resources.ts";
@@ -87,6 +88,7 @@ function inQuotes(value: string | undefined): string {
 const UNSAID: Record<string, string> = {
   CLUSTER_ID: "",
   VELERO_NAMESPACE: "velero",
+  REQUEST_WINDOW: DEFAULT_REQUEST_WINDOW,
   RESTORE_EXCLUDED_RESOURCES: JSON.stringify(DEFAULT_LEFT_OUT),
 };
 

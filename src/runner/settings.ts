@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { DEFAULT_REQUEST_WINDOW } from "../api/crossNamespace.ts";
 import { milliseconds } from "../api/duration.ts";
 import { DEFAULT_LEFT_OUT } from "../api/leftOut.ts";
 import type { RunnerSettings } from "./context.ts";
@@ -61,7 +62,7 @@ export function readSettings(env: NodeJS.ProcessEnv): RunnerSettings {
     veleroNamespace: values.VELERO_NAMESPACE ?? "velero",
     clusterId: values.CLUSTER_ID,
     restoreExcludedResources: values.RESTORE_EXCLUDED_RESOURCES ?? DEFAULT_LEFT_OUT,
-    requestWindowMs: milliseconds(values.REQUEST_WINDOW ?? "15m"),
+    requestWindowMs: milliseconds(values.REQUEST_WINDOW ?? DEFAULT_REQUEST_WINDOW),
     terminationMessagePath: values.TERMINATION_MESSAGE_PATH ?? "/dev/termination-log",
   };
 }

@@ -68,7 +68,8 @@ test("an admin says what a Restore may bring back", () => {
 });
 
 test("a Restore may map other namespaces onto its own", () => {
-  const operation = cluster.add(restore({ backupName: "b", namespaceMapping: { "org-x": "org-a" } }));
+  const request = restore({ backupName: "b", namespaceMapping: { "org-x": "org-a" } });
+  const operation = cluster.add({ ...request, creationTimestamp: "2026-11-22T12:00:00Z" });
   cluster.step(operation);
   expect(conditionsOf(cluster.status(operation))).toContain("Accepted=True/TemplateValidated");
 });
