@@ -68,6 +68,9 @@ const runnerSchema = z.looseObject({
     .string()
     .meta({ description: "The BackupStorageLocation that a runner found unavailable: it is waited for." })
     .optional(),
+  successors: count(
+    "How many Jobs followed one that had given up while there was a Velero object to be followed.",
+  ).optional(),
   cancelResumes: count("How often a cancel brought the attempt a new Job after its runner had given up.").optional(),
 });
 

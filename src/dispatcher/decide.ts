@@ -19,6 +19,7 @@ import { pauseOf } from "./pause.ts";
 import { endOf, rejectionOf } from "./podState.ts";
 import { ended } from "./rerun.ts";
 import { NOTHING, unblocked, write } from "./statusWrite.ts";
+import { successor } from "./successor.ts";
 import { failed, giveUp, inWords, isOutOfPatience, tell, tellOfPods, toldOf } from "./troubleTold.ts";
 import type { Action, Decision, World } from "./world.ts";
 
@@ -110,7 +111,7 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
     case "missing":
       return withoutJob(operation, world);
     case "stale":
-      return { action: deletionOf(state.job, "a later Job of the attempt was deleted, to be made again") };
+      return { action: deletionOf(state.job, "it is past, and the attempt is to have another Job") };
     case "active":
       return whilePaused(operation, world, tellOfPods(operation, world, state.jobs));
     case "ended":
@@ -129,10 +130,11 @@ function withoutJob(operation: VeleroOperation, world: World): Decision {
   return first.action === undefined ? createJob(operation, world) : first;
 }
 
-/** Unless nodes alone are to blame, the attempt ends with its Job. */
+/** Unless nodes alone are to blame or Velero has something of it, the attempt ends with its Job. */
 function afterJob(operation: VeleroOperation, world: World, job: Job): Decision {
   const at = madeAgainAfterRejection(operation, job, world);
-  if (at === undefined) return write(operation, world, failed(endOf(job, world, toldOf(operation).trouble)));
+  if (at === undefined)
+    return successor(operation, job, toldOf(operation).trouble, world) ?? gaveUp(operation, job, world);
   if (job.metadata.deletionTimestamp !== undefined) return NOTHING;
   if (at <= world.now) return { action: deletionOf(job, "nodes had rejected its pods, and it is made again") };
   return tell(operation, world, { kind: "trouble", ...rejectionOf(job, world, at), lookAgainAt: at }, []);
@@ -142,6 +144,13 @@ function afterJob(operation: VeleroOperation, world: World, job: Job): Decision 
 function whilePaused(operation: VeleroOperation, world: World, decision: Decision): Decision {
   const pause = decision.action === undefined ? pauseOf(operation, world) : undefined;
   return pause === undefined ? decision : { ...decision, action: pause };
+}
+
+/** Nothing of Velero's is left to be followed, and nobody has told how the attempt ended. */
+function gaveUp(operation: VeleroOperation, job: Job, world: World): Decision {
+  const { trouble } = toldOf(operation);
+  const told = trouble?.reason === Reason.runnerFailed ? undefined : trouble;
+  return write(operation, world, failed(endOf(job, world, told)));
 }
 
 function createJob(operation: VeleroOperation, world: World): Decision {

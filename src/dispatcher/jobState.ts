@@ -11,7 +11,7 @@ import type { Action, World } from "./world.ts";
 export type JobState =
   /** There is none: to be made. */
   | { readonly kind: "missing" }
-  /** The one that worked last was deleted, and the dispatcher's own, which ended before it, has the name: in the way. */
+  /** The dispatcher's own, which is past, has the name: in the way of the one that is to follow. */
   | { readonly kind: "stale"; readonly job: Job }
   /** At least one may still bring the attempt to its end. */
   | { readonly kind: "active"; readonly jobs: readonly Job[] }
@@ -108,7 +108,17 @@ function lastJob(operation: VeleroOperation, world: World): Job | undefined {
 
 /** No pod of it will ever start again. */
 export function hasEnded(job: Job): boolean {
-  return (job.status?.conditions ?? []).some(
-    ({ type, status }) => (type === "Failed" || type === "Complete") && status === "True",
+  return endingOf(job) !== undefined;
+}
+
+/** When that was; long ago, where its controller does not say. */
+export function endOfJob(job: Job): Date {
+  const at = Date.parse(endingOf(job)?.lastTransitionTime ?? "");
+  return new Date(Number.isNaN(at) ? 0 : at);
+}
+
+function endingOf({ status }: Job) {
+  return status?.conditions?.find(
+    (condition) => (condition.type === "Failed" || condition.type === "Complete") && condition.status === "True",
   );
 }

@@ -40,7 +40,7 @@ export function ended(operation: VeleroOperation, world: World): Decision | unde
   }
   if (livesOn(operation, world)) {
     // Somebody has looked: a later cancel has all its tries again.
-    const { cancelResumes: _spent, ...runner } = status.runner ?? {};
+    const { cancelResumes: _spent, successors: _made, ...runner } = status.runner ?? {};
     return resume(operation, world, { runner, observedRerun: token });
   }
   return write(operation, world, { observedRerun: token }, openAttempt(status));

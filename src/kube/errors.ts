@@ -88,7 +88,14 @@ export class MalformedObjectError extends Error {
   }
 }
 
-export const isNotFound = (error: unknown): boolean => hasCode(error, 404);
+/** The server knows the kind, and there is no object of that name. */
+export const isNotFound = (error: unknown): boolean =>
+  hasCode(error, 404) && error.reason === "NotFound" && error.message.endsWith("not found");
+/**
+ * The server does not know the kind: its CRD is not installed, or is installed again right now, or the server has just
+ * started. It says nothing of any object.
+ */
+export const isNoSuchKind = (error: unknown): boolean => hasCode(error, 404) && !isNotFound(error);
 /** The resourceVersion or precondition given is no longer true: read again, decide again. */
 export const isConflict = (error: unknown): boolean => hasCode(error, 409) && !isAlreadyExists(error);
 export const isAlreadyExists = (error: unknown): boolean => hasCode(error, 409) && error.reason === "AlreadyExists";
@@ -122,12 +129,20 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
+ * Whether the same request may succeed later though nobody changes it: the server is in trouble, or what the request needs
+ * is away for a moment. While RBAC or a CRD is applied again, and just after it has started, a server refuses what it allows.
+ */
+export function mayBeRestored(error: unknown): boolean {
+  return isTransient(error) || hasCode(error, 401) || isForbidden(error) || isNoSuchKind(error);
+}
+
+/**
  * The server looked at the request and will not have it: no right, a policy, the schema. Another try says the same until
  * somebody changes something. Conflicts and what is not there (yet, any more) are none: they come of others at work.
  */
-export function isRefusal(error: unknown): boolean {
-  if (isTooLarge(error)) return true;
-  return error instanceof ApiError && [400, 403, 405, 422].includes(error.code) && !isTransient(error);
+export function isRefusal(error: unknown): error is ApiError {
+  if (!(error instanceof ApiError) || isTransient(error)) return false;
+  return [400, 403, 405, 422].includes(error.code) || isTooLarge(error);
 }
 
 function hasCode(error: unknown, code: number): error is ApiError {

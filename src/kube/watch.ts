@@ -8,7 +8,7 @@ import {
   ApiError,
   isFromTheFuture,
   isGone,
-  isNotFound,
+  isNoSuchKind,
   isTransient,
   MalformedObjectError,
   UnreachableError,
@@ -149,7 +149,7 @@ async function listOrAbsent<T extends KubeObject>(
   try {
     return await client.list(resource, options, { signal: options.signal, onMalformed: options.onMalformed });
   } catch (error) {
-    if (options.absentIsEmpty === true && isNotFound(error)) return undefined;
+    if (options.absentIsEmpty === true && isNoSuchKind(error)) return undefined;
     throw error;
   }
 }

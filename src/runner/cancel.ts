@@ -3,7 +3,7 @@ import { labelValue } from "../api/names.ts";
 import type { OperationType } from "../api/operation.ts";
 import { type DeleteBackupRequest, deleteBackupRequests, type VeleroObject } from "../api/velero.ts";
 import { type Backoff, backoffDelay } from "../kube/backoff.ts";
-import { isTransient } from "../kube/errors.ts";
+import { mayBeRestored } from "../kube/errors.ts";
 import type { Resource } from "../kube/resource.ts";
 import { retry } from "../kube/retry.ts";
 import { awaitCondition } from "../kube/wait.ts";
@@ -96,7 +96,7 @@ export async function cancel(
         try {
           await requestDeletion(context, step.object);
         } catch (error) {
-          if (!isTransient(error)) throw error;
+          if (!mayBeRestored(error)) throw error;
           // Whether it took effect is read back in the next round.
           failures += 1;
           context.logger.warn({ err: error, failures }, "no answer to the request for deletion, will look again");

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
+import { isTransient, mayBeRestored } from "../kube/errors.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import type { Fetcher } from "./fetch.ts";
 
@@ -36,14 +37,21 @@ export interface RunnerContext {
   readonly fetcher: Fetcher;
   /** For how long one call waits out an API server in trouble, in milliseconds. Default: a minute (retry.ts). */
   readonly maxRetryTimeMs?: number;
+  /** What is waited out. Default: trouble, and no refusal (retry.ts). */
+  readonly mayPass?: (error: unknown) => boolean;
+}
+
+/** The context for what may come after a Velero object was made: that rights or kinds are away for a moment ends nothing. */
+export function hopeful(context: RunnerContext): RunnerContext {
+  return { ...context, mayPass: mayBeRestored };
 }
 
 /** The context for what follows a Velero object that exists: that lives on whatever the API server does, so no call gives up. */
 export function patient(context: RunnerContext): RunnerContext {
-  return { ...context, maxRetryTimeMs: Number.POSITIVE_INFINITY };
+  return { ...hopeful(context), maxRetryTimeMs: Number.POSITIVE_INFINITY };
 }
 
 /** The context for what is good to know, and not worth waiting for as long as it takes. */
 export function impatient(context: RunnerContext): RunnerContext {
-  return { ...context, maxRetryTimeMs: 60_000 };
+  return { ...context, maxRetryTimeMs: 60_000, mayPass: isTransient };
 }

@@ -7,7 +7,7 @@ import type { VeleroObject } from "../api/velero.ts";
 import { ApiError, isAlreadyExists, isTransient } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
 import { cancel } from "./cancel.ts";
-import type { RunnerContext } from "./context.ts";
+import { hopeful, type RunnerContext } from "./context.ts";
 import { Failure } from "./endings.ts";
 import type { End } from "./finish.ts";
 import { namespaceGoes } from "./namespace.ts";
@@ -41,7 +41,7 @@ export async function createOnce(context: RunnerContext, operation: VeleroOperat
     }
     const object = await createOrRead(context, ready, plan, intent.name);
     if (object === undefined) continue;
-    if (isOwn(ready, object.metadata.labels)) return { object: await record(context, ready, object) };
+    if (isOwn(ready, object.metadata.labels)) return { object: await record(hopeful(context), ready, object) };
     context.logger.info({ name: intent.name }, "the name is taken by somebody else's object");
     taken = intent.name;
   }
@@ -97,7 +97,7 @@ async function createOrRead(
   try {
     return await retry(() => context.client.create(veleroResource(type), plan(name), options), context);
   } catch (error) {
-    if (isAlreadyExists(error)) return await getVelero(context, type, name);
+    if (isAlreadyExists(error)) return await getVelero(hopeful(context), type, name);
     if (isRefusedObject(error)) throw new Failure(veleroReason(type, "Failed"), error.message);
     throw error;
   }

@@ -9,7 +9,7 @@ import {
   restores,
   type VeleroObject,
 } from "../api/velero.ts";
-import { isNotFound } from "../kube/errors.ts";
+import { isNoSuchKind } from "../kube/errors.ts";
 import type { Resource } from "../kube/resource.ts";
 import { retry } from "../kube/retry.ts";
 import type { RunnerContext } from "./context.ts";
@@ -38,7 +38,7 @@ export async function movementsOf(context: RunnerContext, object: VeleroObject):
         const { items } = await retry(() => context.client.list(resource, selection, context), context);
         return items.map((item) => ({ resource, object: item }));
       } catch (error) {
-        if (isNotFound(error)) return [];
+        if (isNoSuchKind(error)) return [];
         throw error;
       }
     }),

@@ -1,10 +1,10 @@
-import { isNotFound } from "../kube/errors.ts";
+import { isNoSuchKind, isNotFound } from "../kube/errors.ts";
 import type { KubeObject } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
 import { retry } from "../kube/retry.ts";
 import type { RunnerContext } from "./context.ts";
 
-/** Reads an object by name; undefined when there is none. */
+/** Reads an object by name; undefined when there is none, or nothing of its kind. */
 export async function find<T extends KubeObject>(
   context: RunnerContext,
   resource: Resource<T>,
@@ -13,7 +13,7 @@ export async function find<T extends KubeObject>(
   try {
     return await retry(() => context.client.get(resource, target, context), context);
   } catch (error) {
-    if (isNotFound(error)) return undefined;
+    if (isNotFound(error) || isNoSuchKind(error)) return undefined;
     throw error;
   }
 }

@@ -3,7 +3,6 @@ import type { Logger } from "pino";
 import { attemptOf } from "../api/operation.ts";
 import { connect } from "../kube/client.ts";
 import { systemClock } from "../kube/clock.ts";
-import { isRefusal } from "../kube/errors.ts";
 import { EventRecorder } from "../kube/events.ts";
 import { createLogger } from "../log.ts";
 import { VERSION } from "../version.ts";
@@ -65,14 +64,14 @@ function contextOf(
   return { client, clock: systemClock, logger, signal, settings, events, fetcher: httpFetcher(env) };
 }
 
-/** Whatever stops a run before its end is for the Job to try again, unless the API server has said a clear no. */
+/** Whatever stops a run before its end is for the Job to try again: Velero may be at work for it. */
 export async function conclude(context: RunnerContext): Promise<Ending> {
   try {
     return await run(context);
   } catch (error) {
     if (!(error instanceof Stopped)) context.logger.error({ err: error }, "the run broke off");
     return {
-      exitCode: isRefusal(error) ? EXIT.final : EXIT.again,
+      exitCode: EXIT.again,
       message: error instanceof Error ? error.message : String(error),
     };
   }

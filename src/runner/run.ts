@@ -5,12 +5,13 @@ import { ConditionType, Reason } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
 import { isRefusedForLocation, type VeleroObject } from "../api/velero.ts";
 import { type Backoff, backoffDelay } from "../kube/backoff.ts";
+import { isRefusal } from "../kube/errors.ts";
 import { joinAttempt } from "./attempt.ts";
 import { cancel } from "./cancel.ts";
 import { isCollided, isKept } from "./cancelStep.ts";
 import { cleanUp } from "./cleanUp.ts";
 import { confirmed } from "./confirm.ts";
-import { patient, type RunnerContext } from "./context.ts";
+import { hopeful, patient, type RunnerContext } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
 import {
   AttemptOver,
@@ -47,7 +48,7 @@ import { verdict } from "./verdict.ts";
 export async function run(context: RunnerContext): Promise<Ending> {
   for (let returns = 0; ; returns += 1) {
     try {
-      const operation = await joinAttempt(context);
+      const operation = await joinAttempt(hopeful(context));
       // A location that comes and goes must not have Velero asked over and over.
       if (returns > 0) await context.clock.sleep(backoffDelay(returns, RETURNED, Math.random()), context.signal);
       const attempt = attemptIn(operation);
@@ -59,7 +60,7 @@ export async function run(context: RunnerContext): Promise<Ending> {
     } catch (error) {
       if (error instanceof NotAdmitted) context.logger.info(error.message);
       else if (error instanceof Refused) return { exitCode: EXIT.final, message: error.message };
-      else if (error instanceof AttemptOver) return await over(context, error.operation);
+      else if (error instanceof AttemptOver) return await over(hopeful(context), error.operation);
       else if (error instanceof OperationGone) return await cleanUp(patient(context), error);
       else throw error;
     }
@@ -72,7 +73,7 @@ const RETURNED: Backoff = { minMs: 1_000, maxMs: 60_000 };
 async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Ending> {
   try {
     for (;;) {
-      const operation = await readAttempt(context, attempt);
+      const operation = await readAttempt(hopeful(context), attempt);
       try {
         const ending = await pursue(context, attempt, operation);
         if (ending !== undefined) return ending;
@@ -118,14 +119,28 @@ async function pursue(
  *   request is taken back meanwhile
  */
 async function ownObject(context: RunnerContext, operation: VeleroOperation): Promise<End> {
-  const own = await findOwn(context, operation);
-  if (own.kind === "found") return { object: await record(context, operation, own.object) };
+  const own =
+    operation.status?.engineRef === undefined
+      ? await unlessRefused(() => findOwn(context, operation))
+      : await findOwn(hopeful(context), operation);
+  if (own.kind === "found") return { object: await record(hopeful(context), operation, own.object) };
   if (own.kind === "vanished") return { object: undefined };
-  for (const refused of own.refused) await remove(context, veleroResource(operation.spec.type), refused, false);
+  for (const refused of own.refused)
+    await remove(hopeful(context), veleroResource(operation.spec.type), refused, false);
   if (isCancelled(operation)) return { object: undefined, cancelled: true };
   if (!(await areGone(context, own.refused)))
     return await ownObject(context, await readAttempt(context, attemptIn(operation)));
   return await createOnce(context, operation, await prepare(context, operation));
+}
+
+/** Before anything can have been made, a clear no of the API server is the end: another try would hear the same. */
+async function unlessRefused<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (isRefusal(error)) throw new Refused(error.message);
+    throw error;
+  }
 }
 
 /** Follows the object and reports, until it has reached its end or is removed by a cancel. */

@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from "../../../src/kube/errors.ts";
+import {
+  isAlreadyExists,
+  isConflict,
+  isForbidden,
+  isInvalid,
+  isNoSuchKind,
+  isNotFound,
+} from "../../../src/kube/errors.ts";
 import { configMaps, leases, namespaces, pods } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { connect, freshNamespace } from "./connect.ts";
@@ -95,7 +102,16 @@ test("a deletion meets only the object that was looked at", async () => {
   await client.create(configMaps, { metadata: object });
   expect(isConflict(await failureOf(client.delete(configMaps, object, { preconditions: { uid } })))).toBe(true);
   await client.delete(configMaps, object);
-  expect(isNotFound(await failureOf(client.get(configMaps, object)))).toBe(true);
+  const gone = await failureOf(client.get(configMaps, object));
+  expect([isNotFound(gone), isNoSuchKind(gone)]).toEqual([true, false]);
+});
+
+test("a kind that is not installed says nothing of any object", async () => {
+  const absent = { ...configMaps, group: "absent.example.com" };
+  for (const call of [client.get(absent, { namespace: "default", name: "a" }), client.list(absent)]) {
+    const error = await failureOf(call);
+    expect([isNotFound(error), isNoSuchKind(error)]).toEqual([false, true]);
+  }
 });
 
 test("refusals say who may not do what, and which field is wrong", async ({ skip }) => {

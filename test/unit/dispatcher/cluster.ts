@@ -234,9 +234,15 @@ export class Cluster {
     );
   }
 
-  endJob(job: Job, type: "Complete" | "Failed", change: { reason?: string; message?: string } = {}): Job {
-    const { reason = type === "Failed" ? "BackoffLimitExceeded" : "CompletionsReached", message = "" } = change;
-    const ended = { ...job, status: { ...job.status, conditions: [{ type, status: "True", reason, message }] } };
+  /** @param change.at when; long ago where it is left out */
+  endJob(
+    job: Job,
+    type: "Complete" | "Failed",
+    change: { reason?: string; message?: string; at?: string | undefined } = {},
+  ): Job {
+    const { reason = type === "Failed" ? "BackoffLimitExceeded" : "CompletionsReached", message = "", at } = change;
+    const condition = { type, status: "True", reason, message, ...(at !== undefined && { lastTransitionTime: at }) };
+    const ended = { ...job, status: { ...job.status, conditions: [condition] } };
     this.jobs.set(job.metadata.name, ended);
     return ended;
   }

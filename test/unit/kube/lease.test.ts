@@ -27,7 +27,7 @@ async function leaseServer(clock?: FakeClock) {
     if (request.method === "POST") {
       if (lease === undefined) store(body, json);
       else json(409, status(409, "AlreadyExists", "there is one"));
-    } else if (lease === undefined) json(404, status(404, "NotFound", "no lease"));
+    } else if (lease === undefined) json(404, status(404, "NotFound", "lease not found"));
     else if (request.method === "GET") json(200, lease);
     else if (body.metadata.resourceVersion === lease.metadata.resourceVersion) store(body, json);
     else json(409, status(409, "Conflict", "the object has been modified"));
