@@ -1,18 +1,15 @@
 import { expect, test } from "vitest";
 import { stages } from "./stage.ts";
 
-// etcd takes 1.5 MiB of one object, spec and status together, and the spec is the tenant's.
+// etcd takes 1.5 MiB of one object, status included, and all but the status is the tenant's.
 
 const openStage = stages();
 
 test("an outcome for which an Operation leaves no room is told shorter, and the run ends", async () => {
   const stage = await openStage();
-  const approvals = { approvedBy: "x".repeat(1_400_000) };
-  const operation = await stage.admitted("b1", {
-    type: "Backup",
-    parameters: { storageLocation: "default" },
-    approvals,
-  });
+  const finalizers = Array.from({ length: 60_000 }, (_, at) => `example.com/${String(at).padStart(8, "0")}`);
+  const spec = { type: "Backup", parameters: { storageLocation: "default" } };
+  const operation = await stage.admitted("b1", spec, { finalizers });
   const warnings = Array.from({ length: 2_000 }, (_, at) => `volume <${at}> & ${"w".repeat(100)}`);
   stage.velero.results = { warnings: { velero: warnings }, errors: {} };
   const { ended } = stage.start(operation);
