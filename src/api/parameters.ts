@@ -11,7 +11,8 @@ import { leftOut, leftOutAs } from "./leftOut.ts";
  */
 
 const CONTROL_CHARACTERS = /\p{Cc}/u;
-const RESOURCE_NAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
+/** Kinds are taken too, in any case, as Velero does. */
+const RESOURCE_NAME = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/;
 const DNS_SUBDOMAIN = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 

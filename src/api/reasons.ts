@@ -44,6 +44,8 @@ export const Reason = {
   // Failed, Degraded, Cancelled
   partialFailure: "PartialFailure",
   volumesSkipped: "VolumesSkipped",
+  nothingBackedUp: "NothingBackedUp",
+  unknownResources: "UnknownResources",
   filesUnreadable: "FilesUnreadable",
   nothingRestored: "NothingRestored",
   /** Cancelled=Unknown: a runner, or while none is at work the dispatcher, has seen the request: it goes on to its end. */

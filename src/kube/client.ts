@@ -1,6 +1,7 @@
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
 import * as z from "zod";
 import { loadConfig } from "./config.ts";
+import { DISCOVERY_TYPE, parseDiscovery, type Served } from "./discovery.ts";
 import { AnswerTooLargeError, isGone, MalformedObjectError, UnreachableError } from "./errors.ts";
 import { type KubeObject, keyOf, type Manifest } from "./metadata.ts";
 import { apiVersionOf, pathOf, qualifiedName, type Resource } from "./resource.ts";
@@ -100,6 +101,23 @@ export class KubeClient {
   /** Reads one object. */
   async get<T extends KubeObject>(resource: Resource<T>, object: ObjectName, options?: CallOptions): Promise<T> {
     return await this.#object("get", HttpMethod.GET, resource, object, options, {});
+  }
+
+  /**
+   * Reads what kinds of objects the API server serves now.
+   *
+   * @throws ZodError when it does not tell in one document (Kubernetes before 1.30)
+   */
+  async discover(options: CallOptions = {}): Promise<Served> {
+    const documents: unknown[] = [];
+    for (const path of ["/api", "/apis"]) {
+      const call = `discover ${path}`;
+      const answer = await this.#limited(call, options, (signal) =>
+        this.#transport.text({ method: HttpMethod.GET, path, accept: DISCOVERY_TYPE, call, signal }),
+      );
+      documents.push(parseJson(call, answer));
+    }
+    return parseDiscovery(documents);
   }
 
   /**

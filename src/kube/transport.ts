@@ -13,6 +13,8 @@ export interface ApiRequest {
   readonly body?: unknown;
   /** Default `application/json`. */
   readonly contentType?: string;
+  /** What the answer may be. Default `application/json`. */
+  readonly accept?: string;
   /** What is asked, for messages: verb, resource, namespace/name. */
   readonly call: string;
   /** How many bytes of an answer are taken at most, where that matters. */
@@ -80,7 +82,7 @@ export class Transport {
       if (value !== undefined) context.setQueryParam(name, String(value));
     }
     await this.#config.applySecurityAuthentication(context);
-    context.setHeaderParam("Accept", "application/json");
+    context.setHeaderParam("Accept", request.accept ?? "application/json");
     context.setHeaderParam("User-Agent", this.#userAgent);
     if (request.body !== undefined) {
       context.setHeaderParam("Content-Type", request.contentType ?? "application/json");

@@ -19,6 +19,7 @@ import { NO_GZIP } from "./fetch.ts";
 import { locationOf } from "./location.ts";
 import { counted, placesOf } from "./message.ts";
 import { itemsOf } from "./progress.ts";
+import { doubtfulResources } from "./resources.ts";
 import { restoreOutputs } from "./restoreOutputs.ts";
 import { listResults, resultsSchema } from "./results.ts";
 import { skippedVolumes, unsizedSnapshots, volumeBytes, volumeInfosSchema } from "./volumes.ts";
@@ -50,6 +51,8 @@ export type Outputs = {
   failedItems?: string[];
   /** Volumes whose data is not in the backup, or was not restored from it, though nobody asked for that. */
   skippedVolumes?: string[];
+  /** What was named and Velero may not have known. */
+  unknownResources?: string[];
   /** Files that are not what Velero wrote, and how that shows. */
   unreadableFiles?: string[];
   /** What could not be had, and why. */
@@ -127,6 +130,7 @@ export async function collectOutputs(
   const warnings = await attempt("warnings", () => warningsOf(context, type, source));
   const restored = isRestore(object) ? await restoreOutputs(context, { ...source, object }, attempt) : undefined;
   const sizes = isBackup(object) ? await backupSizes(context, { ...source, object }, attempt) : undefined;
+  const unknown = (await attempt("unknownResources", () => doubtfulResources(context, operation, object))) ?? [];
   if (location !== undefined) outputs.storageLocation = location.metadata.name;
   if (warnings !== undefined) outputs.warnings = warnings.entries;
   if (warnings?.unlisted !== undefined) missing.push(warnings.unlisted);
@@ -135,6 +139,7 @@ export async function collectOutputs(
     ...outputs,
     ...sizes?.outputs,
     ...restored,
+    ...(unknown.length > 0 && { unknownResources: cutList(unknown, placesOf(type, object), MAX_LISTED_BYTES) }),
     ...(unreadable.length > 0 && { unreadableFiles: unreadable.sort() }),
     ...(missing.length > 0 && { missing: missing.sort() }),
   };
@@ -208,7 +213,7 @@ async function backupSizes(
     outputs: {
       ...(archive !== undefined && bytes !== undefined && { backupSizeBytes: String(archive.size + bytes) }),
       ...(skipped.length > 0 && {
-        skippedVolumes: cutList(skipped, placesOf("Backup", source.object), MAX_SKIPPED_BYTES),
+        skippedVolumes: cutList(skipped, placesOf("Backup", source.object), MAX_LISTED_BYTES),
       }),
     },
     ...(unsized > 0 && { unsized: `backupSizeBytes: Velero tells no size of ${counted(unsized, "snapshot")}` }),
@@ -222,7 +227,7 @@ async function readableArchive(context: RunnerContext, source: DownloadSource): 
   return archive;
 }
 
-const MAX_SKIPPED_BYTES = 32 * 1024;
+const MAX_LISTED_BYTES = 32 * 1024;
 
 function attemptedSnapshots({ status }: VeleroObject): number {
   const attempted = status?.csiVolumeSnapshotsAttempted;

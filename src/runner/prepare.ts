@@ -11,6 +11,7 @@ import { Failure, LocationUnavailable } from "./endings.ts";
 import { find } from "./find.ts";
 import { type Plan, planBackup, planRestore } from "./plan.ts";
 import { attemptIn } from "./request.ts";
+import { resourcesProblem } from "./resources.ts";
 import { checkRestoreScope } from "./scope.ts";
 import { backupRef, chooseBackup } from "./source.ts";
 import { writeStatus } from "./statusWriter.ts";
@@ -49,6 +50,8 @@ export async function prepare(context: RunnerContext, operation: VeleroOperation
 async function prepareBackup(context: RunnerContext, operation: VeleroOperation): Promise<Plan> {
   const parsed = parseParameters(backupParametersSchema, operation.spec.parameters);
   if (!parsed.ok) throw invalid(parsed.message);
+  const problem = await resourcesProblem(context, parsed.value);
+  if (problem !== undefined) throw invalid(problem);
   await checkIncluded(context, operation.metadata.namespace);
   const { csiSnapshotClassName: name } = parsed.value;
   if (name === undefined) return planBackup(operation, parsed.value, context.settings);

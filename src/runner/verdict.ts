@@ -101,13 +101,24 @@ function succeeded(seen: Seen, success: ConditionChange, told: readonly Trouble[
 
 /** What Velero itself does not count as a failure. The worst comes first. */
 function troublesOf(seen: Seen): Trouble[] {
-  const { unreadableFiles = [], skippedVolumes = [] } = seen.outputs ?? {};
+  const { unreadableFiles = [], skippedVolumes = [], unknownResources = [] } = seen.outputs ?? {};
   const volumes = `volumes not ${seen.type === "Backup" ? "backed up" : "restored"}`;
   return [
     ...troubleWith(Reason.filesUnreadable, "the object store does not hold what Velero wrote", unreadableFiles),
+    ...nothingMatched(seen),
     ...troubleWith(Reason.nothingRestored, "nothing was created or updated", fatesOfNothing(seen)),
     ...troubleWith(Reason.volumesSkipped, volumes, skippedVolumes),
+    ...troubleWith(Reason.unknownResources, "resources that Velero may not have known", unknownResources),
   ];
+}
+
+/** Velero calls it done as well when no object was what was asked for. */
+function nothingMatched({ type, outputs }: Seen): Trouble[] {
+  const { backupItemCount, restoreItemCount } = outputs ?? {};
+  if ((type === "Backup" ? backupItemCount : restoreItemCount) !== "0") return [];
+  const where = type === "Backup" ? "in the namespace" : "in the backup";
+  const reason = type === "Backup" ? Reason.nothingBackedUp : Reason.nothingRestored;
+  return [{ reason, message: `nothing ${where} matched what was asked for` }];
 }
 
 /** What became of the items of a restore that changed nothing; empty where it did. */

@@ -144,7 +144,11 @@ const dispatcher = [
   "apiextensions.k8s.io/customresourcedefinitions [volumesnapshotclasses.snapshot.storage.k8s.io,applicationinstances.apps.vworkspace.io]: list watch",
 ];
 const runner = [status, events, "ops.vworkspace.io/operations: get list watch", "/namespaces: get"];
-const backupRunner = [...runner, "snapshot.storage.k8s.io/volumesnapshotclasses: get"];
+const backupRunner = [
+  ...runner,
+  "snapshot.storage.k8s.io/volumesnapshotclasses: get",
+  "apiextensions.k8s.io/customresourcedefinitions: get",
+];
 
 test.each([
   ["operation-dispatcher", "org-a", dispatcher],

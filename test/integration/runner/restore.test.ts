@@ -34,6 +34,27 @@ test("a restore names the backup's namespaces and leaves old Operations where th
   expect(done.status?.outputs).toMatchObject({ restoreName: "r1", restoreItemCount: "7" });
 });
 
+test("a restore of what this cluster does not know, and of nothing at all, says so", async () => {
+  const stage = await openStage();
+  await stage.velero.make("Backup", "source", {
+    spec: { includedNamespaces: [stage.namespace] },
+    status: { phase: "Completed" },
+  });
+  const parameters = { backupName: "source", includedResources: ["configmapz", "secrets"] };
+  const { ended } = stage.start(await stage.admitted("r1", { type: "Restore", parameters }));
+  await stage.velero.created("Restore", "r1");
+  await stage.velero.says("Restore", "r1", { phase: "Completed", progress: {} });
+  expect(await ended).toMatchObject({ exitCode: 0 });
+  const done = await stage.read("r1");
+  expect(conditionsOf(done)).toMatchObject({
+    Succeeded: "True/VeleroRestoreCompleted",
+    Degraded: "True/NothingRestored",
+  });
+  const message = done.status?.conditions?.find(({ type }) => type === "Degraded")?.message;
+  expect(message).toContain("nothing in the backup matched what was asked for");
+  expect(message).toContain('"configmapz" is no resource that this cluster has; did you mean configmaps?');
+});
+
 test("a restore of another tenant's backup is forbidden, and nothing tells that there is one", async () => {
   const stage = await openStage();
   await stage.velero.make("Backup", "theirs", {

@@ -152,6 +152,68 @@ describe("a backup", () => {
   });
 });
 
+describe("a backup of named resources", () => {
+  test.each([
+    [
+      { includedResources: ["secrets", "configmapz"] },
+      'spec.parameters.includedResources.1: "configmapz" is no resource that this cluster has; did you mean configmaps?',
+    ],
+    [
+      { excludedResources: ["Secretz", "nothing.like.it"] },
+      'spec.parameters.excludedResources.0: "Secretz" is no resource that this cluster has; did you mean secrets?; ' +
+        'spec.parameters.excludedResources.1: "nothing.like.it" is no resource that this cluster has',
+    ],
+  ])("%j is refused before Velero is asked, with what may have been meant", async (parameters, message) => {
+    const stage = await openStage();
+    const { ended } = stage.start(await stage.admitted("b1", { type: "Backup", parameters }));
+    expect(await ended).toMatchObject({ exitCode: 2, message });
+    expect(conditionsOf(await stage.read("b1"))).toMatchObject({
+      Accepted: "False/ValidationFailed",
+      Failed: "True/ValidationFailed",
+    });
+    expect(await stage.velero.all("Backup")).toEqual([]);
+  });
+
+  test("is made with the names as they were written, in whatever way Velero takes them", async () => {
+    const stage = await openStage();
+    const parameters = {
+      includedResources: ["ConfigMap", "cm", "deployments.apps", "Operation"],
+      excludedResources: ["ev"],
+    };
+    stage.start(await stage.admitted("b1", { type: "Backup", parameters }));
+    expect(await stage.velero.created("Backup", "b1")).toMatchObject({ spec: parameters });
+  });
+
+  test("tells of a kind so new that Velero may not have looked at it, and of nothing that is in it", async () => {
+    const stage = await openStage();
+    const parameters = { includedResources: ["operations.ops.vworkspace.io"] };
+    const { ended } = stage.start(await stage.admitted("b1", { type: "Backup", parameters }));
+    await stage.velero.created("Backup", "b1");
+    const startTimestamp = new Date().toISOString();
+    await stage.velero.says("Backup", "b1", { phase: "Completed", startTimestamp, progress: {} });
+    expect(await ended).toMatchObject({ exitCode: 0 });
+    const done = await stage.read("b1");
+    expect(conditionsOf(done)).toMatchObject({
+      Succeeded: "True/VeleroBackupCompleted",
+      Degraded: "True/NothingBackedUp",
+    });
+    expect(done.status?.outputs?.unknownResources).toEqual([
+      "operations.ops.vworkspace.io was new when Velero began: it looks for new kinds every five minutes, so objects of this one may be missing",
+    ]);
+
+    const later = stage.start(await stage.admitted("b2", { type: "Backup", parameters }));
+    await stage.velero.created("Backup", "b2");
+    const afterwards = new Date(Date.now() + 3_600_000).toISOString();
+    await stage.velero.says("Backup", "b2", {
+      phase: "Completed",
+      startTimestamp: afterwards,
+      progress: { itemsBackedUp: 1, totalItems: 1 },
+    });
+    expect(await later.ended).toMatchObject({ exitCode: 0 });
+    expect(conditionsOf(await stage.read("b2"))).not.toHaveProperty("Degraded");
+  });
+});
+
 describe("the name", () => {
   test("of a person's Backup is left to it: the other name is taken", async () => {
     const stage = await openStage();

@@ -123,6 +123,7 @@ describe("the shipped rights", () => {
       "/namespaces",
       "admissionregistration.k8s.io/validatingadmissionpolicies [operation-rights.ops.vworkspace.io]",
       "admissionregistration.k8s.io/validatingadmissionpolicybindings [operation-rights.ops.vworkspace.io]",
+      "apiextensions.k8s.io/customresourcedefinitions",
       "apiextensions.k8s.io/customresourcedefinitions [volumesnapshotclasses.snapshot.storage.k8s.io, applicationinstances.apps.vworkspace.io, operations.ops.vworkspace.io]",
       "apps.vworkspace.io/applicationinstances",
       "ops.vworkspace.io/operations",

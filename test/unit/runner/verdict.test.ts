@@ -314,6 +314,42 @@ describe("a Restore", () => {
   });
 });
 
+describe("what Velero calls done though nothing matched", () => {
+  const degraded = (type: "Backup" | "Restore", outputs: Outputs) =>
+    verdict({
+      type,
+      object: type === "Backup" ? backup({ phase: "Completed" }) : restore({ phase: "Completed" }),
+      cancelRequested: false,
+      outputs,
+    }).conditions?.find((one) => one.type === "Degraded");
+
+  it("is Degraded, and says what Velero may not have known", () => {
+    expect(degraded("Backup", { backupItemCount: "0" })).toEqual(
+      condition("Degraded", "True", "NothingBackedUp", "nothing in the namespace matched what was asked for"),
+    );
+    const unknownResources = ['"configmapz" is no resource that this cluster has; did you mean configmaps?'];
+    const outputs = { restoreItemCount: "0", restoreCreatedCount: "0", restoreUpdatedCount: "0", unknownResources };
+    expect(degraded("Restore", outputs)).toEqual(
+      condition(
+        "Degraded",
+        "True",
+        "NothingRestored",
+        `nothing in the backup matched what was asked for; resources that Velero may not have known: ${unknownResources[0]}`,
+      ),
+    );
+  });
+
+  it("is Degraded for what was unknown though something else matched", () => {
+    const outputs = { backupItemCount: "3", unknownResources: ["gadgets.example.org was new when Velero began"] };
+    expect(degraded("Backup", outputs)).toMatchObject({ reason: "UnknownResources" });
+  });
+
+  it("is not taken for nothing where Velero does not tell", () => {
+    expect(degraded("Backup", {})).toBeUndefined();
+    expect(degraded("Backup", { backupItemCount: "1" })).toBeUndefined();
+  });
+});
+
 describe("messages", () => {
   it("say what a cancel left behind", () => {
     const { conditions } = verdict({

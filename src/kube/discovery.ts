@@ -1,0 +1,65 @@
+import * as z from "zod";
+
+/** One kind of object that the API server serves, in the version that it prefers. */
+export interface ServedKind {
+  /** Empty for the core group. */
+  readonly group: string;
+  readonly plural: string;
+  /** Lower case; the kind itself where the server tells none. */
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+/** What the API server serves. */
+export interface Served {
+  /** Groups in the server's own order of preference. */
+  readonly kinds: readonly ServedKind[];
+  /** False where the server of some group (an APIService) does not answer: there may be more. */
+  readonly complete: boolean;
+}
+
+/** One document for all groups, as from Kubernetes 1.30. */
+export const DISCOVERY_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+const resourceSchema = z.looseObject({
+  resource: z.string(),
+  responseKind: z.looseObject({ kind: z.string() }).nullish(),
+  singularResource: z.string().optional(),
+  shortNames: z.array(z.string()).nullish(),
+  verbs: z.array(z.string()).nullish(),
+});
+const discoverySchema = z.looseObject({
+  kind: z.literal("APIGroupDiscoveryList"),
+  items: z.array(
+    z.looseObject({
+      metadata: z.looseObject({ name: z.string().optional() }).nullish(),
+      versions: z.array(
+        z.looseObject({ freshness: z.string().optional(), resources: z.array(resourceSchema).nullish() }),
+      ),
+    }),
+  ),
+});
+
+/**
+ * Reads documents of aggregated discovery. Of a kind in several versions the preferred one counts, which comes first.
+ *
+ * @throws ZodError when one is no such document
+ */
+export function parseDiscovery(documents: readonly unknown[]): Served {
+  const groups = documents.flatMap((document) => discoverySchema.parse(document).items);
+  const kinds = groups.flatMap(({ metadata, versions }) => {
+    const group = metadata?.name ?? "";
+    const seen = new Map<string, ServedKind>();
+    for (const { resource: plural, responseKind, singularResource, shortNames, verbs } of versions.flatMap(
+      ({ resources }) => resources ?? [],
+    )) {
+      const singular = singularResource || (responseKind?.kind ?? plural).toLowerCase();
+      const kind = { group, plural, singular, shortNames: shortNames ?? [], verbs: verbs ?? [] };
+      if (!seen.has(plural)) seen.set(plural, kind);
+    }
+    return [...seen.values()];
+  });
+  const complete = groups.every(({ versions }) => versions.every(({ freshness }) => freshness !== "Stale"));
+  return { kinds, complete };
+}
