@@ -64,14 +64,17 @@ const LOCATION_REFUSALS = [
 /** What a phase says that is no text: nothing is known of the object but that it exists. */
 const UNREADABLE = "unreadable";
 
+const count = lenient(z.number());
+
 const commonStatus = {
   phase: z.string().optional().catch(UNREADABLE),
   // Why a backup was refused or failed decides whose files its deletion would take: in doubt it was.
   failureReason: z.string().optional().catch(UNREADABLE),
   validationErrors: z.array(z.string()).nullish().catch([UNREADABLE]),
-  warnings: lenient(z.number()),
-  errors: lenient(z.number()),
+  warnings: count,
+  errors: count,
   startTimestamp: lenient(z.string()),
+  hookStatus: lenient(z.looseObject({ hooksAttempted: count, hooksFailed: count })),
 };
 
 /** As a whole: part of a list of namespaces is another list. */
@@ -90,7 +93,10 @@ export const backupSchema = kubeObjectSchema.extend({
   status: z
     .looseObject({
       ...commonStatus,
-      progress: lenient(z.looseObject({ itemsBackedUp: lenient(z.number()), totalItems: lenient(z.number()) })),
+      progress: lenient(z.looseObject({ itemsBackedUp: count, totalItems: count })),
+      backupItemOperationsAttempted: count,
+      backupItemOperationsCompleted: count,
+      backupItemOperationsFailed: count,
     })
     .optional()
     .catch({ phase: UNREADABLE }),
@@ -108,7 +114,10 @@ export const restoreSchema = kubeObjectSchema.extend({
   status: z
     .looseObject({
       ...commonStatus,
-      progress: lenient(z.looseObject({ itemsRestored: lenient(z.number()), totalItems: lenient(z.number()) })),
+      progress: lenient(z.looseObject({ itemsRestored: count, totalItems: count })),
+      restoreItemOperationsAttempted: count,
+      restoreItemOperationsCompleted: count,
+      restoreItemOperationsFailed: count,
     })
     .optional()
     .catch({ phase: UNREADABLE }),

@@ -4,9 +4,9 @@ import {
   type DataMovement,
   dataDownloads,
   dataUploads,
+  isRestore,
   podVolumeBackups,
   podVolumeRestores,
-  restores,
   type VeleroObject,
 } from "../api/velero.ts";
 import { isNoSuchKind } from "../kube/errors.ts";
@@ -21,16 +21,31 @@ export interface Movement {
 }
 
 /**
+ * The kinds of data movements that Velero may make for what this Backup or Restore asks. A pod's annotation can ask for a
+ * copy of its file system whatever the Backup says, and a Restore moves what its Backup has moved.
+ */
+export function possibleMovements(object: VeleroObject): Resource<DataMovement>[] {
+  if (isRestore(object)) return [podVolumeRestores, dataDownloads];
+  return object.spec?.snapshotMoveData === true ? [podVolumeBackups, dataUploads] : [podVolumeBackups];
+}
+
+/**
  * The data movements of a Backup or a Restore.
  *
+ * @param resources the kinds that are looked for. Default: all
  * @throws as KubeClient.list, but for a kind that this cluster does not have: that one has no objects
  */
-export async function movementsOf(context: RunnerContext, object: VeleroObject): Promise<Movement[]> {
+export async function movementsOf(
+  context: RunnerContext,
+  object: VeleroObject,
+  resources: readonly Resource<DataMovement>[] = isRestore(object)
+    ? [podVolumeRestores, dataDownloads]
+    : [podVolumeBackups, dataUploads],
+): Promise<Movement[]> {
   const { name, uid } = object.metadata;
-  const [resources, labelSelector] =
-    object.kind === restores.kind
-      ? [[podVolumeRestores, dataDownloads], `${Label.veleroRestoreName}=${labelValue(name)}`]
-      : [[podVolumeBackups, dataUploads], `${Label.veleroBackupUid}=${uid}`];
+  const labelSelector = isRestore(object)
+    ? `${Label.veleroRestoreName}=${labelValue(name)}`
+    : `${Label.veleroBackupUid}=${uid}`;
   const selection = { namespace: context.settings.veleroNamespace, labelSelector };
   const lists = await Promise.all(
     resources.map(async (resource) => {

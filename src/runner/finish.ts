@@ -7,7 +7,7 @@ import { impatient, type RunnerContext } from "./context.ts";
 import { type Ending, EXIT, type Failure, ObjectChanged } from "./endings.ts";
 import { cutBytes } from "./message.ts";
 import { collectOutputs } from "./outputs.ts";
-import { progress } from "./progress.ts";
+import { advanced, ProgressReader } from "./progress.ts";
 import { type Attempt, readAttempt } from "./request.ts";
 import { removeShadows } from "./shadows.ts";
 import { writeStatus } from "./statusWriter.ts";
@@ -35,12 +35,12 @@ export async function finish(context: RunnerContext, attempt: Attempt, end: End,
   const { type } = operation.spec;
   const ended = isVeleroTerminal(object?.status?.phase) ? object : undefined;
   const outputs = ended && (await collectOutputs(impatient(context), operation, ended));
-  const done = ended && (await progress(context, ended));
+  const done = ended && (await new ProgressReader(context).read(ended));
   const written = await writeStatus(context, attempt, (latest) => {
     checkObject(latest, known);
     return {
       ...verdict({ type, object, cancelRequested: cancelled || isCancelled(latest), outputs, remains }),
-      ...(done && { progress: done }),
+      ...(done && { progress: advanced(latest.status?.progress, done) }),
       ...withoutIntent(latest),
     };
   });

@@ -31,7 +31,7 @@ import { cutBytes } from "./message.ts";
 import { knownOutputs } from "./outputs.ts";
 import { findOwn, veleroResource } from "./own.ts";
 import { prepare } from "./prepare.ts";
-import { progress } from "./progress.ts";
+import { advanced, ProgressReader } from "./progress.ts";
 import { areGone, remove } from "./remove.ts";
 import { type Attempt, attemptIn, readAttempt } from "./request.ts";
 import { removeShadows } from "./shadows.ts";
@@ -153,6 +153,7 @@ async function toTheEnd(
   const context = { ...runContext, logger: runContext.logger.child({ veleroObject: object.metadata.name }) };
   const { type } = operation.spec;
   const attempt = attemptIn(operation);
+  const progress = new ProgressReader(context);
   for await (const view of follow(context, operation, object)) {
     const { operation: request } = view;
     if (request === undefined) throw new OperationGone("the Operation was deleted", attempt.uid);
@@ -161,11 +162,11 @@ async function toTheEnd(
 
     const change = verdict({ type, object: latest, cancelRequested: isCancelled(request) });
     if (latest === undefined || isTerminal(change.phase)) return { object: latest };
-    const done = change.phase === "Running" ? await progress(context, latest) : undefined;
+    const done = change.phase === "Running" ? await progress.read(latest) : undefined;
     const outputs = knownOutputs(type, latest, leftOut(context.settings.restoreExcludedResources));
     await writeStatus(context, attempt, (seen) => {
       checkObject(seen, known);
-      return { ...change, outputs, ...(done && { progress: done }) };
+      return { ...change, outputs, ...(done && { progress: advanced(seen.status?.progress, done) }) };
     });
   }
   throw new Error("following an object never ends by itself");

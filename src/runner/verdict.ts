@@ -4,6 +4,7 @@ import type { ConditionChange, StatusChange } from "../api/status.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import { counted, cutBytes, humanBytes } from "./message.ts";
 import type { Outputs } from "./outputs.ts";
+import { waitsFor } from "./waiting.ts";
 
 /** What is known of an attempt when its status is decided. */
 export interface Seen {
@@ -57,9 +58,11 @@ function pending(seen: Seen, phase: string): StatusChange {
 
 function running(seen: Seen, phase: string): StatusChange {
   const reason = veleroReason(seen.type, "InProgress");
+  const waits = seen.object === undefined ? [] : waitsFor(seen.object);
+  const message = [`${kindOf(seen)} is in phase ${phase}`, ...waits].join("; ");
   return {
     phase: "Running",
-    conditions: [isTrue(ConditionType.running, reason, `${kindOf(seen)} is in phase ${phase}`)],
+    conditions: [isTrue(ConditionType.running, reason, message)],
   };
 }
 

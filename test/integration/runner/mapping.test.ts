@@ -59,8 +59,10 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
       await scene.says({ phase });
       const isWorking = WORKING.includes(phase);
       const reason = isWorking ? `Velero${type}InProgress` : "Pending";
+      const waits =
+        !isBackup && phase.startsWith("Finalizing") ? expect.stringContaining("hooks in restored pods") : "";
       const message = isWorking
-        ? `${kind} is in phase ${phase}`
+        ? waits || `${kind} is in phase ${phase}`
         : `${kind} waits for Velero to start it, phase ${phase}`;
       expect(await scene.shown(phase)).toEqual({
         ...scene.frame,

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { operations } from "../../../src/api/operation.ts";
+import { podVolumeBackups } from "../../../src/api/velero.ts";
 import type { Clock } from "../../../src/kube/clock.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { watchResource } from "../../../src/kube/watch.ts";
@@ -91,3 +92,43 @@ test("progress alone is written at intervals, a new phase at once, and the last 
   await written.stop();
   expect(written.values).toEqual([5, 9]);
 });
+
+test("the percentage never falls, in the next run neither, and is 100 only at the end", async () => {
+  const stage = await openStage();
+  const operation = await stage.admitted("b1", { type: "Backup" });
+  const first = stage.start(operation);
+  const { metadata } = await stage.velero.created("Backup", "b1");
+  await stage.velero.says("Backup", "b1", { phase: "InProgress", progress: { totalItems: 20, itemsBackedUp: 10 } });
+  await stage.until("b1", ({ progress }) => progress?.percent === 50);
+  first.stop();
+
+  // A pod's annotation asked for it: nobody could know before.
+  const copy = { namespace: stage.velero.namespace, name: "copy" };
+  await client.create(podVolumeBackups, {
+    metadata: { ...copy, labels: { "velero.io/backup-uid": metadata.uid } },
+    spec: POD_VOLUME_BACKUP,
+    status: { progress: { totalBytes: 1000, bytesDone: 100 } },
+  });
+  const second = stage.start(operation);
+  const found = await stage.until("b1", ({ progress }) => progress?.bytesTotal === 1000);
+  expect(found.status?.progress).toMatchObject({ percent: 50, bytesCompleted: 100 });
+  second.stop();
+
+  await client.mergePatch(podVolumeBackups, copy, { status: { progress: { bytesDone: 1000 } } });
+  await stage.velero.says("Backup", "b1", { phase: "Finalizing", progress: { itemsBackedUp: 20 } });
+  const third = stage.start(operation);
+  const moved = await stage.until("b1", ({ progress }) => progress?.bytesCompleted === 1000);
+  expect(moved.status?.progress?.percent).toBe(99);
+  await stage.velero.says("Backup", "b1", { phase: "Completed" });
+  expect(await third.ended).toMatchObject({ exitCode: 0 });
+  expect((await stage.read("b1")).status?.progress).toMatchObject({ percent: 100, bytesCompleted: 1000 });
+});
+
+const POD_VOLUME_BACKUP = {
+  node: "n1",
+  pod: { kind: "Pod", name: "p", namespace: "org-a" },
+  volume: "data",
+  backupStorageLocation: "default",
+  repoIdentifier: "",
+  uploaderType: "kopia",
+};

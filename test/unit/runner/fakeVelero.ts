@@ -18,7 +18,7 @@ export interface FakeVelero {
   readonly config?: Record<string, string>;
   /** The location's `spec.objectStorage`; undefined: there is no such location. */
   readonly objectStorage?: Record<string, unknown> | undefined;
-  /** Data movements by plural, each as its `status.progress`; `forbidden` for no right to see them. */
+  /** Data movements by plural, each as its `status.progress` (and its phase); `forbidden` for no right to see them. */
   readonly movements?: Readonly<Record<string, readonly object[] | "forbidden">>;
 }
 
@@ -89,10 +89,10 @@ export async function fakeVelero(velero: FakeVelero, signal = new AbortControlle
     const found = velero.movements?.[plural];
     if (found === undefined) return [404, status(404, "NotFound", "no such kind")];
     if (found === "forbidden") return [403, status(403, "Forbidden", `no right to list ${plural}`)];
-    const items = found.map((progress, i) => ({
-      ...object("Movement", stored(`m${i}`), {}),
-      status: { phase: "InProgress", progress },
-    }));
+    const items = found.map((progress, i) => {
+      const phase = "phase" in progress ? progress.phase : "InProgress";
+      return { ...object("Movement", stored(`m${i}`), {}), status: { phase, progress } };
+    });
     return [200, { metadata: { resourceVersion: "1" }, items }];
   }
 

@@ -53,6 +53,10 @@ function status(phase: Status["phase"], reason: string, conditions: Row[], more:
   };
 }
 
+/** What is said of a Restore in its last phase. */
+const UNTOLD =
+  "Velero waits there for restored claims to be bound and for hooks in restored pods to run, of this Restore or of one before it, and does not say which";
+
 type Row = [type: string, status: "True" | "False", reason: string, message: string, since: string];
 const ACCEPTED: Row = ["Accepted", "True", "TemplateValidated", "the Operation is valid and admitted", ADMITTED];
 const OVER = { finishedAt: NOW, duration: "10m0s" };
@@ -84,9 +88,30 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
     "SomethingOfTheFuture",
     "constructor",
   ])("is Running in phase %s", (phase) => {
-    const message = `${kind} is in phase ${phase}`;
+    const finalizes = type === "Restore" && phase.startsWith("Finalizing");
+    const message = `${kind} is in phase ${phase}${finalizes ? `; ${UNTOLD}` : ""}`;
     const reason = `Velero${type}InProgress`;
     expect(see(phase)).toEqual(status("Running", reason, [ACCEPTED, ["Running", "True", reason, message, NOW]]));
+  });
+
+  it("tells what Velero waits for, as far as Velero does", () => {
+    const prefix = type === "Backup" ? "backup" : "restore";
+    const operations = (completed?: number, failed?: number) => ({
+      [`${prefix}ItemOperationsAttempted`]: 3,
+      ...(completed !== undefined && { [`${prefix}ItemOperationsCompleted`]: completed }),
+      ...(failed !== undefined && { [`${prefix}ItemOperationsFailed`]: failed }),
+    });
+    const told = (phase: string, more: object) =>
+      see(phase, more).conditions?.find((one) => one.type === "Running")?.message;
+    const waiting = "WaitingForPluginOperations";
+    expect(told(waiting, operations())).toBe(`${kind} is in phase ${waiting}; 0 of 3 item operations done`);
+    expect(told(`${waiting}PartiallyFailed`, operations(1, 1))).toBe(
+      `${kind} is in phase ${waiting}PartiallyFailed; 1 of 3 item operations done, 1 failed`,
+    );
+    expect(told("InProgress", { ...operations(1), hookStatus: { hooksAttempted: 2, hooksFailed: 1 } })).toBe(
+      `${kind} is in phase InProgress; 2 hooks attempted, 1 failed`,
+    );
+    expect(told(waiting, { hookStatus: {} })).toBe(`${kind} is in phase ${waiting}`);
   });
 
   it("is Succeeded when Completed", () => {
