@@ -167,6 +167,7 @@ export function runnerSettings(type: OperationType, settings: Settings): Record<
   return {
     VELERO_NAMESPACE: settings.veleroNamespace,
     CLUSTER_ID: settings.clusterId,
+    HIDE_VELERO_MESSAGES: String(settings.hideVeleroMessages),
     ...(type === "Restore" && {
       RESTORE_EXCLUDED_RESOURCES: JSON.stringify(settings.restore.excludedResources),
       REQUEST_WINDOW: settings.requestWindow,

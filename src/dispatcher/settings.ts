@@ -156,6 +156,10 @@ export const settingsSchema = z.strictObject({
       "How long after it was asked for (created, or changed by somebody who has the right) a Restore from another namespace may begin. The right is asked for at that moment and at no other.",
     unit: "Go duration",
   }),
+  hideVeleroMessages: flag.default(false).meta({
+    description:
+      "Keep what Velero says of failures (failure reasons, validation errors, warnings, what is wrong with a storage location) out of Operations: it names buckets, roles and hosts. An Operation then counts it and says where an admin finds it.",
+  }),
   listen: z
     .string("must be host:port")
     .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/, "must be host:port")

@@ -88,6 +88,7 @@ function inQuotes(value: string | undefined): string {
 const UNSAID: Record<string, string> = {
   CLUSTER_ID: "",
   VELERO_NAMESPACE: "velero",
+  HIDE_VELERO_MESSAGES: "false",
   REQUEST_WINDOW: DEFAULT_REQUEST_WINDOW,
   RESTORE_EXCLUDED_RESOURCES: JSON.stringify(DEFAULT_LEFT_OUT),
 };

@@ -11,6 +11,7 @@ import { watchResource } from "../kube/watch.ts";
 import { type CancelResult, nextCancelStep, type Stored } from "./cancelStep.ts";
 import { impatient, type RunnerContext } from "./context.ts";
 import { movementsOf } from "./dataMovement.ts";
+import { notesAsShown } from "./hidden.ts";
 import { getVelero, veleroResource } from "./own.ts";
 import { ownershipLabels } from "./ownership.ts";
 import { remove } from "./remove.ts";
@@ -86,7 +87,9 @@ export async function cancel(
         if (step.refused.length > 0 && !waited) {
           refusals += 1;
           context.logger.warn({ errors: step.refused }, "Velero did not delete the backup, will ask again");
-          await tell(`cancel: Velero did not delete the backup, will ask again: ${step.refused.join("; ")}`);
+          await tell(
+            `cancel: Velero did not delete the backup, will ask again: ${notesAsShown(context, step.refused, step.object).join("; ")}`,
+          );
           await context.clock.sleep(backoffDelay(refusals, REFUSED, Math.random()), context.signal);
           waited = true;
           break;

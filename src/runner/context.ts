@@ -19,6 +19,8 @@ export interface RunnerSettings {
   readonly restoreExcludedResources: readonly string[];
   /** How long after it was asked for a Restore from another namespace may begin, in milliseconds. */
   readonly requestWindowMs: number;
+  /** Whether what Velero says of failures stays out of Operations. */
+  readonly hideVeleroMessages: boolean;
   /** The file from which the kubelet takes the container's termination message. */
   readonly terminationMessagePath: string;
 }

@@ -5,6 +5,7 @@ import { type ConditionChange, conditionOf } from "../api/status.ts";
 import { isVeleroTerminal, type VeleroObject } from "../api/velero.ts";
 import { impatient, type RunnerContext } from "./context.ts";
 import { type Ending, EXIT, type Failure, ObjectChanged } from "./endings.ts";
+import { asShown } from "./hidden.ts";
 import { cutBytes } from "./message.ts";
 import { collectOutputs } from "./outputs.ts";
 import { advanced, ProgressReader } from "./progress.ts";
@@ -39,7 +40,13 @@ export async function finish(context: RunnerContext, attempt: Attempt, end: End,
   const written = await writeStatus(context, attempt, (latest) => {
     checkObject(latest, known);
     return {
-      ...verdict({ type, object, cancelRequested: cancelled || isCancelled(latest), outputs, remains }),
+      ...verdict({
+        type,
+        object: asShown(context, object),
+        cancelRequested: cancelled || isCancelled(latest),
+        outputs,
+        remains,
+      }),
       ...(done && { progress: advanced(latest.status?.progress, done) }),
       ...withoutIntent(latest),
     };

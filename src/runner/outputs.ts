@@ -16,6 +16,7 @@ import {
   type Try,
 } from "./downloads.ts";
 import { NO_GZIP } from "./fetch.ts";
+import { notesAsShown } from "./hidden.ts";
 import { locationOf } from "./location.ts";
 import { counted, placesOf } from "./message.ts";
 import { itemsOf } from "./progress.ts";
@@ -176,7 +177,7 @@ async function warningsOf(context: RunnerContext, type: OperationType, source: D
   const entries = listResults(results, { withErrors });
   const listed = entries.length - listResults(results, { withErrors: false }).length;
   return {
-    entries: cutList(entries, whereToFind),
+    entries: cutList(notesAsShown(context, entries, source.object), whereToFind),
     // Errors of work that went on after the main run are counted and not listed.
     ...(withErrors &&
       listed < errors && { unlisted: `errors: Velero counted ${errors} and listed ${listed}: ${whereToFind}` }),

@@ -27,6 +27,7 @@ import {
 import { checkObject, type End, fail, finish, type Known, over } from "./finish.ts";
 import { follow } from "./follow.ts";
 import { handBack, refusedForLocation } from "./handBack.ts";
+import { asShown } from "./hidden.ts";
 import { cutBytes } from "./message.ts";
 import { knownOutputs } from "./outputs.ts";
 import { findOwn, veleroResource } from "./own.ts";
@@ -160,7 +161,7 @@ async function toTheEnd(
     const latest = await confirmed(context, view.object);
     if (latest !== undefined && isCancelled(request)) return await cancelled(context, operation, latest);
 
-    const change = verdict({ type, object: latest, cancelRequested: isCancelled(request) });
+    const change = verdict({ type, object: asShown(context, latest), cancelRequested: isCancelled(request) });
     if (latest === undefined || isTerminal(change.phase)) return { object: latest };
     const done = change.phase === "Running" ? await progress.read(latest) : undefined;
     const outputs = knownOutputs(type, latest, leftOut(context.settings.restoreExcludedResources));

@@ -33,6 +33,10 @@ const environmentSchema = z.object({
     (value) => value === undefined || milliseconds(value) > 0,
     "must be a Go duration greater than 0, such as 15m",
   ),
+  HIDE_VELERO_MESSAGES: text.refine(
+    (value) => value === undefined || value === "true" || value === "false",
+    "must be true or false",
+  ),
   TERMINATION_MESSAGE_PATH: text,
 });
 
@@ -63,6 +67,7 @@ export function readSettings(env: NodeJS.ProcessEnv): RunnerSettings {
     clusterId: values.CLUSTER_ID,
     restoreExcludedResources: values.RESTORE_EXCLUDED_RESOURCES ?? DEFAULT_LEFT_OUT,
     requestWindowMs: milliseconds(values.REQUEST_WINDOW ?? DEFAULT_REQUEST_WINDOW),
+    hideVeleroMessages: values.HIDE_VELERO_MESSAGES === "true",
     terminationMessagePath: values.TERMINATION_MESSAGE_PATH ?? "/dev/termination-log",
   };
 }

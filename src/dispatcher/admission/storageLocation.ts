@@ -20,7 +20,8 @@ export const storageLocationAvailable: Check = (operation, world) => {
   const why = locationHindrance(location, type);
   // Where nothing says which it is, Velero's server may have another name for it: it is asked.
   if (why === undefined || (location === undefined && isGuess(operation, world))) return undefined;
-  const words = location?.status?.phase === "Available" ? "" : (location?.status?.message ?? "");
+  const said = location?.status?.phase === "Available" ? "" : (location?.status?.message ?? "");
+  const words = said !== "" && world.settings.hideVeleroMessages ? "Velero's log says why" : said;
   const message = `BackupStorageLocation ${quoted(name)} ${why}${words && `: ${words}`}`;
   return { verdict: "blocked", reason: Reason.storageLocationUnavailable, message };
 };

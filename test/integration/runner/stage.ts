@@ -225,6 +225,7 @@ export class Stage {
         veleroNamespace: this.velero.namespace,
         clusterId: CLUSTER_ID,
         restoreExcludedResources: DEFAULT_LEFT_OUT,
+        hideVeleroMessages: false,
         requestWindowMs: 900_000,
         terminationMessagePath: "/dev/null",
       },

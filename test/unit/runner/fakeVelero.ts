@@ -107,6 +107,7 @@ export async function fakeVelero(velero: FakeVelero, signal = new AbortControlle
       veleroNamespace: "velero",
       clusterId: undefined,
       restoreExcludedResources: DEFAULT_LEFT_OUT,
+      hideVeleroMessages: false,
       requestWindowMs: 900_000,
       terminationMessagePath: "/dev/null",
     },

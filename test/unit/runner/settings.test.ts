@@ -10,6 +10,7 @@ test("what the Job template leaves empty counts as not set", () => {
     requestWindowMs: 900_000,
     clusterId: undefined,
     restoreExcludedResources: ["resourcequotas", "limitranges", "endpoints", "endpointslices.discovery.k8s.io"],
+    hideVeleroMessages: false,
     terminationMessagePath: "/dev/termination-log",
   });
 });
