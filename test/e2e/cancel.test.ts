@@ -12,7 +12,7 @@ import {
   phaseIs,
   veleroObjectsOf,
 } from "../scenario/outcome.ts";
-import { installPlatform, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
+import { installPlatform, systemKubectl, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
 import { CANCELLED, PATIENT, teamIn } from "../scenario/team.ts";
 
 /**
@@ -82,6 +82,26 @@ describe.skipIf(lacks(cluster, "kill-pod", "pause-object-store"))("a Backup that
     });
     await team.expectCancelled("broken-off");
     expect(await filesUnder(cluster, "backups/broken-off/")).toEqual({});
+  });
+
+  it("while a queue holds its Job back goes once there is a runner, although Velero has completed it by then", async () => {
+    const suspend = (job: string, held: boolean) =>
+      systemKubectl(cluster, "patch", "job", job, "--type=merge", "-p", JSON.stringify({ spec: { suspend: held } }));
+    const job = await whileStoreHangs(cluster, async () => {
+      const { status } = await team.inProgress("held-back");
+      const name = status?.runner?.jobName ?? "";
+      await suspend(name, true);
+      await team.until("held-back", "jsonpath={.status.conditions[?(@.type=='Running')].reason}=JobSuspended");
+      await team.cancel("held-back");
+      const seen = await team.until("held-back", "condition=Cancelled=Unknown");
+      expect(messageOf(seen, "Cancelled")).toMatch(/^asked to end, and no runner is at work to do it: JobSuspended: /);
+      return name;
+    });
+    const backup = ["-n", VELERO_NAMESPACE, "backup.velero.io/held-back"];
+    await waitFor(cluster, backup, "jsonpath={.status.phase}=Completed");
+    await suspend(job, false);
+    await team.expectCancelled("held-back");
+    expect(await filesUnder(cluster, "backups/held-back/")).toEqual({});
   });
 
   it("after it was finished stays as it is", async () => {

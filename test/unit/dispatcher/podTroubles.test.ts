@@ -199,6 +199,7 @@ describe("a pod that does not start", () => {
     cluster.warn(pod, "FailedCreatePodSandBox", sandbox("a"), "2026-11-22T12:00:05Z");
     at("12:00:30");
     cluster.settle(operation);
+    expect(told()).toBe("Failed to create pod sandbox: network for sandbox …: no IP");
     cluster.warn(pod, "FailedCreatePodSandBox", sandbox("b"), "2026-11-22T12:00:40Z");
     expect(cluster.decide(operation).action).toBeUndefined();
   });
