@@ -33,14 +33,17 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Which of the resources that are left out a name means. Velero takes a plural, a singular or a short name, and of the
- * group nothing, all, or its beginning (Kubernetes' RESTMapper).
+ * Which of the resources that are left out a name means. Velero takes a plural or a singular in any case, or a short name,
+ * and of the group nothing, all, or its beginning (Kubernetes' RESTMapper).
  */
 export function leftOutAs(name: string, resources: readonly string[]): string | undefined {
   const [given = "", givenGroup = ""] = split(name);
   return resources.find((resource) => {
     const [plural = "", group = ""] = split(resource);
-    return namesOf(given).includes(plural) && (givenGroup === "" || (group !== "" && group.startsWith(givenGroup)));
+    return (
+      namesOf(given.toLowerCase()).includes(plural) &&
+      (givenGroup === "" || (group !== "" && group.startsWith(givenGroup)))
+    );
   });
 }
 

@@ -7,6 +7,8 @@ test.each([
   ["resourcequotas", "resourcequotas"],
   ["resourcequota", "resourcequotas"],
   ["quota", "resourcequotas"],
+  ["ResourceQuota", "resourcequotas"],
+  ["Endpointslices.discovery.k8s.io", "endpointslices.discovery.k8s.io"],
   ["limits", "limitranges"],
   ["ep", "endpoints"],
   ["endpointslice", "endpointslices.discovery.k8s.io"],
