@@ -33,7 +33,6 @@ export interface Request {
   readonly parameters?: Record<string, unknown>;
   readonly approvals?: Record<string, unknown>;
   readonly annotations?: Record<string, string>;
-  readonly finalizers?: readonly string[];
 }
 
 /** What every dispatcher test needs in the cluster, once. */
@@ -141,13 +140,11 @@ export class Arena {
     namespace = this.tenant,
     target = "shop",
     annotations = {},
-    finalizers = [],
     ...request
   }: Request): Promise<Operation> {
     const { type = "Backup", parameters = {}, approvals } = request;
-    const metadata = { name, namespace, annotations, finalizers };
     return await this.client.create(operations, {
-      metadata,
+      metadata: { name, namespace, annotations },
       spec: {
         targetRef: { apiVersion: "apps.vworkspace.io/v1alpha1", kind: "ApplicationInstance", name: target },
         type,

@@ -2,11 +2,9 @@ import { createHmac } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import * as z from "zod";
 import { type Operation, operations } from "../../../src/api/operation.ts";
 import { isAdmitted } from "../../../src/api/status.ts";
 import { backups, storageLocations } from "../../../src/api/velero.ts";
-import { isTooLarge } from "../../../src/kube/errors.ts";
 import { configMaps, jobs, volumeSnapshotClasses } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
@@ -236,30 +234,4 @@ test("a Restore waits for what a deleted Backup has left at work in its namespac
   await arena.says("next", "Blocked=True/ConflictingOperation");
   await arena.client.mergePatch(backups, name, { status: { phase: "Completed" } });
   await arena.job(next);
-});
-
-test("an Operation that leaves no room for any status is told by an Event, and goes on when it is made smaller", async () => {
-  const dispatcher = arena.dispatcher();
-  await arena.target();
-  const object = { namespace: arena.tenant, name: "large" };
-  // As large as the store takes it, by what nobody bounds; the names are of 20 bytes, each with quotes and a comma.
-  let count = 68_000;
-  const created = async () => {
-    const finalizers = Array.from({ length: count }, (_, at) => `example.com/${String(at).padStart(8, "0")}`);
-    try {
-      return await arena.operation({ name: "large", approvals: { required: true }, finalizers });
-    } catch (error) {
-      expect(isTooLarge(error), String(error).slice(0, 500)).toBe(true);
-      return undefined;
-    }
-  };
-  while ((await created()) === undefined) count -= 4;
-  const { message } = z.looseObject({ message: z.string() }).parse(await arena.announced("StatusTooLarge"));
-  expect(message).toContain("no room for its status");
-  // Not tried again and again: nothing changes until somebody changes it.
-  const tries = () => dispatcher.log.filter(({ level }) => level === "error").length;
-  expect(tries()).toBe(1);
-  await arena.client.mergePatch(operations, object, { metadata: { finalizers: [] } });
-  await arena.says("large", "Blocked=True/AwaitingApproval");
-  expect(tries()).toBe(1);
 });

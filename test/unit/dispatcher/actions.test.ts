@@ -130,3 +130,30 @@ test("who has no Job for too long has failed, and makes room for others", async 
   expect(conditionsOf(cluster.status(operation))).toContain("Failed=True/RunnerFailed");
   expect(told()).toMatch(/^no runner has been at work since .* FailedCreate: its Job cannot be created: .* 503;/);
 });
+
+test("a status for which the store has no room is tried shorter, then told by an Event, and not tried again", async () => {
+  const sizes: number[] = [];
+  const { client } = await serve(async ({ request, json }) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    sizes.push(Buffer.concat(chunks).length);
+    json(500, { kind: "Status", apiVersion: "v1", code: 500, message: "etcdserver: request is too large" });
+  });
+  const { logger } = recordingLogger();
+  const told: string[] = [];
+  const hands = {
+    client,
+    clock: new FakeClock(),
+    claims: new Claims(),
+    announce: (_: unknown, { reason }: { reason: string }) => told.push(reason),
+    jobNamespace: "vworkspace-system",
+    callTimeoutMs: 5_000,
+    onClaimDropped: () => undefined,
+  };
+  const warnings = Array.from({ length: 1_000 }, () => "w".repeat(100));
+  const status = { ...cluster.status(operation), outputs: { backupName: "b1", warnings } };
+  await carryOut(Object(hands), cluster.current(operation), { kind: "writeStatus", status }, logger);
+  expect(sizes).toHaveLength(4);
+  expect(sizes).toEqual([...sizes].sort((one, other) => other - one));
+  expect(told).toEqual(["StatusTooLarge"]);
+});
