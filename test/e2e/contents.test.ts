@@ -5,7 +5,7 @@ import { nfsVolume } from "../csi/volumes.ts";
 import { installApplication } from "../scenario/application.ts";
 import { backupOperation, restoreOperation } from "../scenario/operations.ts";
 import { awaitOperation, conditionsOf, messageOf, phaseIs } from "../scenario/outcome.ts";
-import { installPlatform, waitFor } from "../scenario/platform.ts";
+import { installPlatform, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
 import { describedFates, velero } from "../scenario/velero.ts";
 
 /** What of a namespace really came into a backup, and back out of it, where Velero calls either Completed. */
@@ -107,3 +107,43 @@ describe("a restore over what exists", () => {
     expect(conditionsOf(changed.operation)).not.toHaveProperty("Degraded");
   });
 });
+
+describe("a restore that waits for a hook", () => {
+  const namespace = "org-hooked";
+
+  it("says so for as long as it does, and tells in the end what became of it", async () => {
+    await installApplication(cluster, namespace);
+    await cluster.apply([podThatNeverRuns(namespace)]);
+    await backUp(namespace, "hooked", { includedResources: ["pods"], snapshotVolumes: false });
+    await cluster.kubectl(["delete", "pod/never-runs", "-n", namespace, "--wait"]);
+    await cluster.apply([restoreOperation({ namespace, name: "waits", parameters: { backupName: "hooked" } })]);
+    const finalizing = "jsonpath={.status.phase}=Finalizing";
+    await waitFor(cluster, ["restore.velero.io/waits", "-n", VELERO_NAMESPACE], finalizing);
+    const message = "jsonpath={.status.conditions[?(@.type=='Running')].message}";
+    const running = `velero.io/Restore is in phase Finalizing; ${WAITS}`;
+    await awaitOperation(cluster, namespace, "waits", `${message}=${running}`);
+    const operation = await awaitOperation(cluster, namespace, "waits", phaseIs("Succeeded"));
+    expect(conditionsOf(operation)).toMatchObject({ Degraded: "True/PartialFailure" });
+  });
+});
+
+const WAITS =
+  "Velero waits there for restored claims to be bound and for hooks in restored pods to run, of this Restore or of one before it, and does not say which";
+
+/** Velero is told to run something in it once it is restored, and waits a while for that. */
+function podThatNeverRuns(namespace: string): object {
+  const hook = "post.hook.restore.velero.io";
+  const annotations = {
+    [`${hook}/container`]: "app",
+    [`${hook}/command`]: '["/bin/true"]',
+    [`${hook}/on-error`]: "Fail",
+    [`${hook}/wait-timeout`]: "20s",
+  };
+  const containers = [{ name: "app", image: "registry.example.com/no-such-image:1" }];
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "never-runs", namespace, annotations },
+    spec: { containers },
+  };
+}
