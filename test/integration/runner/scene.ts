@@ -69,7 +69,8 @@ export class Scene {
 const JOB = { name: "x1-job", uid: "u1" };
 
 function shows(status: Status, phase: string): boolean {
-  return conditionOf(status, "Running")?.message.endsWith(`phase ${phase}`) === true;
+  const [first] = conditionOf(status, "Running")?.message.split(";") ?? [];
+  return first?.endsWith(`phase ${phase}`) === true;
 }
 
 /** A status without what differs from run to run: that times are times is checked, which ones they are is not. */
