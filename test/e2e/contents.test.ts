@@ -5,7 +5,7 @@ import { nfsVolume } from "../csi/volumes.ts";
 import { installApplication } from "../scenario/application.ts";
 import { backupOperation, restoreOperation } from "../scenario/operations.ts";
 import { awaitOperation, conditionsOf, messageOf, phaseIs } from "../scenario/outcome.ts";
-import { installPlatform, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
+import { installPlatform, waitFor } from "../scenario/platform.ts";
 import { describedFates, velero } from "../scenario/velero.ts";
 
 /** What of a namespace really came into a backup, and back out of it, where Velero calls either Completed. */
@@ -117,8 +117,6 @@ describe("a restore that waits for a hook", () => {
     await backUp(namespace, "hooked", { includedResources: ["pods"], snapshotVolumes: false });
     await cluster.kubectl(["delete", "pod/never-runs", "-n", namespace, "--wait"]);
     await cluster.apply([restoreOperation({ namespace, name: "waits", parameters: { backupName: "hooked" } })]);
-    const finalizing = "jsonpath={.status.phase}=Finalizing";
-    await waitFor(cluster, ["restore.velero.io/waits", "-n", VELERO_NAMESPACE], finalizing);
     const message = "jsonpath={.status.conditions[?(@.type=='Running')].message}";
     const running = `velero.io/Restore is in phase Finalizing; ${WAITS}`;
     await awaitOperation(cluster, namespace, "waits", `${message}=${running}`);

@@ -22,6 +22,7 @@ export class Scene {
     this.frame = {
       startedAt: "TIME",
       observedGeneration: 1,
+      admittedSpec: shown.status?.admittedSpec,
       engineRef: { ...engine, name: "x1", uid: shown.status?.engineRef?.uid },
       ...(this.type === "Restore" && {
         backupRef: { ...engine, kind: "Backup", name: "source", uid: shown.status?.backupRef?.uid },
