@@ -56,7 +56,8 @@ export const settingsSchema = z.strictObject({
     .default([])
     .meta({ description: "The namespaces whose Operations are carried out. Empty: all." }),
   requireManagedByLabel: flag.default(false).meta({
-    description: "Carry out only Operations with the label `app.vworkspace.io/managed-by: control-plane`.",
+    description:
+      "Carry out only Operations with the label `app.vworkspace.io/managed-by: control-plane`. Any tenant could set it: the component `managed-by-label` turns this on together with the policy that says who may.",
   }),
   namespaceGateLabel: z
     .string("must be a label key")

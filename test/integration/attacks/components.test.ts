@@ -18,7 +18,7 @@ beforeAll(async () => {
   shared = await SharedCluster.open();
   owner = await shared.cluster.user("owner");
   await admin("create", "rolebinding", "owner", "-n", "org-a", "--clusterrole=admin", "--user=owner");
-  for (const component of ["no-velero-hooks", "snapshot-classes", "pause-target"]) {
+  for (const component of ["no-velero-hooks", "snapshot-classes", "pause-target", "managed-by-label"]) {
     await shared.cluster.apply(`manifests/components/${component}`);
   }
   // Policies take effect a moment after they were applied, and so does the account that pods run under.
@@ -309,5 +309,64 @@ describe("hardened", () => {
       code: 0,
       stderr: "",
     });
+  });
+});
+
+describe("managed-by-label", () => {
+  const LABEL = "app.vworkspace.io/managed-by";
+  const NEEDS = "only who has the verb attest";
+  const labelled = (name: string) => {
+    const operation = backupOperation({ namespace: "org-a", name });
+    return { ...operation, metadata: { ...operation.metadata, labels: { [LABEL]: "control-plane" } } };
+  };
+  const change = (who: string, verb: string, what: string) =>
+    shared.cluster.kubectl([verb, "operation/asked", "-n", "org-a", what], { as: who });
+
+  beforeAll(async () => {
+    await vi.waitFor(async () => {
+      const probe = ["create", "--dry-run=server", "-f", "-"];
+      const input = JSON.stringify(labelled("probe"));
+      expect((await shared.cluster.kubectl(probe, { as: shared.users.ann, input })).stderr).toContain(NEEDS);
+    }, PATIENCE);
+    expect(await shared.create(labelled("asked"), shared.cluster.kubeconfig)).toMatchObject({ code: 0 });
+    expect(await shared.create(backupOperation({ namespace: "org-a", name: "own" }), shared.users.ann)).toMatchObject({
+      code: 0,
+    });
+  });
+
+  test("no tenant says that the control plane asked for something", async () => {
+    for (const who of [shared.users.ann, owner]) {
+      expect((await shared.create(labelled("forged"), who)).stderr).toContain(NEEDS);
+      const label = ["label", "operation/own", "-n", "org-a", `${LABEL}=control-plane`];
+      expect((await shared.cluster.kubectl(label, { as: who })).stderr).toContain(NEEDS);
+    }
+  });
+
+  test("no tenant gives themselves the verb", async () => {
+    const role = [
+      "create",
+      "role",
+      "attest",
+      "-n",
+      "org-a",
+      "--verb=attest",
+      "--resource=operations.ops.vworkspace.io",
+    ];
+    expect((await shared.cluster.kubectl(role, { as: owner })).stderr).toContain(
+      "attempting to grant RBAC permissions",
+    );
+  });
+
+  test("a tenant cancels what the control plane asked for, and changes nothing else of it", async () => {
+    expect((await change(shared.users.ann, "annotate", "ops.vworkspace.io/rerun=1")).stderr).toContain(NEEDS);
+    expect(await change(shared.users.ann, "annotate", "ops.vworkspace.io/cancel=true")).toMatchObject({ code: 0 });
+    expect((await change(shared.users.ann, "annotate", "ops.vworkspace.io/cancel-")).stderr).toContain(NEEDS);
+  });
+
+  test("whom an admin binds to operation-control-plane may say so", async () => {
+    await admin("create", "rolebinding", "bob-edits", "-n", "org-a", "--clusterrole=edit", "--user=bob");
+    await admin("create", "rolebinding", "bob", "-n", "org-a", "--clusterrole=operation-control-plane", "--user=bob");
+    const made = () => shared.create(labelled("by-bob"), shared.users.bob);
+    await expect.poll(made, PATIENCE).toMatchObject({ code: 0 });
   });
 });

@@ -12,7 +12,7 @@ const policySchema = z.object({
   spec: z.object({
     failurePolicy: z.string(),
     paramKind: z.unknown().optional(),
-    variables: z.array(z.object({ name: z.string(), expression: z.string() })),
+    variables: z.array(z.object({ name: z.string(), expression: z.string() })).default([]),
   }),
 });
 const bindingSchema = z.object({

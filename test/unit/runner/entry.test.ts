@@ -128,6 +128,7 @@ describe("a Job", () => {
     const status: Status = {
       phase: "Pending",
       conditions: [accepted],
+      admittedSpec,
       runner: { attempt: 24 },
       historyOmitted: { attempts: 3, jobUIDs: ["u1"] },
     };
