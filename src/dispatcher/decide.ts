@@ -132,9 +132,10 @@ function withoutJob(operation: VeleroOperation, world: World): Decision {
 
 /** Unless nodes alone are to blame or Velero has something of it, the attempt ends with its Job. */
 function afterJob(operation: VeleroOperation, world: World, job: Job): Decision {
+  const followed = successor(operation, job, toldOf(operation).trouble, world);
+  if (followed !== undefined) return followed;
   const at = madeAgainAfterRejection(operation, job, world);
-  if (at === undefined)
-    return successor(operation, job, toldOf(operation).trouble, world) ?? gaveUp(operation, job, world);
+  if (at === undefined) return gaveUp(operation, job, world);
   if (job.metadata.deletionTimestamp !== undefined) return NOTHING;
   if (at <= world.now) return { action: deletionOf(job, "nodes had rejected its pods, and it is made again") };
   return tell(operation, world, { kind: "trouble", ...rejectionOf(job, world, at), lookAgainAt: at }, []);

@@ -2,6 +2,7 @@ import { parseGoDuration } from "../api/duration.ts";
 import type { Status, VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf, type StatusChange, timestamp } from "../api/status.ts";
+import { isAtWork } from "../api/velero.ts";
 import type { Job } from "../kube/resources.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
 import { deletionOf } from "./jobState.ts";
@@ -89,8 +90,9 @@ export function toldOf({ status }: Pick<VeleroOperation, "status">): Told {
   return { trouble: isTrouble ? running : undefined, since: status?.runner?.troubleSince };
 }
 
-/** When trouble will have lasted for too long; never where none is told. */
-function patienceEnds(operation: VeleroOperation, { settings }: World): Date | undefined {
+/** When trouble will have lasted for too long; never where none is told, nor while Velero's object holds the place anyway. */
+function patienceEnds(operation: VeleroOperation, { settings, veleroObject }: World): Date | undefined {
+  if (isAtWork(veleroObject(operation))) return undefined;
   const { trouble, since } = toldOf(operation);
   const maxMs = maxStartMs(settings);
   return trouble === undefined || since === undefined || maxMs === undefined

@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
+import type { VeleroOperation } from "../../../src/api/operation.ts";
 import { positionText } from "../../../src/dispatcher/order.ts";
 import { settingsSchema } from "../../../src/dispatcher/settings.ts";
 import { Cluster, condition, conditionsOf, messageOf, type OperationChange } from "./cluster.ts";
@@ -74,15 +75,22 @@ test.each<[string, OperationChange, () => void]>([
   expect(standing(restore)).toMatch(RUNS);
 });
 
+/** As a version of this program ended it that gave a Job no successor while Velero was at work. */
+function giveUp(operation: VeleroOperation): void {
+  cluster.endJob(cluster.job(operation), "Failed");
+  const { conditions = [], ...rest } = cluster.status(operation);
+  const failed = { type: "Failed", status: "True", reason: "RunnerFailed", message: "" } as const;
+  const at = { lastTransitionTime: "2026-11-22T11:00:00Z" };
+  cluster.setStatus(operation, { ...rest, phase: "Failed", conditions: [...conditions, { ...failed, ...at }] });
+}
+
 test("an ended one blocks nobody, unless its runner gave up and Velero did not", () => {
   const backup = add(1);
   cluster.settle(backup);
   const restore = add(2, { type: "Restore" });
   cluster.join(backup, cluster.job(backup));
   const object = cluster.veleroObject(backup, "InProgress");
-  cluster.endJob(cluster.job(backup), "Failed");
-  cluster.settle(backup);
-  expect(cluster.status(backup).phase).toBe("Failed");
+  giveUp(backup);
   expect(standing(restore)).toBe("waits for the Backup at-1 in this namespace, which is under way");
   for (const phase of ["FinalizingPartiallyFailed", "SomethingNew"]) {
     cluster.setVeleroPhase(object, phase);
@@ -177,8 +185,7 @@ test("one whose runner gave up keeps its slot while Velero goes on", () => {
   cluster.settle(backup);
   cluster.join(backup, cluster.job(backup));
   const object = cluster.veleroObject(backup, "InProgress");
-  cluster.endJob(cluster.job(backup), "Failed");
-  cluster.settle(backup);
+  giveUp(backup);
   const other = add(2, { namespace: "org-b" });
   expect(standing(other)).toBe("waits for a free slot, position 1 of 1");
   cluster.setVeleroPhase(object, "Completed");

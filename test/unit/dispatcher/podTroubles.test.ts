@@ -261,6 +261,18 @@ describe("a pod that does not start", () => {
       expect(cluster.decide(operation).lookAgainAt).toEqual(new Date("2026-11-23T01:00:00Z"));
     });
 
+    test("is no matter while Velero is at work, which holds the place anyway", () => {
+      cluster.join(operation, job);
+      const object = cluster.veleroObject(operation, "InProgress");
+      cluster.pod(job, unschedulable);
+      cluster.settle(operation);
+      pass(10 * HOUR);
+      expect(cluster.decide(operation)).toEqual({});
+      cluster.setVeleroPhase(object, "Completed");
+      cluster.settle(operation);
+      expect(conditionsOf(status())).toContain("Failed=True/RunnerFailed");
+    });
+
     test("is no matter while a queue holds the Job back", () => {
       cluster.pod(job, unschedulable);
       cluster.settle(operation);
