@@ -79,7 +79,7 @@ async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Endin
         const ending = await pursue(context, attempt, operation);
         if (ending !== undefined) return ending;
       } catch (error) {
-        if (error instanceof LocationUnavailable) await handBack(context, operation, error);
+        if (error instanceof LocationUnavailable) await handBack(hopeful(context), operation, error);
         else if (error instanceof ObjectChanged) context.logger.info(error.message);
         else throw error;
       }
@@ -106,7 +106,7 @@ async function pursue(
   const known = { name: made.object?.metadata.name ?? ref?.name, uid: ref?.uid ?? made.object?.metadata.uid };
   const end = made.object === undefined ? made : await toTheEnd(patient(context), operation, made.object, known);
   const refused = end.object;
-  if (refused !== undefined && isRefusedForLocation(refused)) throw await refusedForLocation(context, refused);
+  if (refused !== undefined && isRefusedForLocation(refused)) throw await refusedForLocation(hopeful(context), refused);
   // The store has a backup of this name, so this one was refused: once more, under the attempt's other name.
   if (refused !== undefined && isCollided(refused) && (await takeOtherName(context, operation, refused)))
     return undefined;
@@ -130,7 +130,7 @@ async function ownObject(context: RunnerContext, operation: VeleroOperation): Pr
     await remove(hopeful(context), veleroResource(operation.spec.type), refused, false);
   if (isCancelled(operation)) return { object: undefined, cancelled: true };
   if (!(await areGone(context, own.refused)))
-    return await ownObject(context, await readAttempt(context, attemptIn(operation)));
+    return await ownObject(context, await readAttempt(hopeful(context), attemptIn(operation)));
   return await createOnce(context, operation, await prepare(context, operation));
 }
 
