@@ -116,12 +116,25 @@ function troublesOf(seen: Seen): Trouble[] {
 }
 
 /** Velero calls it done as well when no object was what was asked for. */
-function nothingMatched({ type, outputs }: Seen): Trouble[] {
+function nothingMatched({ type, object, outputs }: Seen): Trouble[] {
   const { backupItemCount, restoreItemCount } = outputs ?? {};
-  if ((type === "Backup" ? backupItemCount : restoreItemCount) !== "0") return [];
+  const always = type === "Backup" && holdsNamespace(object) ? 1 : 0;
+  const items = type === "Backup" ? backupItemCount : restoreItemCount;
+  // What failed did match.
+  const isWhole = object?.status?.phase === "Completed";
+  if (!isWhole || items === undefined || Number(items) > always) return [];
   const where = type === "Backup" ? "in the namespace" : "in the backup";
   const reason = type === "Backup" ? Reason.nothingBackedUp : Reason.nothingRestored;
   return [{ reason, message: `nothing ${where} matched what was asked for` }];
+}
+
+/** The namespace itself is in a Backup whatever its selector says, unless its kind is left out. Velero, item_collector.go. */
+function holdsNamespace(object: VeleroObject | undefined): boolean {
+  const { includedResources, excludedResources } = object?.spec ?? {};
+  const included = Array.isArray(includedResources) ? includedResources : [];
+  const excluded = Array.isArray(excludedResources) ? excludedResources : [];
+  const isWhole = included.length === 0 || included.includes("*");
+  return isWhole && !excluded.some((name) => /^(ns|namespaces?)$/i.test(String(name)));
 }
 
 /** What became of the items of a restore that changed nothing; empty where it did. */

@@ -340,10 +340,10 @@ describe("a Restore", () => {
 });
 
 describe("what Velero calls done though nothing matched", () => {
-  const degraded = (type: "Backup" | "Restore", outputs: Outputs) =>
+  const degraded = (type: "Backup" | "Restore", outputs: Outputs, spec: Record<string, unknown> = {}) =>
     verdict({
       type,
-      object: type === "Backup" ? backup({ phase: "Completed" }) : restore({ phase: "Completed" }),
+      object: { ...(type === "Backup" ? backup({ phase: "Completed" }) : restore({ phase: "Completed" })), spec },
       cancelRequested: false,
       outputs,
     }).conditions?.find((one) => one.type === "Degraded");
@@ -371,7 +371,17 @@ describe("what Velero calls done though nothing matched", () => {
 
   it("is not taken for nothing where Velero does not tell", () => {
     expect(degraded("Backup", {})).toBeUndefined();
-    expect(degraded("Backup", { backupItemCount: "1" })).toBeUndefined();
+  });
+
+  it.each([
+    [{}, "NothingBackedUp"],
+    [{ includedResources: ["*"], excludedResources: ["secrets"] }, "NothingBackedUp"],
+    [{ includedResources: ["configmaps"] }, undefined],
+    [{ excludedResources: ["Namespace"] }, undefined],
+  ])("is all that holds the namespace itself and nothing else: %j", (spec, reason) => {
+    expect(degraded("Backup", { backupItemCount: "1" }, spec)?.reason).toBe(reason);
+    expect(degraded("Backup", { backupItemCount: "2" }, spec)).toBeUndefined();
+    expect(degraded("Restore", { restoreItemCount: "1" }, spec)).toBeUndefined();
   });
 });
 
