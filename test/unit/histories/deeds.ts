@@ -8,7 +8,7 @@ import { FAULTS } from "./fakeConnection.ts";
 import type { FakeJobs } from "./fakeJobs.ts";
 import { type FakeVelero, LOCATION_REFUSAL, ownerOf, VELERO } from "./fakeVelero.ts";
 import type { What } from "./happenings.ts";
-import { annotate, ask, makeJob, SOURCE } from "./people.ts";
+import { annotate, ask, copyJob, makeJob, SOURCE } from "./people.ts";
 import type { Processes } from "./processes.ts";
 
 const PHASES = ["Completed", "PartiallyFailed", "Failed", "InProgress", "Finalizing", "OfTheFuture"];
@@ -53,6 +53,8 @@ export class Deeds {
       },
       "delete the Operation": () => operation(({ metadata }) => api.delete("people", operations.plural, metadata)),
       "make a Job by hand": () => operation((chosen) => makeJob(api, chosen)),
+      "copy a Job": () => one(api.list(jobs), (job) => copyJob(api, job, "copy-")),
+      "replace a Job": () => one(api.list(jobs), (job) => copyJob(api, job)),
       "delete a Job": () => one(api.list(jobs), ({ metadata }) => api.delete("people", jobs.plural, metadata)),
       "delete Velero's object": () =>
         one(this.objects(), ({ kind, metadata }) => {

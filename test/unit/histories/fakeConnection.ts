@@ -204,7 +204,9 @@ export class FakeConnection implements Pick<Transport, "text" | "lines"> {
       }
       case "POST": {
         const { kind, ...manifest } = manifestSchema.parse(body);
-        return JSON.stringify(this.#server.create(this.actor, { ...route, kind }, manifest));
+        return JSON.stringify(
+          this.#server.create(this.actor, { ...route, kind }, manifest, query.fieldManager?.toString()),
+        );
       }
       case "PUT": {
         const subresource = route.subresource === "status" ? "status" : undefined;

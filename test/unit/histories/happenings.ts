@@ -8,6 +8,8 @@ const PEOPLE = [
   "rerun",
   "delete the Operation",
   "make a Job by hand",
+  "copy a Job",
+  "replace a Job",
   "delete a Job",
   "delete Velero's object",
   "make a Backup of that name",
