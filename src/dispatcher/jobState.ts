@@ -89,14 +89,11 @@ export function isMadeByDispatcher({ metadata: { managedFields = [], creationTim
     .map(({ time = "", ...writer }) => ({ ...writer, at: Date.parse(time) }))
     .filter(({ subresource = "", at }) => subresource === "" && at <= created);
   const creation = Math.max(...writers.map(({ at }) => at));
+  // To the second: whoever wrote to it in that same second does not matter.
   return writers.some(
-    ({ manager, operation, at }) =>
-      manager === FIELD_MANAGER && operation === "Update" && at >= creation - SAME_MOMENT_MS,
+    ({ manager, operation, at }) => manager === FIELD_MANAGER && operation === "Update" && at === creation,
   );
 }
-
-/** Times are noted to the second, and others may write as soon as there is a Job. */
-const SAME_MOMENT_MS = 1_000;
 
 /** The condition Failed, never FailureTarget: until then pods of it may live. */
 export function failureOf(job: Job): NonNullable<NonNullable<Job["status"]>["conditions"]>[number] | undefined {

@@ -98,6 +98,9 @@ describe("a Job that is made again for a failed Operation has it run again", () 
     const { job } = await failed();
     const copy = await exported(job.metadata.name, "--show-managed-fields");
     expect(JSON.stringify(copy.metadata.managedFields)).toContain('"operation-dispatcher"');
+    // Who wrote what is noted to the second.
+    const created = Date.parse(job.metadata.creationTimestamp);
+    await expect.poll(() => Date.now() - created, { timeout: 10_000 }).toBeGreaterThan(2_000);
     const { labels = {} } = copy.metadata;
     const { "app.kubernetes.io/part-of": _left, ...fewer } = labels;
     await kubectl(["create"], { ...copy, metadata: { ...copy.metadata, labels: fewer, name: "again" } });

@@ -1,7 +1,7 @@
 import { Annotation } from "../../../src/api/labels.ts";
 import { type Operation, operations } from "../../../src/api/operation.ts";
 import { backups, deleteBackupRequests, restores, type VeleroObject } from "../../../src/api/velero.ts";
-import { jobs } from "../../../src/kube/resources.ts";
+import { jobs, pods } from "../../../src/kube/resources.ts";
 import type { FakeClock } from "../kube/fakeClock.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 import { FAULTS } from "./fakeConnection.ts";
@@ -15,6 +15,7 @@ const PHASES = ["Completed", "PartiallyFailed", "Failed", "InProgress", "Finaliz
 const LOCATION_STATES = ["Unavailable", "ReadOnly", "Available"] as const;
 const ENDS = ["killed", "evicted", "drained"] as const;
 const SILENCE_MS = 20_000;
+const WATCHED = [operations, jobs, pods, backups, restores].map(({ plural }) => plural);
 
 export interface DeedsParts {
   readonly api: FakeApiServer;
@@ -35,7 +36,7 @@ export class Deeds {
 
   /** @param which chooses among what there is now */
   do(what: What, which: number): void {
-    const { api, clock, velero, fakeJobs, processes } = this.#parts;
+    const { api, velero, fakeJobs, processes } = this.#parts;
     const one = <T>(from: readonly T[], act: (chosen: T) => void): void => {
       const chosen = from[which % from.length];
       if (chosen !== undefined) act(chosen);
@@ -92,15 +93,21 @@ export class Deeds {
       "a second dispatcher": () => {
         if (processes.dispatchers().length < 2) processes.startDispatcher();
       },
-      "watches lag": () => {
-        for (const each of processes.connections.values()) each.silentUntil = clock.monotonic() + SILENCE_MS;
-      },
+      "watches lag": () => this.#silence(WATCHED),
+      "one watch lags": () => one(WATCHED, (plural) => this.#silence([plural])),
       "watches break": () => {
         for (const each of processes.connections.values()) each.cut();
       },
       "history is compacted": () => api.compact(),
     };
     all[what]();
+  }
+
+  #silence(plurals: readonly string[]): void {
+    const { clock, processes } = this.#parts;
+    for (const { silentUntil } of processes.connections.values()) {
+      for (const plural of plurals) silentUntil.set(plural, clock.monotonic() + SILENCE_MS);
+    }
   }
 
   /** Everything that Velero has to do, by one step. */

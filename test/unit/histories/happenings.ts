@@ -34,6 +34,7 @@ const FAULTS = [
   "dispatcher killed",
   "a second dispatcher",
   "watches lag",
+  "one watch lags",
   "watches break",
   "history is compacted",
 ] as const;
