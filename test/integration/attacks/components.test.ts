@@ -323,6 +323,8 @@ describe("managed-by-label", () => {
     shared.cluster.kubectl([verb, "operation/asked", "-n", "org-a", what], { as: who });
 
   beforeAll(async () => {
+    // Whoever ran before may have left no room.
+    await admin("delete", "quota", "--all", "-n", "org-a");
     await vi.waitFor(async () => {
       const probe = ["create", "--dry-run=server", "-f", "-"];
       const input = JSON.stringify(labelled("probe"));

@@ -167,15 +167,11 @@ describe("hostile text", () => {
   test.each<[string, Record<string, unknown>]>([
     ["control characters", { storageLocation: "default\u0000\u001b[2J\r\nlevel=error" }],
     ["a line break and a forged log line", { csiSnapshotClassName: 'x"}\n{"level":"fatal","msg":"owned"}' }],
-    ["a megabyte as the name of a parameter", { [mebibyte]: true }],
-    ["keys of the prototype", polluting],
-    ["deep objects", { hooks: deep }],
     ["a path for a name", { storageLocation: "../../secrets/cloud-credentials" }],
     ["a URL for a name", { storageLocation: "http://attacker.example/" }],
     ["an annotation in a name", { csiSnapshotClassName: "class\nvelero.io/other: x" }],
     ["a label selector in a list", { includedResources: ["configmaps,app=x"] }],
     ["five hundred resources", { excludedResources: Array.from({ length: 500 }, (_, at) => `r${at}`) }],
-    ["Velero's own fields", { includedNamespaces: ["org-b"], hooks: { resources: [] }, includeClusterResources: true }],
   ])("%s is refused in one short line", async (_, parameters) => {
     const why = await refusedAfterwards((name) => backupOperation({ namespace: "org-a", name, parameters }));
     expect(why).toMatch(/^ValidationFailed: spec\.parameters/);
@@ -187,6 +183,10 @@ describe("hostile text", () => {
     ["a megabyte", { storageLocation: mebibyte }],
     ["a thousand resources", { excludedResources: Array.from({ length: 1000 }, (_, at) => `r${at}`) }],
     ["a thousand parameters", Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`p${at}`, at]))],
+    ["a megabyte as the name of a parameter", { [mebibyte]: true }],
+    ["keys of the prototype", polluting],
+    ["deep objects", { hooks: deep }],
+    ["Velero's own fields", { includedNamespaces: ["org-b"], hooks: { resources: [] }, includeClusterResources: true }],
   ])("%s is not stored", async (_, parameters) => {
     const operation = backupOperation({ namespace: "org-a", name: fresh(), parameters });
     const { code, stderr } = await shared.create(operation, shared.users.ann);
@@ -213,9 +213,8 @@ describe("hostile text", () => {
   ])("%s for a source namespace is nobody's to read", async (_, source) => {
     const parameters = { backupName: "b", namespaceMapping: { [source]: "org-a" } };
     const operation = restoreOperation({ namespace: "org-a", name: fresh(), parameters });
-    expect((await shared.create(operation, shared.users.ann)).stderr).toContain(
-      `who restores from ${source} must be allowed to create Operations there`,
-    );
+    const { stderr } = await shared.create(operation, shared.users.ann);
+    expect(stderr).toContain("namespaceMapping: must map literal names of namespaces");
   });
 
   test("a target that is no name gets into no label", async () => {

@@ -27,7 +27,7 @@ export const LOCATION_OF_B = "team-b";
 export const CLASS_OF_B = "fast-b";
 
 /** Longer than anything here takes, in milliseconds. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 const logger = createLogger("test", "silent");
 
 /**

@@ -55,6 +55,8 @@ const SPECIAL: Record<string, Field["values"]> = {
   engine: ["velero", "helm"],
   apiVersion: ["apps.vworkspace.io/v1alpha1", "apps.vworkspace.io/v1"],
   kind: ["ApplicationInstance", "Thing"],
+  matchExpressions: [[{ key: "a", operator: "Exists" }], [{ key: "b", operator: "Exists" }]],
+  matchLabels: [{ a: "1" }, { a: "2" }],
 };
 const OF_RESTORES = ["backupName", "namespaceMapping", "restorePVs", "existingResourcePolicy"];
 /** What no schema knows, and JavaScript knows too well. */
