@@ -74,6 +74,7 @@ const commonStatus = {
   warnings: count,
   errors: count,
   startTimestamp: lenient(z.string()),
+  completionTimestamp: lenient(z.string()),
   hookStatus: lenient(z.looseObject({ hooksAttempted: count, hooksFailed: count })),
 };
 

@@ -98,7 +98,7 @@ export const settingsSchema = z.strictObject({
         .default("2h")
         .meta({
           description:
-            "How long an Operation may hold its place while Kubernetes brings no runner of it to work (no node, no image, a volume that cannot be mounted). Then it has failed, and others take its place. A Job that a queue suspends may wait for as long as it likes. Empty: for ever.",
+            "How long an Operation may hold its place while Kubernetes brings no runner of it to work (no node, no image, a volume that cannot be mounted). Then it has failed, and others take its place; not while Velero is at work for it. A Job that a queue suspends may wait for as long as it likes. Empty: for ever.",
           unit: "Go duration",
         }),
     })

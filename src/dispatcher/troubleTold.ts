@@ -90,14 +90,17 @@ export function toldOf({ status }: Pick<VeleroOperation, "status">): Told {
   return { trouble: isTrouble ? running : undefined, since: status?.runner?.troubleSince };
 }
 
-/** When trouble will have lasted for too long; never where none is told, nor while Velero's object holds the place anyway. */
+/**
+ * When trouble will have lasted for too long; never where none is told, nor while Velero's object holds the place anyway.
+ * Once Velero is done, a runner has as long to come and say so.
+ */
 function patienceEnds(operation: VeleroOperation, { settings, veleroObject }: World): Date | undefined {
-  if (isAtWork(veleroObject(operation))) return undefined;
   const { trouble, since } = toldOf(operation);
   const maxMs = maxStartMs(settings);
-  return trouble === undefined || since === undefined || maxMs === undefined
-    ? undefined
-    : new Date(Date.parse(since) + maxMs);
+  const object = veleroObject(operation);
+  if (trouble === undefined || since === undefined || maxMs === undefined || isAtWork(object)) return undefined;
+  const doneMs = Date.parse(object?.status?.completionTimestamp ?? "") || 0;
+  return new Date(Math.max(Date.parse(since), doneMs) + maxMs);
 }
 
 function maxStartMs({ limits: { maxStartTime } }: Settings): number | undefined {

@@ -289,6 +289,34 @@ describe("a pod that does not start", () => {
       expect(status().phase).toBe("Pending");
     });
 
+    test.each<[string, () => void]>([
+      ["has a pod that does not start", () => undefined],
+      [
+        "is gone and cannot be made again",
+        () => {
+          cluster.jobs.clear();
+          cluster.breakTemplates();
+        },
+      ],
+    ])("is no matter while Velero is at work, though the Job %s; then it counts from Velero's end", (_, happens) => {
+      cluster.pod(job, unschedulable);
+      const object = cluster.veleroObject(operation, "InProgress");
+      cluster.settle(operation);
+      expect(status().runner).toHaveProperty("troubleSince");
+      happens();
+      pass(100 * HOUR);
+      cluster.settle(operation);
+      expect(status().phase).toBe("Pending");
+      expect(cluster.decide(operation)).toEqual({});
+      cluster.setVeleroPhase(object, "Completed", { completionTimestamp: cluster.now.toISOString() });
+      pass(2 * HOUR - 1);
+      cluster.settle(operation);
+      expect(status().phase).toBe("Pending");
+      pass(1);
+      cluster.settle(operation);
+      expect(status()).toMatchObject({ phase: "Failed", reason: "RunnerFailed" });
+    });
+
     test("is no matter where nobody set a limit", () => {
       cluster.settings = settingsSchema.parse({ limits: { maxStartTime: "" } });
       cluster.pod(job, unschedulable);

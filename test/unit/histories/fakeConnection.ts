@@ -44,8 +44,8 @@ interface Route {
 export class FakeConnection implements Pick<Transport, "text" | "lines"> {
   /** What befalls the next writes, in order. */
   readonly faults: Fault[] = [];
-  /** Until when watches tell nothing, in the clock's monotonic milliseconds: those of each kind, by its plural. */
-  readonly silentUntil = new Map<string, number>();
+  /** Until when watches tell nothing, in the clock's monotonic milliseconds. */
+  silentUntil = 0;
   /** What it was last told of each Velero object. */
   readonly told = new Map<string, KubeObject | undefined>();
   /** Calls that are on their way, there or back. */
@@ -129,8 +129,7 @@ export class FakeConnection implements Pick<Transport, "text" | "lines"> {
       const now = this.clock.monotonic();
       if (position < this.#server.compactedBefore) return;
       const event = events[next];
-      const silentUntil = this.silentUntil.get(plural) ?? 0;
-      if (event !== undefined && now >= silentUntil) {
+      if (event !== undefined && now >= this.silentUntil) {
         next += 1;
         position = event.version;
         if (!matches(event.object, namespace, query)) continue;
@@ -144,7 +143,7 @@ export class FakeConnection implements Pick<Transport, "text" | "lines"> {
           plural,
           request.signal,
           broken,
-          Math.min(until, Math.max(now + 1, event ? silentUntil : until)) - now,
+          Math.min(until, Math.max(now + 1, event ? this.silentUntil : until)) - now,
         );
       }
     }
@@ -205,9 +204,7 @@ export class FakeConnection implements Pick<Transport, "text" | "lines"> {
       }
       case "POST": {
         const { kind, ...manifest } = manifestSchema.parse(body);
-        return JSON.stringify(
-          this.#server.create(this.actor, { ...route, kind }, manifest, query.fieldManager?.toString()),
-        );
+        return JSON.stringify(this.#server.create(this.actor, { ...route, kind }, manifest));
       }
       case "PUT": {
         const subresource = route.subresource === "status" ? "status" : undefined;
