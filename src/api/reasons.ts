@@ -51,6 +51,8 @@ export const Reason = {
   /** Cancelled=Unknown: a runner, or while none is at work the dispatcher, has seen the request: it goes on to its end. */
   cancelRequested: "CancelRequested",
   cancelledByUser: "CancelledByUser",
+  /** Cancelled=Unknown while the cancel goes on to its end, then True: Velero was at work for longer than a setting allows. */
+  deadlineExceeded: "DeadlineExceeded",
   externalDeletion: "ExternalDeletion",
   runnerFailed: "RunnerFailed",
   namespaceExcluded: "NamespaceExcluded",

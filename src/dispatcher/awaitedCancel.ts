@@ -1,7 +1,7 @@
-import { cancelDecided, cancelRequested } from "../api/cancel.ts";
+import { cancelRequested, decidedReason } from "../api/cancel.ts";
 import type { VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
-import { type ConditionChange, conditionOf } from "../api/status.ts";
+import type { ConditionChange } from "../api/status.ts";
 import { isRestorable } from "../api/velero.ts";
 import type { World } from "./world.ts";
 
@@ -19,10 +19,8 @@ export function awaitedCancel(
 ): readonly ConditionChange[] {
   const message = `asked to end, and no runner is at work to do it: ${waitsFor}`;
   const change = { type: ConditionType.cancelled, status: "Unknown", reason: Reason.cancelRequested, message } as const;
-  if (cancelDecided(operation)) {
-    const told = conditionOf(operation.status, ConditionType.cancelled);
-    return told?.reason === Reason.cancelRequested ? [change] : [];
-  }
+  const decided = decidedReason(operation);
+  if (decided !== undefined) return decided === Reason.cancelRequested ? [change] : [];
   if (!cancelRequested(operation) || isRestorable(veleroObject(operation)?.status?.phase)) return [];
   return [change];
 }

@@ -168,6 +168,7 @@ export function runnerSettings(type: OperationType, settings: Settings): Record<
     VELERO_NAMESPACE: settings.veleroNamespace,
     CLUSTER_ID: settings.clusterId,
     HIDE_VELERO_MESSAGES: String(settings.hideVeleroMessages),
+    MAX_RUN_TIME: settings.limits.maxRunTime,
     ...(type === "Restore" && {
       RESTORE_EXCLUDED_RESOURCES: JSON.stringify(settings.restore.excludedResources),
       REQUEST_WINDOW: settings.requestWindow,

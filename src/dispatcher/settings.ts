@@ -32,6 +32,13 @@ const goDuration = z.string('must be a Go duration such as "15m"').refine((text)
   const nanoseconds = parseGoDuration(text);
   return nanoseconds !== undefined && nanoseconds > 0n;
 }, 'must be a Go duration greater than 0, such as "15m"');
+const maybeDuration = (such: string) =>
+  z
+    .string("must be a duration")
+    .refine(
+      (text) => text === "" || (parseGoDuration(text) ?? 0n) > 0n,
+      `must be a Go duration such as ${such}, or empty`,
+    );
 const count = z.int("must be a whole number").min(1, "must be 1 or more").max(10_000, "must be 10000 or less");
 const flag = z.boolean("must be true or false");
 
@@ -89,18 +96,16 @@ export const settingsSchema = z.strictObject({
         description: "How many Operations may be under way at once in one namespace.",
         unit: "Operations",
       }),
-      maxStartTime: z
-        .string("must be a duration")
-        .refine(
-          (text) => text === "" || (parseGoDuration(text) ?? 0n) > 0n,
-          "must be a Go duration such as 2h, or empty",
-        )
-        .default("2h")
-        .meta({
-          description:
-            "How long an Operation may hold its place while Kubernetes brings no runner of it to work (no node, no image, a volume that cannot be mounted). Then it has failed, and others take its place; not while Velero is at work for it. A Job that a queue suspends may wait for as long as it likes. Empty: for ever.",
-          unit: "Go duration",
-        }),
+      maxRunTime: maybeDuration("4h").default("").meta({
+        description:
+          "How long Velero may work on one Operation, from when it began with it. Then the Operation is cancelled, with what that does to a backup, and says so (`DeadlineExceeded`). Time in Velero's own queue does not count. What Velero cannot interrupt is still waited out: only the copies of volumes that a backup waits for are stopped, all else comes to its own end. Empty: no limit.",
+        unit: "Go duration",
+      }),
+      maxStartTime: maybeDuration("2h").default("2h").meta({
+        description:
+          "How long an Operation may hold its place while Kubernetes brings no runner of it to work (no node, no image, a volume that cannot be mounted). Then it has failed, and others take its place; not while Velero is at work for it. A Job that a queue suspends may wait for as long as it likes. Empty: for ever.",
+        unit: "Go duration",
+      }),
     })
     .prefault({}),
   restore: z

@@ -19,6 +19,8 @@ export interface RunnerSettings {
   readonly restoreExcludedResources: readonly string[];
   /** How long after it was asked for a Restore from another namespace may begin, in milliseconds. */
   readonly requestWindowMs: number;
+  /** How long Velero may work on one Operation, as Go writes it; undefined for as long as it takes. */
+  readonly maxRunTime: string | undefined;
   /** Whether what Velero says of failures stays out of Operations. */
   readonly hideVeleroMessages: boolean;
   /** The file from which the kubelet takes the container's termination message. */

@@ -1,4 +1,4 @@
-import { isCancelled } from "../api/cancel.ts";
+import { exceededDeadline, isCancelled } from "../api/cancel.ts";
 import { attemptOf, isTerminal, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
@@ -44,6 +44,7 @@ export async function finish(context: RunnerContext, attempt: Attempt, end: End,
         type,
         object: asShown(context, object),
         cancelRequested: cancelled || isCancelled(latest),
+        exceeded: exceededDeadline(latest),
         outputs,
         remains,
       }),

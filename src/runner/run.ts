@@ -1,4 +1,4 @@
-import { cancelDecided, isCancelled } from "../api/cancel.ts";
+import { type CancelReason, cancelDecided, cancelRequested, decidedReason, isCancelled } from "../api/cancel.ts";
 import { leftOut } from "../api/leftOut.ts";
 import { isTerminal, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
@@ -13,6 +13,7 @@ import { cleanUp } from "./cleanUp.ts";
 import { confirmed } from "./confirm.ts";
 import { hopeful, patient, type RunnerContext } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
+import { exceeded } from "./deadline.ts";
 import {
   AttemptOver,
   type Ending,
@@ -159,7 +160,11 @@ async function toTheEnd(
     const { operation: request } = view;
     if (request === undefined) throw new OperationGone("the Operation was deleted", attempt.uid);
     const latest = await confirmed(context, view.object);
-    if (latest !== undefined && isCancelled(request)) return await cancelled(context, operation, latest);
+    const late = latest && !cancelRequested(request) ? exceeded(context, latest) : undefined;
+    if (latest !== undefined && (isCancelled(request) || late !== undefined)) {
+      const decision = late === undefined ? CANCEL_REQUESTED : cancelDecision(Reason.deadlineExceeded, late);
+      return await cancelled(context, operation, latest, decision);
+    }
 
     const change = verdict({ type, object: asShown(context, latest), cancelRequested: isCancelled(request) });
     if (latest === undefined || isTerminal(change.phase)) return { object: latest };
@@ -173,19 +178,29 @@ async function toTheEnd(
   throw new Error("following an object never ends by itself");
 }
 
-const CANCEL_DECIDED: ConditionChange = {
-  type: ConditionType.cancelled,
-  status: "Unknown",
-  reason: Reason.cancelRequested,
-  message: "asked to end: what Velero has of it is being removed",
-};
+function cancelDecision(reason: CancelReason, message: string): ConditionChange {
+  return { type: ConditionType.cancelled, status: "Unknown", reason, message };
+}
 
-/** Ends the object on request. That it is about to is written first: a run that is killed must not leave the choice open. */
-async function cancelled(context: RunnerContext, operation: VeleroOperation, object: VeleroObject): Promise<End> {
+const CANCEL_REQUESTED = cancelDecision(Reason.cancelRequested, "asked to end: what Velero has of it is being removed");
+
+/**
+ * Ends the object, on request or because it takes too long. That it is about to, and why, is written first: a run that is
+ * killed must not leave the choice open. What was decided before keeps its reason.
+ */
+async function cancelled(
+  context: RunnerContext,
+  operation: VeleroOperation,
+  object: VeleroObject,
+  decision: ConditionChange,
+): Promise<End> {
   const attempt = attemptIn(operation);
   const decided = cancelDecided(await readAttempt(context, attempt));
   if (!isKept({ asked: object, decided })) {
-    await writeStatus(context, attempt, () => ({ conditions: [CANCEL_DECIDED] }));
+    await writeStatus(context, attempt, (latest) => {
+      const before = decidedReason(latest) ?? decision.reason;
+      return before === decision.reason ? { conditions: [decision] } : {};
+    });
   }
   const tell = async (message: string): Promise<void> => {
     await writeStatus(context, attempt, ({ status }) => {

@@ -19,6 +19,12 @@ const list = text.pipe(
   ),
 );
 
+const duration = (such: string) =>
+  text.refine(
+    (value) => value === undefined || milliseconds(value) > 0,
+    `must be a Go duration greater than 0, such as ${such}`,
+  );
+
 const environmentSchema = z.object({
   OPERATION_NAMESPACE: required("the namespace of the Operation"),
   OPERATION_NAME: required("the name of the Operation"),
@@ -29,10 +35,8 @@ const environmentSchema = z.object({
   VELERO_NAMESPACE: text,
   CLUSTER_ID: text,
   RESTORE_EXCLUDED_RESOURCES: list,
-  REQUEST_WINDOW: text.refine(
-    (value) => value === undefined || milliseconds(value) > 0,
-    "must be a Go duration greater than 0, such as 15m",
-  ),
+  REQUEST_WINDOW: duration("15m"),
+  MAX_RUN_TIME: duration("4h"),
   HIDE_VELERO_MESSAGES: text.refine(
     (value) => value === undefined || value === "true" || value === "false",
     "must be true or false",
@@ -67,6 +71,7 @@ export function readSettings(env: NodeJS.ProcessEnv): RunnerSettings {
     clusterId: values.CLUSTER_ID,
     restoreExcludedResources: values.RESTORE_EXCLUDED_RESOURCES ?? DEFAULT_LEFT_OUT,
     requestWindowMs: milliseconds(values.REQUEST_WINDOW ?? DEFAULT_REQUEST_WINDOW),
+    maxRunTime: values.MAX_RUN_TIME,
     hideVeleroMessages: values.HIDE_VELERO_MESSAGES === "true",
     terminationMessagePath: values.TERMINATION_MESSAGE_PATH ?? "/dev/termination-log",
   };

@@ -13,6 +13,8 @@ export interface Seen {
   readonly object: VeleroObject | undefined;
   /** This Operation asked for the cancel; else a deletion came from elsewhere. */
   readonly cancelRequested: boolean;
+  /** The cancel is for a limit that was exceeded: which, in words. */
+  readonly exceeded?: string | undefined;
   readonly outputs?: Outputs | undefined;
   /** What a cancel could not clean up, in words. */
   readonly remains?: string | undefined;
@@ -186,7 +188,7 @@ function failedValidation(seen: Seen): StatusChange {
 
 function deleted(seen: Seen): StatusChange {
   const [condition, reason, message] = seen.cancelRequested
-    ? ([ConditionType.cancelled, Reason.cancelledByUser, cancelledMessage(seen)] as const)
+    ? ([ConditionType.cancelled, cancelReason(seen), cancelledMessage(seen)] as const)
     : ([ConditionType.failed, Reason.externalDeletion, externalMessage(seen)] as const);
   return {
     phase: "Failed",
@@ -196,13 +198,17 @@ function deleted(seen: Seen): StatusChange {
   };
 }
 
+function cancelReason({ exceeded }: Seen): ReasonName {
+  return exceeded === undefined ? Reason.cancelledByUser : Reason.deadlineExceeded;
+}
+
 /** A cancel can come before there was anything to remove, so no message claims that something was. */
-function cancelledMessage({ type, remains }: Seen): string {
+function cancelledMessage({ type, exceeded, remains }: Seen): string {
   const left =
     type === "Backup"
       ? "cancelled, no velero.io/Backup of this attempt is kept"
       : "cancelled, velero.io/Restore deleted; what it had restored until then stays";
-  return remains === undefined ? left : `${left}; ${remains}`;
+  return [exceeded, left, remains].filter((part) => part !== undefined).join("; ");
 }
 
 function externalMessage(seen: Seen): string {

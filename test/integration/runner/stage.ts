@@ -66,6 +66,8 @@ export interface RunOptions {
   readonly job?: { name?: string; uid?: string };
   /** Default: the Operation's; null for a Job made by hand. */
   readonly uid?: string | null;
+  /** Default: none. */
+  readonly maxRunTime?: string;
   /** Default: the machine's. */
   readonly clock?: Clock;
   /** What the others do just before a call of it leaves, which is given as `list backups.velero.io velero-x`. */
@@ -227,6 +229,7 @@ export class Stage {
         restoreExcludedResources: DEFAULT_LEFT_OUT,
         hideVeleroMessages: false,
         requestWindowMs: 900_000,
+        maxRunTime: options.maxRunTime,
         terminationMessagePath: "/dev/null",
       },
       events: new EventRecorder(runClient, logger, { component: "operation-runner", instance: job.name }),

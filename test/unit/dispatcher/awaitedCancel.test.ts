@@ -68,6 +68,18 @@ test("it stays, whatever becomes of the request and of the backup, and says what
   expect(messageOf(status(), "Cancelled")).toMatch(/Unschedulable/);
 });
 
+test("that a runner has decided for another reason keeps that reason, whoever asks", () => {
+  const { conditions = [], ...rest } = status();
+  const decided = { type: "Cancelled", status: "Unknown", reason: "DeadlineExceeded", message: "too long" } as const;
+  const marked = { ...decided, lastTransitionTime: "2026-11-22T09:00:00Z" };
+  cluster.setStatus(operation, { ...rest, conditions: [...conditions, marked] });
+  cancel("true");
+  suspend();
+  cluster.settle(operation);
+  expect(conditionsOf(status())).toContain("Cancelled=Unknown/DeadlineExceeded");
+  expect(messageOf(status(), "Cancelled")).toBe("too long");
+});
+
 test("with a runner at work it is that one's to see", () => {
   cluster.pod(job, running);
   cancel("true");

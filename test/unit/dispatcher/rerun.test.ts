@@ -117,11 +117,12 @@ describe("cancel", () => {
       ]);
     });
 
-    test.each<[string, () => void]>([
-      ["Velero has completed the backup", () => cluster.veleroObject(operation, "Completed")],
-      ["nobody asks for it any more", () => cluster.annotate(operation, { [CANCEL]: undefined })],
-    ])("goes on, once a runner has acted on it, though %s", (_, happens) => {
-      const unknown = { type: "Cancelled", status: "Unknown", reason: "CancelRequested", message: "" } as const;
+    test.each<[string, string, () => void]>([
+      ["Velero has completed the backup", "CancelRequested", () => cluster.veleroObject(operation, "Completed")],
+      ["nobody asks for it any more", "CancelRequested", () => cluster.annotate(operation, { [CANCEL]: undefined })],
+      ["nobody ever asked", "DeadlineExceeded", () => cluster.annotate(operation, { [CANCEL]: undefined })],
+    ])("goes on, once a runner has acted on it, though %s (%s)", (_, reason, happens) => {
+      const unknown = { type: "Cancelled", status: "Unknown", reason, message: "" } as const;
       const { conditions = [], ...rest } = cluster.status(operation);
       const marked = { ...unknown, lastTransitionTime: "2026-11-22T09:00:00Z" };
       cluster.setStatus(operation, { ...rest, conditions: [...conditions, marked] });
@@ -130,7 +131,7 @@ describe("cancel", () => {
       cluster.settle(operation);
       expect(cluster.job(operation).status?.conditions).toBeUndefined();
       expect(cluster.status(operation).phase).toBe("Pending");
-      expect(conditionsOf(cluster.status(operation))).toContain("Cancelled=Unknown/CancelRequested");
+      expect(conditionsOf(cluster.status(operation))).toContain(`Cancelled=Unknown/${reason}`);
     });
 
     test("comes before the refusal of a re-run", () => {
@@ -202,6 +203,23 @@ describe("re-run", () => {
     expect(history).toMatchObject([{ attempt: 1, phase: "Failed", reason: "RunnerFailed", jobName: first }]);
     expect(observedRerun).toBe("again");
     expect(cluster.decide(operation)).toEqual({});
+  });
+
+  test("is possible after a limit has ended the attempt, with another one", () => {
+    const operation = cluster.settle(cluster.add());
+    cluster.join(operation, cluster.job(operation));
+    const { conditions = [], ...rest } = cluster.status(operation);
+    const ended = { type: "Cancelled", status: "True", reason: "DeadlineExceeded", message: "too long" } as const;
+    const at = "2026-11-22T12:00:00Z";
+    const all = [...conditions, { ...ended, lastTransitionTime: at }];
+    cluster.setStatus(operation, { ...rest, phase: "Failed", conditions: all });
+    cluster.settle(operation);
+    expect(cluster.status(operation).phase).toBe("Failed");
+    rerun(operation, "again");
+    cluster.settle(operation);
+    const { phase, runner, history } = cluster.status(operation);
+    expect({ phase, attempt: runner?.attempt }).toEqual({ phase: "Pending", attempt: 2 });
+    expect(history).toMatchObject([{ attempt: 1, phase: "Failed", reason: "DeadlineExceeded" }]);
   });
 
   test("happens once per token", () => {

@@ -109,6 +109,7 @@ export async function fakeVelero(velero: FakeVelero, signal = new AbortControlle
       restoreExcludedResources: DEFAULT_LEFT_OUT,
       hideVeleroMessages: false,
       requestWindowMs: 900_000,
+      maxRunTime: undefined,
       terminationMessagePath: "/dev/null",
     },
     events: new EventRecorder(client, logger, { component: "test", instance: "test" }),

@@ -230,6 +230,17 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
     );
   });
 
+  it("is Failed and Cancelled when a limit was exceeded, and tells which", () => {
+    const exceeded = "Velero was at work for longer than limits.maxRunTime (4h)";
+    const { conditions } = verdict({ type, object: undefined, cancelRequested: true, exceeded, remains: "files stay" });
+    const [first, second] = conditions ?? [];
+    expect(first).toMatchObject({ type: "Running", status: "False", reason: "DeadlineExceeded" });
+    expect(second).toMatchObject({ type: "Cancelled", status: "True", reason: "DeadlineExceeded" });
+    expect(second?.message).toMatch(
+      /^Velero was at work for longer than limits.maxRunTime \(4h\); cancelled, .*; files stay$/,
+    );
+  });
+
   it.each([
     ["cancelled", true],
     ["deleted by somebody else", false],
