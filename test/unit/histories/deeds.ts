@@ -1,7 +1,8 @@
 import { Annotation } from "../../../src/api/labels.ts";
 import { type Operation, operations } from "../../../src/api/operation.ts";
 import { backups, deleteBackupRequests, restores, type VeleroObject } from "../../../src/api/velero.ts";
-import { jobs } from "../../../src/kube/resources.ts";
+import { hasEnded } from "../../../src/dispatcher/jobState.ts";
+import { type Job, jobs } from "../../../src/kube/resources.ts";
 import type { FakeClock } from "../kube/fakeClock.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 import { FAULTS } from "./fakeConnection.ts";
@@ -81,6 +82,9 @@ export class Deeds {
       "velero stumbles over a request": () => named((name) => velero.finish(name, false)),
       "velero jumps": () => named((name) => one(PHASES, (phase) => this.#jump(name, phase))),
       "runner ends early": () => one([...fakeJobs.running.keys()], (pod) => one(ENDS, (how) => fakeJobs.end(pod, how))),
+      "a queue holds a Job back": () => one(this.#unfinished(), (job) => fakeJobs.suspend(job, true)),
+      "a queue lets a Job go on": () => one(this.#unfinished(), (job) => fakeJobs.suspend(job, false)),
+      "a node rejects pods": () => fakeJobs.reject(1 + (which % 6)),
       "runner's next write": () =>
         one(processes.runners(), (runner) => one(FAULTS, (fault) => runner.faults.push(fault))),
       "dispatcher's next write": () =>
@@ -113,6 +117,16 @@ export class Deeds {
     return [...api.list(backups), ...api.list(restores)].filter(({ metadata: { name, labels } }) => {
       return ownerOf(labels) !== undefined || (name !== SOURCE && !velero.isRunning(name));
     });
+  }
+
+  /** Nobody holds anything back any more, and every pod has a node. */
+  nothingHeldBack(): void {
+    this.#parts.fakeJobs.reject(0);
+    for (const job of this.#unfinished()) if (job.spec?.suspend === true) this.#parts.fakeJobs.suspend(job, false);
+  }
+
+  #unfinished(): Job[] {
+    return this.#parts.api.list(jobs).filter((job) => !hasEnded(job));
   }
 
   #names(): string[] {

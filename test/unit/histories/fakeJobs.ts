@@ -52,6 +52,7 @@ export class FakeJobs {
   readonly #clock: Clock;
   readonly #namespace: string;
   #due = false;
+  #rejecting = 0;
   readonly #start: (env: NodeJS.ProcessEnv, pod: string) => Container;
 
   /** @param start runs the pod's one container with that environment */
@@ -75,8 +76,26 @@ export class FakeJobs {
   /** Gives every Job that needs one a pod. */
   #reconcile(): void {
     for (const job of this.#api.list(jobs)) {
-      if (!hasEnded(job) && (job.status?.active ?? 0) === 0) this.#createPod(job);
+      if (!hasEnded(job) && job.spec?.suspend !== true && (job.status?.active ?? 0) === 0) this.#createPod(job);
     }
+  }
+
+  /** A queue holds a Job back, or lets it go on. What runs of it is asked to end, which costs no retry. */
+  suspend({ metadata: { name, namespace, uid } }: Job, suspend: boolean): void {
+    const conditions = suspend ? [{ type: "Suspended", status: "True", reason: "JobSuspended" }] : [];
+    this.#api.patch(
+      "queue",
+      jobs.plural,
+      { namespace, name },
+      { spec: { suspend }, status: { active: 0, conditions } },
+    );
+    for (const pod of this.running.values()) if (pod.jobUid === uid) pod.evicted = true;
+    if (suspend) this.#collect(uid);
+  }
+
+  /** So many pods that are still to come are rejected by their node: they never run, and count as failed. */
+  reject(pods: number): void {
+    this.#rejecting = pods;
   }
 
   /**
@@ -112,6 +131,12 @@ export class FakeJobs {
     const { metadata } = this.#api.create("jobs", pods, {
       metadata: { generateName: `${name}-`, namespace: this.#namespace, labels },
     });
+    if (this.#rejecting > 0) {
+      this.#rejecting -= 1;
+      this.#api.patch("jobs", pods.plural, metadata, { status: { phase: "Failed", reason: "OutOfcpu" } });
+      this.#judge(job, 128, false);
+      return;
+    }
     const containerStatuses = [{ name: "runner", state: { running: {} } }];
     this.#api.patch("jobs", pods.plural, metadata, { status: { phase: "Running", containerStatuses } });
     const status = { active: 1, startTime: job.status?.startTime ?? this.#api.now() };
@@ -147,7 +172,10 @@ export class FakeJobs {
   }
 
   #judge({ metadata, spec, status }: Job, exitCode: number, evicted: boolean): void {
-    const ended = (type: "Complete" | "Failed", reason: string) => ({ conditions: [{ type, status: "True", reason }] });
+    const lastTransitionTime = this.#api.now();
+    const ended = (type: "Complete" | "Failed", reason: string) => ({
+      conditions: [{ type, status: "True", reason, lastTransitionTime }],
+    });
     const failed = (status?.failed ?? 0) + (exitCode === 0 || evicted ? 0 : 1);
     const end =
       exitCode === 0

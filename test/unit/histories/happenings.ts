@@ -27,6 +27,9 @@ const VELERO = [
 ] as const;
 const FAULTS = [
   "runner ends early",
+  "a queue holds a Job back",
+  "a queue lets a Job go on",
+  "a node rejects pods",
   "runner's next write",
   "dispatcher's next write",
   "dispatcher killed",

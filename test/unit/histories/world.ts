@@ -91,6 +91,7 @@ export class World {
   async comeToRest(): Promise<void> {
     this.story.push("# nothing more happens by itself");
     this.#velero.up = true;
+    this.#deeds.nothingHeldBack();
     this.#velero.location("Available");
     for (const connection of this.#processes.connections.values()) connection.faults.length = 0;
     for (let round = 0; ; round += 1) {
