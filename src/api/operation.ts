@@ -59,6 +59,10 @@ const runnerSchema = z.looseObject({
   jobNamespace: z.string().optional(),
   attempt: z.int().meta({ minimum: 1, description: "Counts from 1; a re-run makes the next one." }).optional(),
   jobUIDs: z.array(z.string()).meta({ description: "Every Job that worked on this attempt." }).optional(),
+  requestedBy: z
+    .array(z.string())
+    .meta({ description: "The Jobs that people made to have this attempt, by uid; each counts once." })
+    .optional(),
   resumedAfter: z
     .string()
     .meta({ description: "The last of these Jobs when the attempt was resumed: it had given up by then." })
@@ -178,6 +182,7 @@ export type Operation = z.infer<typeof operationSchema>;
 export type Spec = z.infer<typeof specSchema>;
 export type Status = z.infer<typeof statusSchema>;
 export type Condition = z.infer<typeof conditionSchema>;
+export type Runner = z.infer<typeof runnerSchema>;
 export type Progress = z.infer<typeof progressSchema>;
 export type EngineRef = z.infer<typeof objectReferenceSchema>;
 
@@ -200,6 +205,16 @@ export function isVeleroOperation(operation: Operation): operation is VeleroOper
 /** Succeeded and Failed (and upstream's Cancelled): left only by a new attempt. */
 export function isTerminal(phase: Phase | undefined): boolean {
   return phase === "Succeeded" || phase === "Failed" || phase === "Cancelled";
+}
+
+/** The uids of the Jobs that worked on an attempt, or were made to. */
+export function jobsOfAttempt({ jobUIDs = [], requestedBy = [] }: Partial<Runner> = {}): string[] {
+  return [...new Set([...jobUIDs, ...requestedBy])];
+}
+
+/** The uids of the Jobs that worked on earlier attempts, or were made to. */
+export function pastJobs({ history = [], historyOmitted }: Partial<Status> = {}): string[] {
+  return [...(historyOmitted?.jobUIDs ?? []), ...history.flatMap(({ jobUIDs = [] }) => jobUIDs)];
 }
 
 /** The attempt that is under way, or ended last; the first before anything was written. */

@@ -1,5 +1,5 @@
 import { shortHistory } from "./history.ts";
-import { type Condition, isTerminal, type Phase, type Status } from "./operation.ts";
+import { type Condition, isTerminal, jobsOfAttempt, type Phase, type Status } from "./operation.ts";
 import { ConditionType, type ConditionTypeName } from "./reasons.ts";
 
 /** A condition as it is decided; the times and the generation are added by {@link nextStatus}. */
@@ -102,13 +102,14 @@ function durationText(ms: number): string {
  */
 export function openAttempt(last: Status): Status {
   const attempt = last.runner?.attempt ?? 1;
+  const jobUIDs = jobsOfAttempt(last.runner);
   const ended = last.conditions?.find((condition) => ENDINGS.has(condition.type) && condition.status === "True");
   const record = {
     attempt,
     phase: last.phase ?? "Failed",
     ...(ended && { reason: ended.reason, message: ended.message }),
     ...(last.runner?.jobName !== undefined && { jobName: last.runner.jobName }),
-    ...(last.runner?.jobUIDs !== undefined && { jobUIDs: last.runner.jobUIDs }),
+    ...(jobUIDs.length > 0 && { jobUIDs }),
     ...(last.engineRef && { engineRef: last.engineRef }),
     ...(last.startedAt !== undefined && { startedAt: last.startedAt }),
     ...(last.finishedAt !== undefined && { finishedAt: last.finishedAt }),

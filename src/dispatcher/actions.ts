@@ -21,6 +21,7 @@ import type { Announcement } from "../kube/events.ts";
 import { jobs } from "../kube/resources.ts";
 import { announcements } from "./announcements.ts";
 import type { Claims } from "./claims.ts";
+import { FIELD_MANAGER } from "./job.ts";
 import { keptOperations } from "./kept.ts";
 import { operationUidOf } from "./owners.ts";
 import type { TemplateStore } from "./templateStore.ts";
@@ -30,7 +31,6 @@ import type { Action } from "./world.ts";
 const NO_ANSWER =
   "the API server gives no answer to it, perhaps because a webhook for Jobs gives none; it is tried again";
 const NOT_PAUSED = "its target cannot be paused";
-const FIELD_MANAGER = "operation-dispatcher";
 
 export interface Hands {
   readonly client: KubeClient;

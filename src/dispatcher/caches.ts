@@ -17,7 +17,6 @@ import {
   type Event,
   events,
   type Job,
-  jobs,
   namespaces,
   type Pod,
   pods,
@@ -27,7 +26,7 @@ import {
   volumeSnapshotClasses,
 } from "../kube/resources.ts";
 import { MAX_SILENCE_MS } from "../kube/watch.ts";
-import { kept, keptOperations, keptTargets } from "./kept.ts";
+import { kept, keptJobs, keptOperations, keptTargets } from "./kept.ts";
 import type { Settings } from "./settings.ts";
 import { JoinedStore, type Store } from "./store.ts";
 import { TEMPLATES_CONFIG_MAP } from "./templates.ts";
@@ -83,7 +82,7 @@ export function openCaches(
   return {
     operations: ofTenants(keptOperations),
     targets: ofTenants(keptTargets, true),
-    jobs: open(kept(jobs), here),
+    jobs: open(keptJobs, here),
     pods: open(kept(pods), { ...here, labelSelector: Label.jobUid }),
     refusals: open(kept(events), { ...here, fieldSelector: "involvedObject.kind=Job,reason=FailedCreate" }),
     podEvents: open(kept(events), { ...here, fieldSelector: "involvedObject.kind=Pod,type=Warning" }),

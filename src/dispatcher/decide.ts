@@ -12,7 +12,7 @@ import { templateUsable } from "./admission/template.ts";
 import { valid } from "./admission/validation.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
 import { buildJob } from "./job.ts";
-import { activeJobs, deletionOf, isHandMade, jobState, neverStarted } from "./jobState.ts";
+import { activeJobs, deletionOf, isMadeByDispatcher, jobState, neverStarted } from "./jobState.ts";
 import { isOutlivedAndDone, lingering } from "./lingering.ts";
 import { madeAgainAfterRejection } from "./madeAgain.ts";
 import { pauseOf } from "./pause.ts";
@@ -75,7 +75,7 @@ function cancelled(operation: VeleroOperation, world: World): Decision | undefin
   const jobs = isAdmitted(operation.status) ? activeJobs(operation, world) : [];
   if (jobs.some((job) => !neverStarted(job, world.podsOf(job)))) return undefined;
   // The runner of one made by hand finds the cancel when it starts, and refuses.
-  const own = jobs.filter((job) => !isHandMade(job));
+  const own = jobs.filter(isMadeByDispatcher);
   const job = own.find(({ metadata }) => metadata.deletionTimestamp === undefined);
   if (job !== undefined) return { action: deletionOf(job, "its Operation is cancelled and it never started") };
   if (own.length > 0) return NOTHING;
@@ -168,7 +168,7 @@ function createJob(operation: VeleroOperation, world: World): Decision {
   return tell(operation, world, { kind: "trouble", reason: Reason.templateInvalid, message: template.problem }, []);
 }
 
-/** A runner works on this attempt, so there may be an object of Velero's. One that opened it by hand waits till then. */
+/** A runner works on this attempt, so there may be an object of Velero's. */
 function hasBegun({ status }: VeleroOperation): boolean {
   return status?.engineRef !== undefined || (isAdmitted(status) && (status?.runner?.jobUIDs ?? []).length > 0);
 }

@@ -14,6 +14,9 @@ const SERVICE_ACCOUNT: Record<OperationType, string> = {
   Restore: "operation-restore-runner",
 };
 
+/** As whom the dispatcher writes, for the API server to note in managedFields. */
+export const FIELD_MANAGER = "operation-dispatcher";
+
 export const COMPONENT_LABEL = "app.kubernetes.io/component";
 
 /** What the {@link COMPONENT_LABEL} of a Job says: of what type its Operation is, or was. */

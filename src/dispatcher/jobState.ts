@@ -1,7 +1,8 @@
 import { Label } from "../api/labels.ts";
 import { jobName } from "../api/names.ts";
-import { attemptOf, type VeleroOperation } from "../api/operation.ts";
+import { attemptOf, jobsOfAttempt, pastJobs, type VeleroOperation } from "../api/operation.ts";
 import type { Job, Pod } from "../kube/resources.ts";
+import { FIELD_MANAGER } from "./job.ts";
 import type { Action, World } from "./world.ts";
 
 /**
@@ -33,14 +34,9 @@ export function jobState(operation: VeleroOperation, world: World): JobState {
 /** The Jobs that may still work on the attempt, those included that have not begun. */
 export function activeJobs(operation: VeleroOperation, world: World): Job[] {
   const own = ownJob(operation, world);
-  const attempt = String(attemptOf(operation));
-  const past = new Set(operation.status?.history?.flatMap(({ jobUIDs = [] }) => jobUIDs));
   const others = world
     .jobsOf(operation)
-    .filter(
-      ({ metadata: { uid, labels } }) =>
-        uid !== own?.metadata.uid && !past.has(uid) && (labels?.[Label.attempt] ?? attempt) === attempt,
-    );
+    .filter((job) => job.metadata.uid !== own?.metadata.uid && isOf(operation, job));
   return [...(own === undefined ? [] : [own]), ...others].filter((job) => !hasEnded(job));
 }
 
@@ -62,9 +58,41 @@ export function deletionOf({ metadata }: Job, why: string): Extract<Action, { ki
   return { kind: "deleteJob", name, uid, resourceVersion, why };
 }
 
-/** Made by a person from the template, and so theirs to delete: the dispatcher has no right to it. */
-export function isHandMade(job: Job): boolean {
-  return job.metadata.labels?.[Label.operation] === undefined;
+/**
+ * Whether a Job belongs to the attempt under way. One that people made does if it is noted there, whatever labels it was
+ * copied with: those of another attempt, say.
+ */
+function isOf(operation: VeleroOperation, { metadata: { uid, labels } }: Job): boolean {
+  const { status } = operation;
+  if (jobsOfAttempt(status?.runner).includes(uid)) return true;
+  if (pastJobs(status).includes(uid)) return false;
+  const attempt = String(attemptOf(operation));
+  return (labels?.[Label.attempt] ?? attempt) === attempt;
+}
+
+/** The Jobs of which nobody has taken note yet and that may still do something: as if they had just been made. */
+export function unknownJobs(operation: VeleroOperation, world: World): Job[] {
+  const { status } = operation;
+  const known = new Set([...jobsOfAttempt(status?.runner), ...pastJobs(status)]);
+  const isGoing = ({ metadata }: Job) => metadata.deletionTimestamp !== undefined;
+  return world.jobsOf(operation).filter((job) => !known.has(job.metadata.uid) && !hasEnded(job) && !isGoing(job));
+}
+
+/**
+ * Whether the dispatcher made a Job, by what the API server notes of who created it. A copy of such a Job has all else:
+ * name, labels, annotations, environment. Even where it was sent with what was noted of the first, who sent it was noted
+ * later. docs/contract.md, Cancel, delete, re-run.
+ */
+export function isMadeByDispatcher({ metadata: { managedFields = [], creationTimestamp } }: Job): boolean {
+  const created = Date.parse(creationTimestamp);
+  const writers = managedFields
+    .map(({ time = "", ...writer }) => ({ ...writer, at: Date.parse(time) }))
+    .filter(({ subresource = "", at }) => subresource === "" && at <= created);
+  const creation = Math.max(...writers.map(({ at }) => at));
+  // To the second: whoever wrote to it in that same second does not matter.
+  return writers.some(
+    ({ manager, operation, at }) => manager === FIELD_MANAGER && operation === "Update" && at === creation,
+  );
 }
 
 /** The condition Failed, never FailureTarget: until then pods of it may live. */
@@ -97,13 +125,16 @@ function ownJob(operation: VeleroOperation, world: World): Job | undefined {
   return job?.metadata.labels?.[Label.operation] === uid ? job : undefined;
 }
 
-/** The Job whose runner was the last to join the attempt since that was resumed, if it still exists. */
+/**
+ * The Job whose runner was the last to join the attempt since that was resumed, or, where none has, the one that people
+ * made to have the attempt; if it still exists.
+ */
 function lastJob(operation: VeleroOperation, world: World): Job | undefined {
-  const { jobUIDs = [], resumedAfter } = operation.status?.runner ?? {};
-  const last = jobUIDs.at(-1);
-  return last === undefined || last === resumedAfter
-    ? undefined
-    : world.jobsOf(operation).find(({ metadata }) => metadata.uid === last);
+  const { jobUIDs = [], requestedBy = [], resumedAfter } = operation.status?.runner ?? {};
+  const joined = jobUIDs.at(-1);
+  const asking = requestedBy.filter((uid) => !jobUIDs.includes(uid));
+  const last = joined === undefined || joined === resumedAfter ? asking.at(-1) : joined;
+  return last === undefined ? undefined : world.jobsOf(operation).find(({ metadata }) => metadata.uid === last);
 }
 
 /** No pod of it will ever start again. */

@@ -24,6 +24,7 @@ import { cutToBytes } from "../kube/cut.ts";
 import { declaredOnly } from "../kube/declared.ts";
 import type { KubeObject } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
+import { type Job, jobs } from "../kube/resources.ts";
 import { digest } from "./digest.ts";
 
 /**
@@ -45,6 +46,20 @@ export function kept<T extends KubeObject>(resource: Resource<T>): Resource<T> {
   });
   return { ...resource, schema };
 }
+
+/** Jobs: also who made them. */
+export const keptJobs: Resource<Job> = {
+  ...jobs,
+  schema: declaredOnly(jobs.schema).transform((job) => {
+    const { labels } = job.metadata;
+    const managedFields = job.metadata.managedFields?.map(({ manager = "", ...rest }) => ({
+      ...rest,
+      manager: bounded(manager),
+    }));
+    const metadata = { ...identity(job.metadata), ...(labels && { labels }), ...(managedFields && { managedFields }) };
+    return { ...job, metadata };
+  }),
+};
 
 /** ApplicationInstances: the Ready condition of all, and of long texts as much as a message shows. */
 export const keptTargets: Resource<ApplicationInstance> = {

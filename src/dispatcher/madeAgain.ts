@@ -1,6 +1,6 @@
 import type { VeleroOperation } from "../api/operation.ts";
 import type { Job, Pod } from "../kube/resources.ts";
-import { failureOf, hasStarted, isHandMade } from "./jobState.ts";
+import { failureOf, hasStarted, isMadeByDispatcher } from "./jobState.ts";
 import { hasEnded, overdueEnd } from "./overduePods.ts";
 import type { World } from "./world.ts";
 
@@ -17,14 +17,14 @@ const MAX_JOBS = 10;
  */
 export function madeAgainAfterRejection(operation: VeleroOperation, job: Job, world: World): Date | undefined {
   const failure = failureOf(job);
-  if (isHandMade(job) || failure?.reason !== "BackoffLimitExceeded") return undefined;
+  if (!isMadeByDispatcher(job) || failure?.reason !== "BackoffLimitExceeded") return undefined;
   if ((operation.status?.runner?.jobUIDs ?? []).length >= MAX_JOBS) return undefined;
   return world.podsOf(job).some(wasRejected) ? after(failure.lastTransitionTime ?? "") : undefined;
 }
 
 /** A Job whose every pod was to end, on a node that does not say that it has: no other pod comes before. */
 export function madeAgainAfterSilence(job: Job, { podsOf, now }: Pick<World, "podsOf" | "now">): Date | undefined {
-  if (isHandMade(job) || job.metadata.deletionTimestamp !== undefined) return undefined;
+  if (!isMadeByDispatcher(job) || job.metadata.deletionTimestamp !== undefined) return undefined;
   const ends = podsOf(job)
     .filter((pod) => !hasEnded(pod))
     .map(overdueEnd)

@@ -9,16 +9,16 @@ export function operationUidOf(object: KubeObject): string | undefined {
 }
 
 /**
- * Whom a Job works for: the Operation's UID where it has the label (the dispatcher made it), else `namespace/name` from the
- * environment of its runner (made by hand from the template). Terms to index Jobs by.
+ * Whom a Job works for, as its runner will go by it: the Operation's UID where its environment has one (the dispatcher made
+ * it, or it was copied from such a one), else `namespace/name` (made by hand from the template). Terms to index Jobs by.
  */
 export function ownersOf(job: Job): readonly string[] {
-  const uid = operationUidOf(job);
-  if (uid !== undefined) return [uid];
   const containers = job.spec?.template?.spec?.containers ?? [];
   const env = containers.find(({ name }) => name === RUNNER_CONTAINER)?.env ?? [];
   const value = (wanted: string) => env.find(({ name }) => name === wanted)?.value ?? "";
-  const namespace = value("OPERATION_NAMESPACE");
-  const name = value("OPERATION_NAME");
-  return namespace === "" || name === "" ? [] : [`${namespace}/${name}`];
+  const [uid, namespace, name] = [value("OPERATION_UID"), value("OPERATION_NAMESPACE"), value("OPERATION_NAME")];
+  if (uid !== "") return [uid];
+  if (namespace !== "" && name !== "") return [`${namespace}/${name}`];
+  const labelled = operationUidOf(job);
+  return labelled === undefined ? [] : [labelled];
 }

@@ -1,11 +1,13 @@
 import { cancelDecided, cancelRequested } from "../api/cancel.ts";
+import { isCrossNamespace, requestDigest } from "../api/crossNamespace.ts";
 import { Annotation } from "../api/labels.ts";
-import { isTerminal, type VeleroOperation } from "../api/operation.ts";
+import { isTerminal, jobsOfAttempt, type Status, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
-import { conditionOf, openAttempt, resumeAttempt, type StatusChange } from "../api/status.ts";
+import { conditionOf, openAttempt, resumeAttempt, type StatusChange, timestamp } from "../api/status.ts";
+import type { Job } from "../kube/resources.ts";
 import { admittedChange } from "./admission/admission.ts";
 import { digest } from "./digest.ts";
-import { deletionOf, endedOwnJob } from "./jobState.ts";
+import { deletionOf, endedOwnJob, isMadeByDispatcher, unknownJobs } from "./jobState.ts";
 import { quoted } from "./message.ts";
 import { livesOn } from "./order.ts";
 import { NOTHING, unblocked, write } from "./statusWrite.ts";
@@ -17,7 +19,8 @@ const MAX_CANCEL_RESUMES = 3;
 
 /**
  * An ended Operation: nothing more happens to it, unless its runner gave up before a cancel was carried out, or it failed
- * and its annotation asks for another run by a token that was not acted on yet. docs/contract.md, Cancel, delete, re-run.
+ * and somebody asks for another run: by a token in its annotation that was not acted on yet, or by a Job that they made and
+ * that was not either. docs/contract.md, Cancel, delete, re-run.
  *
  * @returns undefined for an Operation that has not ended
  */
@@ -28,22 +31,67 @@ export function ended(operation: VeleroOperation, world: World): Decision | unde
   if (cancelResumes < MAX_CANCEL_RESUMES && isCancelUnfinished(operation, world)) {
     return resume(operation, world, { runner: { ...status.runner, cancelResumes: cancelResumes + 1 } });
   }
-  const token = rerunToken(operation);
-  if (status.phase !== "Failed" || token === undefined || token === status.observedRerun) {
-    return withdrawn(operation, world);
-  }
+  if (status.phase !== "Failed") return NOTHING;
+  const token = newToken(operation);
+  const jobs = unknownJobs(operation, world);
+  // One that the dispatcher made just before it heard of the end asks for nothing, and is told that it is over.
+  const late = noted(status, jobs.filter(isMadeByDispatcher));
+  const requests = jobs.filter((job) => !isMadeByDispatcher(job));
   if (cancelRequested(operation)) {
+    // The runner of a Job that people made refuses by itself.
+    if (token === undefined) return remark(operation, world, late);
     const message = `re-run ${quoted(token)} is refused: remove ${Annotation.cancel} first`;
-    return write(operation, world, {
-      conditions: [{ type: ConditionType.blocked, status: "True", reason: Reason.rerunRefused, message }],
-    });
+    const conditions = [{ type: ConditionType.blocked, status: "True", reason: Reason.rerunRefused, message } as const];
+    return write(operation, world, { conditions }, late);
   }
+  if (token === undefined && requests.length === 0) return remark(operation, world, late);
+  const asked = {
+    ...(token !== undefined && { observedRerun: token }),
+    requestedBy: requests.map(({ metadata }) => metadata.uid),
+  };
   if (livesOn(operation, world)) {
     // Somebody has looked: a later cancel has all its tries again.
-    const { cancelResumes: _spent, successors: _made, ...runner } = status.runner ?? {};
-    return resume(operation, world, { runner, observedRerun: token });
+    const { cancelResumes: _spent, successors: _made, ...runner } = late.runner ?? {};
+    return resume(operation, world, { runner, ...asked });
   }
-  return write(operation, world, { observedRerun: token }, openAttempt(status));
+  return openAnew(operation, world, late, asked);
+}
+
+/** Who asked for another run. */
+interface Asked {
+  readonly observedRerun?: string;
+  /** The uids of the Jobs that people made. */
+  readonly requestedBy?: readonly string[];
+}
+
+/** A new attempt, which passes every check again. */
+function openAnew(
+  operation: VeleroOperation,
+  world: World,
+  last: Status,
+  { requestedBy = [], ...change }: Asked,
+): Decision {
+  const opened = openAttempt(last);
+  if (requestedBy.length === 0) return write(operation, world, change, opened);
+  const runner = { ...opened.runner, requestedBy: [...requestedBy] };
+  // Who may make Jobs here may do anything with Velero: that is a new request, with every right.
+  const request = isCrossNamespace(operation) && { digest: requestDigest(operation), at: timestamp(world.now) };
+  return write(operation, world, { ...change, runner }, { ...opened, ...(request && { request }) });
+}
+
+/** The status with these Jobs among those that know of the end. */
+function noted(status: Status, late: readonly Job[]): Status {
+  if (late.length === 0) return status;
+  const jobUIDs = [...(status.runner?.jobUIDs ?? []), ...late.map(({ metadata }) => metadata.uid)];
+  return { ...status, runner: { ...status.runner, jobUIDs } };
+}
+
+/** Writes down what there is to note of an attempt that stays ended; a refusal that nobody asks for any more is taken back. */
+function remark(operation: VeleroOperation, world: World, late: Status): Decision {
+  const blocked = conditionOf(late, ConditionType.blocked);
+  const conditions = blocked?.reason === Reason.rerunRefused ? unblocked(late) : [];
+  if (late === operation.status && conditions.length === 0) return NOTHING;
+  return write(operation, world, { conditions }, late);
 }
 
 /**
@@ -63,23 +111,28 @@ function isCancelUnfinished(operation: VeleroOperation, world: World): boolean {
 function resume(
   operation: VeleroOperation,
   world: World,
-  { runner, ...change }: Pick<StatusChange, "runner" | "observedRerun">,
+  { runner, requestedBy = [], ...change }: Pick<StatusChange, "runner"> & Asked,
 ): Decision {
   const old = endedOwnJob(operation, world);
   if (old?.metadata.deletionTimestamp !== undefined) return NOTHING;
   if (old !== undefined) return { action: deletionOf(old, "it gave up, and the same attempt is to be resumed") };
-  const resumedAfter = runner?.jobUIDs?.at(-1);
-  const past = { ...runner, ...(resumedAfter !== undefined && { resumedAfter }) };
+  const { requestedBy: _before, ...going } = runner ?? {};
+  const jobUIDs = jobsOfAttempt(runner);
+  const resumedAfter = jobUIDs.at(-1);
+  const past = {
+    ...going,
+    ...(resumedAfter !== undefined && { jobUIDs, resumedAfter }),
+    ...(requestedBy.length > 0 && { requestedBy: [...requestedBy] }),
+  };
   const resumed = resumeAttempt({ ...operation.status, runner: past });
   const admitted = admittedChange({ ...operation, status: resumed }, world);
   return write(operation, world, { ...admitted, ...change }, resumed);
 }
 
-/** A refusal of a re-run that nobody asks for any more. */
-function withdrawn(operation: VeleroOperation, world: World): Decision {
-  const blocked = conditionOf(operation.status, ConditionType.blocked);
-  if (blocked?.status !== "True" || blocked.reason !== Reason.rerunRefused) return NOTHING;
-  return write(operation, world, { conditions: unblocked(operation.status) });
+/** The token that was not acted on yet. */
+function newToken(operation: VeleroOperation): string | undefined {
+  const token = rerunToken(operation);
+  return token === operation.status?.observedRerun ? undefined : token;
 }
 
 /** The token as it is recorded: as it stands, or a digest of one that is too long or unprintable for a status. */

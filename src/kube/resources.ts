@@ -24,7 +24,16 @@ const containerSchema = z.looseObject({
   env: lenientList(z.looseObject({ name: lenient(z.string()), value: lenient(z.string()) })),
 });
 
+/** Who made or changed an object, as the API server noted it; what they changed is left out. */
+const managerSchema = z.object({
+  manager: lenient(z.string()),
+  operation: lenient(z.string()),
+  subresource: lenient(z.string()),
+  time: lenient(z.string()),
+});
+
 const jobSchema = kubeObjectSchema.extend({
+  metadata: kubeObjectSchema.shape.metadata.extend({ managedFields: lenientList(managerSchema) }),
   spec: lenient(
     z.looseObject({
       backoffLimit: lenient(z.number()),

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Label } from "../../src/api/labels.ts";
 import { jobName } from "../../src/api/names.ts";
 import type { Operation } from "../../src/api/operation.ts";
+import type { KubeObject } from "../../src/kube/metadata.ts";
 import { APPLICATION_IMAGE } from "../cluster/images/images.ts";
 import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
@@ -9,7 +10,7 @@ import { killVelero, whileStoreHangs } from "../scenario/hold.ts";
 import { backupOperation, listObjects, readOperation, restoreOperation } from "../scenario/operations.ts";
 import { annotate, awaitJob, awaitOperation, CANCEL, conditionsOf, messageOf, phaseIs } from "../scenario/outcome.ts";
 import { installPlatform, SYSTEM_NAMESPACE, systemKubectl, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
-import { jobByHand, jobsOf, lastWordsOf, runnerPodOf } from "../scenario/runners.ts";
+import { jobByHand, jobsOf, lastWordsOf, runnerPodOf, type Way } from "../scenario/runners.ts";
 import { changeTemplates } from "../scenario/templates.ts";
 import { describedResults, velero } from "../scenario/velero.ts";
 
@@ -27,6 +28,10 @@ beforeAll(async () => {
   await installPlatform(cluster, () => {});
   await installApplication(cluster, TEAM);
 });
+
+async function byHand(name: string, way: Way): Promise<KubeObject> {
+  return await jobByHand(cluster, await readOperation(cluster, TEAM, name), way);
+}
 
 describe("a backup that partially failed", () => {
   it("passes on every error and warning that Velero's command line shows", async () => {
@@ -139,18 +144,23 @@ describe("running again", () => {
     expect((await jobsOf(cluster, third)).map(({ metadata }) => metadata.name).sort()).toEqual(jobs.sort());
   });
 
-  it("happens by a Job made by hand, as the README says", async () => {
-    const made = await jobByHand(cluster, TEAM, "refused");
-    const fourth = await endOf(4);
-    expect(fourth.status?.runner).toMatchObject({ jobName: made.metadata.name, jobUIDs: [made.metadata.uid] });
-    expect(fourth.status?.history).toHaveLength(3);
-    expect(conditionsOf(fourth)).toEqual(REFUSED);
+  it.each([
+    [4, "from the template"],
+    [5, "in the place of the old one"],
+    [6, "beside the old one"],
+  ] as const)("happens by a Job made by hand, as the README says: attempt %i, %s", async (attempt, way) => {
+    const made = await byHand("refused", way);
+    const ended = await endOf(attempt);
+    const { name, uid } = made.metadata;
+    expect(ended.status?.runner).toMatchObject({ jobName: name, requestedBy: [uid], jobUIDs: [uid] });
+    expect(ended.status?.history).toHaveLength(attempt - 1);
+    expect(conditionsOf(ended)).toEqual(REFUSED);
   });
 
   it("is refused while cancel is set, by either way, and happens when it is taken away", async () => {
     await annotate(cluster, TEAM, "refused", { ...CANCEL, [RERUN]: "though cancelled" });
     await until("refused", "condition=Blocked");
-    const made = await jobByHand(cluster, TEAM, "refused");
+    const made = await byHand("refused", "from the template");
     await waitFor(cluster, ["job", made.metadata.name, "-n", SYSTEM_NAMESPACE], "condition=Failed");
     expect(await lastWordsOf(cluster, made)).toMatchObject({
       message: expect.stringContaining("remove ops.vworkspace.io/cancel"),
@@ -158,17 +168,17 @@ describe("running again", () => {
     const refused = await readOperation(cluster, TEAM, "refused");
     expect(conditionsOf(refused)).toEqual({ ...REFUSED, Blocked: "True/RerunRefused" });
     expect(messageOf(refused, "Blocked")).toContain("remove ops.vworkspace.io/cancel first");
-    expect(refused.status?.runner?.attempt).toBe(4);
+    expect(refused.status?.runner?.attempt).toBe(6);
 
     await annotate(cluster, TEAM, "refused", { "ops.vworkspace.io/cancel": null });
-    expect(conditionsOf(await endOf(5))).toEqual(REFUSED);
+    expect(conditionsOf(await endOf(7))).toEqual(REFUSED);
   });
 
   it("never happens to one that succeeded", async () => {
     await apply("fine");
     const before = await until("fine", phaseIs("Succeeded"));
     await annotate(cluster, TEAM, "fine", { [RERUN]: "once more" });
-    const made = await jobByHand(cluster, TEAM, "fine");
+    const made = await byHand("fine", "from the template");
     await waitFor(cluster, ["job", made.metadata.name, "-n", SYSTEM_NAMESPACE], "condition=Complete");
     expect((await readOperation(cluster, TEAM, "fine")).status).toEqual(before.status);
     const backups = ["backups.velero.io", "-n", VELERO_NAMESPACE, "-l", `${Label.operation}=${before.metadata.uid}`];
@@ -188,10 +198,14 @@ describe("a runner that cannot do its work", () => {
   });
 
   it.skipIf(lacks(cluster, "kill-pod", "pause-object-store")).each([
-    ["the annotation", (name: string) => annotate(cluster, TEAM, name, { [RERUN]: "go on" })],
-    ["a Job made by hand", (name: string) => jobByHand(cluster, TEAM, name)],
-  ])("has given up, Velero has not: %s follows the same backup to its end", async (way, runAgain) => {
-    const name = way === "the annotation" ? "resumed" : "resumed-by-hand";
+    ["the annotation", "resumed", () => annotate(cluster, TEAM, "resumed", { [RERUN]: "go on" })],
+    ["a Job made by hand", "resumed-by-hand", () => byHand("resumed-by-hand", "from the template")],
+    [
+      "a Job in the place of the old one",
+      "resumed-again",
+      () => byHand("resumed-again", "in the place of the old one"),
+    ],
+  ])("has given up, Velero has not: %s follows the same backup to its end", async (_, name, runAgain) => {
     const gaveUp = await whileStoreHangs(cluster, async () => {
       await apply(name);
       await until(name, phaseIs("Running"));
@@ -203,7 +217,7 @@ describe("a runner that cannot do its work", () => {
         Failed: "True/RunnerFailed",
       });
       expect(messageOf(failed, "Failed")).toMatch(/exit code 137.*BackoffLimitExceeded/);
-      await runAgain(name);
+      await runAgain();
       await until(name, phaseIs("Running"));
       return failed;
     });

@@ -183,7 +183,6 @@ test.each([
     [
       ...backupRunner,
       "velero.io/backups: create get list watch delete",
-      "velero.io/restores: get",
       "velero.io/downloadrequests: create list watch delete",
       "velero.io/backupstoragelocations: get",
       "velero.io/podvolumebackups: list patch",

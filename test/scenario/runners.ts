@@ -24,26 +24,38 @@ export async function runnerPodOf(cluster: Cluster, namespace: string, name: str
   return pod.metadata.name;
 }
 
-const COMMAND = /kubectl get cm operation-jobs.*\n.*\n.*kubectl create.*/;
+/** The ways in which the README has a Job made by hand, each with what of its command stands for the reader's own. */
+const WAYS = {
+  "from the template": /kubectl get cm operation-jobs.*\n.*\n.*kubectl create.*/,
+  "in the place of the old one": /kubectl get job .*\n(?:.*\n)+?.*kubectl replace --force.*/,
+  "beside the old one": /kubectl get job .*\n(?:(?!.*replace).*\n)+?.*kubectl create.*/,
+} as const;
+
+export type Way = keyof typeof WAYS;
 
 /**
- * Runs the command by which the README has a Job made by hand: in a shell, with nothing replaced but the Operation.
+ * Runs a command by which the README has a Job made by hand: in a shell, with nothing replaced but the names. The old Job
+ * is that of the first attempt, which the dispatcher made.
  *
  * @returns the Job
  */
-export async function jobByHand(cluster: Cluster, namespace: string, name: string): Promise<KubeObject> {
-  const [command] = COMMAND.exec(await readFile("README.md", "utf8")) ?? [];
-  const script = command?.replace(
-    /OPERATION_NAMESPACE=\S+ OPERATION_NAME=\S+/,
-    `OPERATION_NAMESPACE=${namespace} OPERATION_NAME=${name}`,
-  );
-  if (script === undefined || script === command) throw new Error("the README has no such command any more");
+export async function jobByHand(
+  cluster: Cluster,
+  { metadata: { namespace = "", name }, status }: Operation,
+  way: Way,
+): Promise<KubeObject> {
+  const [command = ""] = WAYS[way].exec(await readFile("README.md", "utf8")) ?? [];
+  const script = command
+    .replace(/OPERATION_NAMESPACE=\S+ OPERATION_NAME=\S+/, `OPERATION_NAMESPACE=${namespace} OPERATION_NAME=${name}`)
+    .replace(/get job \S+/, `get job ${status?.history?.[0]?.jobName ?? status?.runner?.jobName}`)
+    .replace(/"name": "[^"]+"/, `"name": "${name}-beside"`);
+  if (script === command) throw new Error(`the README has no such command any more: ${way}`);
   // kubectl keeps what it knows of a cluster in a folder, which must not be this one or the user's own.
   const KUBECACHEDIR = path.join(path.dirname(cluster.kubeconfig), "kubectl-cache");
   const PATH = `${cluster.programs}:${process.env.PATH}`;
   const env = { PATH, KUBECONFIG: cluster.kubeconfig, KUBECACHEDIR, KUBERC: "off" };
   const made = await run("sh", ["-c", script], { env });
-  const [, job] = /^job\.batch\/(\S+) created$/m.exec(made.stdout) ?? [];
+  const [, job] = /^job\.batch\/(\S+) (?:created|replaced)$/m.exec(made.stdout) ?? [];
   if (made.code !== 0 || job === undefined) throw new Error(`${script}: ${made.stdout}${made.stderr}`);
   const answer = await cluster.kubectl(["get", "job", job, "-n", SYSTEM_NAMESPACE, "-o", "json"]);
   return kubeObjectSchema.parse(JSON.parse(answer.stdout));

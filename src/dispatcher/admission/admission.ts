@@ -1,6 +1,6 @@
 import { specDigest } from "../../api/digest.ts";
 import { jobName } from "../../api/names.ts";
-import { attemptOf, type VeleroOperation } from "../../api/operation.ts";
+import { attemptOf, jobsOfAttempt, type VeleroOperation } from "../../api/operation.ts";
 import { ConditionType, Reason } from "../../api/reasons.ts";
 import type { ConditionChange, StatusChange } from "../../api/status.ts";
 import { activeJobs } from "../jobState.ts";
@@ -44,14 +44,14 @@ function conflicting(operation: VeleroOperation, message: string): StatusChange 
   return hindered(operation, { verdict: "blocked", reason: Reason.conflictingOperation, message });
 }
 
-/** The status of an Operation whose Job may be made; written before the Job is. One that opened the attempt goes on. */
+/** The status of an Operation whose Job may be made; written before the Job is. One that people made for it is its Job. */
 export function admittedChange(operation: VeleroOperation, world: World): StatusChange {
   const { name, uid } = operation.metadata;
   const attempt = attemptOf(operation);
-  const joined = operation.status?.runner?.jobUIDs ?? [];
-  const opener = activeJobs(operation, world).find(({ metadata }) => joined.includes(metadata.uid));
+  const known = jobsOfAttempt(operation.status?.runner);
+  const made = activeJobs(operation, world).find(({ metadata }) => known.includes(metadata.uid));
   const job = {
-    name: opener?.metadata.name ?? jobName({ name, uid }, attempt),
+    name: made?.metadata.name ?? jobName({ name, uid }, attempt),
     namespace: world.settings.jobNamespace,
   };
   return {

@@ -44,7 +44,7 @@ const hollow = Array.from({ length: 400_000 }, () => ({}));
 function big(at: number): Manifest {
   const name = `big-${at}`;
   if (at % 4 === 0) return annotated(name);
-  return foreign(name, at < 20 ? hollow : text);
+  return foreign(name, at < 8 ? hollow : text);
 }
 
 async function fill(): Promise<void> {
@@ -59,10 +59,11 @@ async function fill(): Promise<void> {
 async function served(name: string): Promise<void> {
   const bob = backupOperation({ namespace: "org-b", name });
   expect(await shared.create(bob, shared.users.bob)).toMatchObject({ code: 0, stderr: "" });
-  await shared.until("org-b", name, ({ status }) => status?.runner?.jobName !== undefined);
+  // Half a gigabyte goes through the API server first.
+  await shared.until("org-b", name, ({ status }) => status?.runner?.jobName !== undefined, 300_000);
 }
 
-test("hundreds of megabyte-sized Operations stop nobody else's", { timeout: 600_000 }, async () => {
+test("hundreds of megabyte-sized Operations stop nobody else's", { timeout: 1_200_000 }, async () => {
   await fill();
   await shared.dispatcherRuns();
   await served("while-they-came");

@@ -133,8 +133,13 @@ export class SharedCluster {
   }
 
   /** Waits until an Operation's status meets the condition. */
-  async until(namespace: string, name: string, condition: (operation: Operation) => boolean): Promise<Operation> {
-    const signal = AbortSignal.timeout(PATIENCE_MS);
+  async until(
+    namespace: string,
+    name: string,
+    condition: (operation: Operation) => boolean,
+    patienceMs: number = PATIENCE_MS,
+  ): Promise<Operation> {
+    const signal = AbortSignal.timeout(patienceMs);
     const met = (operation: Operation | undefined) => operation !== undefined && condition(operation);
     const options = { signal, logger, clock: systemClock };
     const found = await awaitCondition(this.client, operations, { namespace, name }, met, options);

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { accepted, conditionsOf, type Stage, stages } from "./stage.ts";
+import { operations } from "../../../src/api/operation.ts";
+import { resumeAttempt } from "../../../src/api/status.ts";
+import { accepted, client, conditionsOf, type Stage, stages } from "./stage.ts";
 
 const openStage = stages();
 const backup = { type: "Backup", parameters: { storageLocation: "default" } };
@@ -94,10 +96,7 @@ describe("an attempt that is over", () => {
     const stage = await openStage();
     const operation = await failed(stage);
     const again = stage.start(operation, { job: { name: "by-hand", uid: "u2" }, uid: null });
-    const opened = await stage.until("b1", ({ runner }) => runner?.attempt === 2);
-    expect(conditionsOf(opened)).toEqual({ Running: "False/Pending" });
-    // Every check is passed again: without the dispatcher's word nothing is made.
-    expect(await stage.velero.all("Backup")).toHaveLength(1);
+    await stage.open("b1", "u2");
     await stage.admit("b1", 2);
     const ready = await stage.until(
       "b1",
@@ -107,7 +106,7 @@ describe("an attempt that is over", () => {
     expect(name).toMatch(/^b1-[0-9a-f]{8}$/);
     expect(ready.status).toMatchObject({
       phase: "Pending",
-      runner: { attempt: 2, jobName: "by-hand", jobUIDs: ["u2"] },
+      runner: { attempt: 2, jobName: "by-hand", requestedBy: ["u2"], jobUIDs: ["u2"] },
       history: [
         {
           attempt: 1,
@@ -119,7 +118,7 @@ describe("an attempt that is over", () => {
         },
       ],
     });
-    expect(conditionsOf(ready)).toEqual({ Accepted: "True/TemplateValidated", Running: "False/Pending" });
+    expect(conditionsOf(ready)).toEqual({ Accepted: "True/TemplateValidated" });
     await stage.velero.says("Backup", name, { phase: "Completed" });
     expect(await again.ended).toMatchObject({ exitCode: 0 });
 
@@ -129,10 +128,33 @@ describe("an attempt that is over", () => {
     expect(await stage.read("b1")).toEqual(done);
   });
 
-  test("that failed is opened once by two Jobs made by hand at the same time", async () => {
+  test("that failed is not run again by a Job on its own: until the dispatcher has opened an attempt, nothing happens", async () => {
+    const stage = await openStage();
+    const operation = await failed(stage);
+    const before = await stage.read("b1");
+    let waits = () => {};
+    const waiting = new Promise<void>((resolve) => {
+      waits = resolve;
+    });
+    const again = stage.start(operation, {
+      job: { name: "by-hand", uid: "u2" },
+      meanwhile: async (call) => {
+        if (call.startsWith("list operations")) waits();
+      },
+    });
+    await waiting;
+    // As the dispatcher does with one of its own that came too late.
+    await stage.write(before, { runner: { ...before.status?.runner, jobUIDs: ["u1", "u2"] } });
+    expect(await again.ended).toMatchObject({ exitCode: 2, message: "no space" });
+    expect((await stage.read("b1")).status).toMatchObject({ phase: "Failed", runner: { attempt: 1 } });
+    expect(await stage.velero.all("Backup")).toHaveLength(1);
+  });
+
+  test("that failed and is opened for one Job made by hand is carried out by another one as well", async () => {
     const stage = await openStage();
     const operation = await failed(stage);
     const runs = ["u2", "u3"].map((uid) => stage.start(operation, { job: { name: uid, uid }, uid: null }));
+    await stage.open("b1", "u2");
     await stage.admit("b1", 2);
     const ready = await stage.until(
       "b1",
@@ -156,13 +178,19 @@ describe("an attempt that is over", () => {
     expect(await stage.read("b1")).toEqual(before);
   });
 
-  test("is not run again while a Restore is under way in its namespace", async () => {
+  test("is not run again once cancel is set, though its Job waits for that already", async () => {
     const stage = await openStage();
     const operation = await failed(stage);
-    await stage.admitted("r1", { type: "Restore", parameters: { backupName: "other" } });
-    expect(await stage.start(operation, { job: { uid: "u2" }, uid: null }).ended).toMatchObject({
+    const { ended } = stage.start(operation, {
+      job: { uid: "u2" },
+      uid: null,
+      meanwhile: async (call) => {
+        if (call.startsWith("list operations")) await stage.annotate("b1", { "ops.vworkspace.io/cancel": "true" });
+      },
+    });
+    expect(await ended).toMatchObject({
       exitCode: 2,
-      message: expect.stringContaining("ConflictingOperation"),
+      message: expect.stringContaining("remove ops.vworkspace.io/cancel first"),
     });
   });
 
@@ -179,11 +207,14 @@ describe("an attempt that is over", () => {
       conditions: [{ type: "Failed", status: "True", reason: "RunnerFailed", message: "OOMKilled" }],
     });
     const again = stage.start(operation, { job: { name: "by-hand", uid: "u2" }, uid: null });
+    const gaveUp = await stage.read("b1");
+    const status = resumeAttempt(gaveUp.status ?? {});
+    await client.replaceStatus(operations, { ...gaveUp, status });
     const resumed = await stage.until("b1", ({ runner }) => runner?.jobUIDs?.includes("u2") === true);
     expect(resumed.status).toMatchObject({
       phase: "Pending",
       engineRef: ready.status?.engineRef,
-      runner: { attempt: 1, jobName: "by-hand", jobUIDs: ["u1", "u2"] },
+      runner: { attempt: 1, jobUIDs: ["u1", "u2"] },
     });
     await stage.velero.says("Backup", "b1", { phase: "Completed" });
     expect(await again.ended).toMatchObject({ exitCode: 0 });

@@ -79,6 +79,7 @@ const stories: Record<string, Story> = {
       }),
     attempt: 2,
     async play(stage, operation) {
+      await stage.open(operation.metadata.name, jobUid(operation));
       await stage.admit(operation.metadata.name, 2);
       const { velero } = stage;
       await velero.created("Backup", otherName(operation, 2));
@@ -163,7 +164,7 @@ describe.concurrent("a run that dies at any of its calls is carried on by the ne
           const operation = await stage.admitted(name, { type: "Backup" });
           await story.setUp?.(stage, operation);
           const played = story.play(stage, operation);
-          const job = { uid: `job of ${name}` };
+          const job = { uid: jobUid(operation) };
           const first = await stage
             .start(operation, { job, dies: { call, when } })
             .ended.catch((error: unknown) => error);
@@ -192,6 +193,10 @@ describe.concurrent("a run that dies at any of its calls is carried on by the ne
     }
   });
 });
+
+function jobUid({ metadata: { name } }: Operation): string {
+  return `job of ${name}`;
+}
 
 function otherName({ metadata: { name, uid } }: Operation, attempt = 1): string {
   return veleroNames({ name, uid }, attempt).at(-1) ?? "";

@@ -13,6 +13,7 @@ import {
   type ConditionChange,
   conditionOf,
   nextStatus,
+  openAttempt,
   type StatusChange,
   timestamp,
 } from "../../../src/api/status.ts";
@@ -136,7 +137,15 @@ export class Stage {
     return await client.replaceStatus(operations, { ...operation, status }, { fieldManager: "operation-dispatcher" });
   }
 
-  /** Admits an attempt that a Job made by hand has opened, as the dispatcher does. */
+  /** Opens another attempt for a Job that people made, as the dispatcher does. */
+  async open(name: string, jobUid: string): Promise<Operation> {
+    const operation = await this.read(name);
+    const opened = openAttempt(operation.status ?? {});
+    const status = { ...opened, runner: { ...opened.runner, requestedBy: [jobUid] } };
+    return await client.replaceStatus(operations, { ...operation, status }, { fieldManager: "operation-dispatcher" });
+  }
+
+  /** Admits an attempt that was opened for a Job made by hand, as the dispatcher does. */
   async admit(name: string, attempt: number): Promise<Operation> {
     const opened = await this.until(name, ({ runner }) => runner?.attempt === attempt);
     return await this.write(opened, admissionOf(opened));

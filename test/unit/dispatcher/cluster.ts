@@ -17,7 +17,7 @@ import {
   type VeleroObject,
 } from "../../../src/api/velero.ts";
 import { decide } from "../../../src/dispatcher/decide.ts";
-import type { JobTemplates } from "../../../src/dispatcher/job.ts";
+import { FIELD_MANAGER, type JobTemplates } from "../../../src/dispatcher/job.ts";
 import {
   jobLeftBehind,
   jobNamespaces,
@@ -207,6 +207,11 @@ export class Cluster {
     return this.#storeJob({ metadata: { name, annotations: { for: operation.metadata.name } }, spec: {} });
   }
 
+  /** A copy of a Job that a person makes, with its labels; under the same name it takes the place of the first. */
+  copyJob({ metadata: { labels = {} }, spec }: Job, name = `copy-${this.#unique()}`): Job {
+    return this.#storeJob({ metadata: { name, labels }, spec });
+  }
+
   pod(job: Job, status: object, change: { createdAt?: string } = {}): Pod {
     const raw = this.#object(`${job.metadata.name}-${this.#unique()}`);
     const labels = { [Label.jobUid]: job.metadata.uid };
@@ -347,7 +352,7 @@ export class Cluster {
       case "announce":
         return;
       case "createJob":
-        if (!this.jobs.has(action.name)) this.#storeJob(action.manifest);
+        if (!this.jobs.has(action.name)) this.#storeJob(action.manifest, FIELD_MANAGER);
         return;
       case "annotateTarget": {
         const key = `${action.target.namespace}/${action.target.name}`;
@@ -385,9 +390,14 @@ export class Cluster {
     this.setStatus(operation, { ...status, runner: { ...runner, jobUIDs } });
   }
 
-  #storeJob(manifest: Manifest): Job {
-    const raw = this.#object(manifest.metadata.name ?? "", "vworkspace-system");
-    const job = jobs.schema.parse({ ...manifest, ...raw, metadata: { ...raw.metadata, ...manifest.metadata } });
+  #storeJob(manifest: Manifest, manager = "kubectl-create"): Job {
+    const { metadata, ...raw } = this.#object(manifest.metadata.name ?? "", "vworkspace-system");
+    const managedFields = [{ manager, operation: "Update", time: metadata.creationTimestamp }];
+    const job = jobs.schema.parse({
+      ...manifest,
+      ...raw,
+      metadata: { ...metadata, managedFields, ...manifest.metadata },
+    });
     this.jobs.set(job.metadata.name, job);
     return job;
   }

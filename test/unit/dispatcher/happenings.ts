@@ -13,7 +13,7 @@ export type Happening =
       readonly kind: "decide" | "decideOnOldNews" | "cancel" | "uncancel" | "rerun" | "remove" | "approve";
       readonly which: number;
     }
-  | { readonly kind: "runner" | "crash" | "removeJob"; readonly which: number }
+  | { readonly kind: "runner" | "crash" | "removeJob" | "copyJob" | "replaceJob"; readonly which: number }
   | { readonly kind: "velero"; readonly which: number; readonly phase: "Completed" | "Failed" | "Deleting" }
   | { readonly kind: "target"; readonly namespace: number; readonly ready: boolean }
   | { readonly kind: "template"; readonly broken: boolean }
@@ -37,6 +37,7 @@ export const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 14, arbitrary: one("decide") },
   { weight: 8, arbitrary: one("runner") },
   { weight: 4, arbitrary: one("decideOnOldNews", "crash", "crash", "removeJob") },
+  { weight: 3, arbitrary: one("copyJob", "replaceJob") },
   { weight: 6, arbitrary: one("cancel", "uncancel", "rerun", "rerun", "remove", "approve") },
   {
     weight: 2,

@@ -33,6 +33,8 @@ export class History extends Cluster {
   readonly limits: { maxConcurrent: number; maxConcurrentPerNamespace: number };
   /** Every Job name that was made, by Operation and attempt. */
   readonly #jobNames = new Map<string, string>();
+  /** The Jobs that people made, by uid. */
+  readonly #copies = new Set<string>();
   #tokens = 0;
   #ableToRun: World["ableToRun"] = new WeakMap();
   #old = new Map<string, VeleroOperation>();
@@ -96,6 +98,13 @@ export class History extends Cluster {
       case "removeJob":
         this.#withJob(happening.kind, pick([...this.jobs.values()].filter(isUnfinished), happening.which));
         return;
+      case "copyJob":
+      case "replaceJob": {
+        const job = pick([...this.jobs.values()], happening.which);
+        const name = happening.kind === "replaceJob" ? job?.metadata.name : undefined;
+        if (job !== undefined) this.#copies.add(this.copyJob(job, name).metadata.uid);
+        return;
+      }
       case "velero": {
         const object = pick(
           [...this.veleroObjects.values()].filter(({ status }) => !isVeleroTerminal(status?.phase)),
@@ -185,13 +194,23 @@ export class History extends Cluster {
     const cancel = now.metadata.annotations?.["ops.vworkspace.io/cancel"] === "true";
     const sameAttempt = next.runner?.attempt === attemptOf(now);
     const forCancel = sameAttempt && (isCancelDecided(now) || (cancel && this.#isUnderWay(now)));
-    if (now.status?.phase !== "Failed" || (next.observedRerun === now.status.observedRerun && !forCancel)) {
+    const asked = next.observedRerun !== now.status?.observedRerun || this.#isAskedByJob(now);
+    if (now.status?.phase !== "Failed" || !(asked || forCancel)) {
       throw new Error("a terminal phase was left without anybody asking for it");
     }
     if (cancel && !forCancel) throw new Error("re-run though it is cancelled");
     if (!sameAttempt && this.#isUnderWay(now)) throw new Error("a new attempt while Velero is at work on the last one");
     const old = this.jobs.get(now.status.runner?.jobName ?? "");
-    if (sameAttempt && old !== undefined && !isUnfinished(old)) throw new Error("resumed beside the Job that gave up");
+    const gaveUp = old !== undefined && !isUnfinished(old) && !this.#copies.has(old.metadata.uid);
+    if (sameAttempt && gaveUp) throw new Error("resumed beside the Job that gave up");
+  }
+
+  /** Each Job that people make asks once. */
+  #isAskedByJob(operation: VeleroOperation): boolean {
+    const { runner, history = [] } = operation.status ?? {};
+    const past = history.flatMap(({ jobUIDs = [] }) => jobUIDs);
+    const known = [...(runner?.jobUIDs ?? []), ...(runner?.requestedBy ?? []), ...past];
+    return this.jobsOf(operation).some(({ metadata: { uid } }) => this.#copies.has(uid) && !known.includes(uid));
   }
 
   /** Told independently of the dispatcher: no older one that could have run was overtaken. */
@@ -285,8 +304,19 @@ export class History extends Cluster {
   #run(job: Job): void {
     const uid = job.metadata.labels?.["ops.vworkspace.io/operation"];
     const operation = this.all().find(({ metadata }) => metadata.uid === uid);
-    if (operation === undefined || isTerminal(operation.status?.phase)) {
+    const { runner, history = [], phase: stands } = operation?.status ?? {};
+    const { uid: own } = job.metadata;
+    const isKnown = [...(runner?.jobUIDs ?? []), ...(runner?.requestedBy ?? [])].includes(own);
+    const isPast = !isKnown && history.some(({ jobUIDs = [] }) => jobUIDs.includes(own));
+    const mayAsk = stands === "Failed" && operation?.metadata.annotations?.["ops.vworkspace.io/cancel"] !== "true";
+    // Whoever asks, or comes too late, waits until the dispatcher has said which it is.
+    if (mayAsk && !isKnown && !isPast) return;
+    if (operation === undefined || isTerminal(stands) || isPast) {
       this.endJob(job, "Complete");
+      return;
+    }
+    if (!isAdmitted(operation.status) && this.#copies.has(own)) {
+      if (!runner?.requestedBy?.length) this.endJob(job, "Failed");
       return;
     }
     if (!isAdmitted(operation.status)) throw new Error(`${age(operation)} has a Job at work and is not admitted`);

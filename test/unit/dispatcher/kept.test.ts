@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { isVeleroOperation, type Operation } from "../../../src/api/operation.ts";
 import { backups, restores, storageLocations } from "../../../src/api/velero.ts";
-import { kept, keptOperations, keptTargets } from "../../../src/dispatcher/kept.ts";
+import { kept, keptJobs, keptOperations, keptTargets } from "../../../src/dispatcher/kept.ts";
 import { type KubeObject, keyOf } from "../../../src/kube/metadata.ts";
 import type { Resource } from "../../../src/kube/resource.ts";
-import { configMaps, events, jobs, namespaces, pods, volumeSnapshotClasses } from "../../../src/kube/resources.ts";
+import { configMaps, events, namespaces, pods, volumeSnapshotClasses } from "../../../src/kube/resources.ts";
 import { Cluster } from "./cluster.ts";
 import { backupOperation } from "./sampleOperation.ts";
 
@@ -129,7 +129,7 @@ describe("of a kind that others write, junk takes no room", () => {
         status: { conditions: [{ type: "Other", message: junk }, condition], junk },
       },
     ],
-    ["Jobs", kept(jobs), { metadata: admins, spec: { template: { spec: { volumes: junk } } }, status: { junk } }],
+    ["Jobs", keptJobs, { metadata: admins, spec: { template: { spec: { volumes: junk } } }, status: { junk } }],
     [
       "pods",
       kept(pods),

@@ -28,6 +28,17 @@ test("a Job made by hand names it by namespace and name, in the environment of i
   expect(ownersOf(stored(byHand))).toEqual(["org-a/b1"]);
 });
 
+test("a copy of a Job of the dispatcher's works for whom its environment names, whatever labels came along", () => {
+  const job = buildJob(backupOperation(), jobTemplateSchema.parse(template), settingsSchema.parse({}), 1);
+  const { spec } = stored(job);
+  const labels = { "ops.vworkspace.io/operation": "another" };
+  expect(ownersOf(stored({ metadata: {}, spec }))).toEqual(["0d6c3a52-6a2f-4c0e-9d3a-0b1f5a7f9c11"]);
+  expect(ownersOf(stored({ metadata: { labels }, spec }))).toEqual(["0d6c3a52-6a2f-4c0e-9d3a-0b1f5a7f9c11"]);
+  expect(ownersOf(stored({ metadata: { labels }, spec: { template: { spec: { containers: [] } } } }))).toEqual([
+    "another",
+  ]);
+});
+
 test("the template as it stands, and any other Job, is nobody's", () => {
   expect(ownersOf(stored(template))).toEqual([]);
   expect(ownersOf(stored({ metadata: {}, spec: { template: { spec: { containers: [{ name: "x" }] } } } }))).toEqual([]);

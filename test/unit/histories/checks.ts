@@ -1,13 +1,33 @@
 import { isDeepStrictEqual } from "node:util";
+import * as z from "zod";
 import { Annotation } from "../../../src/api/labels.ts";
-import { attemptOf, isTerminal, type Operation, operationSchema, type Status } from "../../../src/api/operation.ts";
+import {
+  attemptOf,
+  isTerminal,
+  jobsOfAttempt,
+  type Operation,
+  operationSchema,
+  type Status,
+} from "../../../src/api/operation.ts";
 import { Reason } from "../../../src/api/reasons.ts";
 import { conditionOf, isAdmitted } from "../../../src/api/status.ts";
 import { backupSchema, deleteBackupRequestSchema, isRestorable, type VeleroObject } from "../../../src/api/velero.ts";
+import { hasEnded } from "../../../src/dispatcher/jobState.ts";
 import type { KubeObject } from "../../../src/kube/metadata.ts";
+import { jobs } from "../../../src/kube/resources.ts";
 import type { Write } from "./fakeApiServer.ts";
 import type { FakeConnection } from "./fakeConnection.ts";
 import { type FakeVelero, ownerOf } from "./fakeVelero.ts";
+
+const jobSpecSchema = z.looseObject({
+  template: z.looseObject({
+    spec: z.looseObject({
+      containers: z.tuple([
+        z.looseObject({ env: z.array(z.looseObject({ name: z.string(), value: z.string().optional() })) }),
+      ]),
+    }),
+  }),
+});
 
 const OURS = /^(runner|dispatcher)/;
 
@@ -21,6 +41,10 @@ export class Checks {
   readonly #gone = new Set<string>();
   readonly #cancelled = new Set<string>();
   readonly #operations = new Map<string, Operation>();
+  /** Jobs that people made, by uid: for which Operation, by uid or by name. */
+  readonly #requests = new Map<string, readonly string[]>();
+  /** The names of all Jobs that have ever ended. */
+  readonly #endedJobs = new Set<string>();
   readonly #velero: FakeVelero;
   readonly #connectionOf: (actor: string) => FakeConnection | undefined;
 
@@ -31,6 +55,7 @@ export class Checks {
 
   look(write: Write): void {
     if (write.plural === "operations") this.#operation(write);
+    else if (write.plural === "jobs") this.#job(write);
     else if (write.plural === "backups" || write.plural === "restores") this.#veleroObject(write);
     else if (write.plural === "deletebackuprequests" && write.verb === "create") this.#deletion(write);
   }
@@ -65,6 +90,7 @@ export class Checks {
       if (!isDeepStrictEqual(outcome(old), outcome(now))) this.#violated("an attempt has two outcomes");
       return;
     }
+    if (!this.#isAsked(before, after)) this.#violated("run again though nobody asked for it");
     const resumed = attemptOf(after) === attemptOf(before);
     const gaveUp = conditionOf(old, "Failed")?.reason === Reason.runnerFailed;
     if (resumed && !gaveUp) this.#violated("an attempt went on after its end");
@@ -73,7 +99,37 @@ export class Checks {
       this.#violated("re-run though cancelled");
   }
 
+  #job({ actor, verb, after: is }: Write): void {
+    if (is === undefined) return;
+    const job = jobs.schema.parse(is);
+    if (hasEnded(job)) this.#endedJobs.add(job.metadata.name);
+    if (verb !== "create" || actor !== "people") return;
+    const { env } = jobSpecSchema.parse(job.spec).template.spec.containers[0];
+    const says = (wanted: string) => env.find(({ name }) => name === wanted)?.value ?? "";
+    this.#requests.set(job.metadata.uid, [says("OPERATION_UID"), says("OPERATION_NAME")]);
+  }
+
+  /** Each token and each Job that people make asks once; a cancel that was not carried out asks for the same attempt. */
+  #isAsked({ metadata, status }: Operation, after: Operation): boolean {
+    const token = metadata.annotations?.[Annotation.rerun];
+    if (token !== undefined && token !== status?.observedRerun) return true;
+    const known = new Set([
+      ...jobsOfAttempt(status?.runner),
+      ...(status?.history ?? []).flatMap(({ jobUIDs = [] }) => jobUIDs),
+    ]);
+    const asks = [...this.#requests].filter(
+      ([, [uid, name]]) => uid === metadata.uid || (!uid && name === metadata.name),
+    );
+    if (asks.some(([job]) => !known.has(job))) return true;
+    return attemptOf(after) === (status?.runner?.attempt ?? 1) && this.#cancelled.has(metadata.uid);
+  }
+
   #end({ metadata, status }: Operation): void {
+    const gaveUp = conditionOf(status, "Failed");
+    const [, ended] = /Job (\S+) (?:gave up|ended)/.exec(gaveUp?.message ?? "") ?? [];
+    if (gaveUp?.reason === Reason.runnerFailed && !this.#endedJobs.has(ended ?? "")) {
+      this.#violated(`told that Job ${ended} has ended, and it has not`);
+    }
     const { uid = "" } = status?.engineRef ?? {};
     const phases = this.phases.get(uid) ?? new Set();
     const failed = conditionOf(status, "Failed")?.reason;

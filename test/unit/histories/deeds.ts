@@ -2,20 +2,21 @@ import { Annotation } from "../../../src/api/labels.ts";
 import { type Operation, operations } from "../../../src/api/operation.ts";
 import { backups, deleteBackupRequests, restores, type VeleroObject } from "../../../src/api/velero.ts";
 import { hasEnded } from "../../../src/dispatcher/jobState.ts";
-import { type Job, jobs } from "../../../src/kube/resources.ts";
+import { type Job, jobs, pods } from "../../../src/kube/resources.ts";
 import type { FakeClock } from "../kube/fakeClock.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 import { FAULTS } from "./fakeConnection.ts";
 import type { FakeJobs } from "./fakeJobs.ts";
 import { type FakeVelero, LOCATION_REFUSAL, ownerOf, VELERO } from "./fakeVelero.ts";
 import type { What } from "./happenings.ts";
-import { annotate, ask, makeJob, SOURCE } from "./people.ts";
+import { annotate, ask, copyJob, makeJob, SOURCE } from "./people.ts";
 import type { Processes } from "./processes.ts";
 
 const PHASES = ["Completed", "PartiallyFailed", "Failed", "InProgress", "Finalizing", "OfTheFuture"];
 const LOCATION_STATES = ["Unavailable", "ReadOnly", "Available"] as const;
 const ENDS = ["killed", "evicted", "drained"] as const;
 const SILENCE_MS = 20_000;
+const WATCHED = [operations, jobs, pods, backups, restores].map(({ plural }) => plural);
 
 export interface DeedsParts {
   readonly api: FakeApiServer;
@@ -36,7 +37,7 @@ export class Deeds {
 
   /** @param which chooses among what there is now */
   do(what: What, which: number): void {
-    const { api, clock, velero, fakeJobs, processes } = this.#parts;
+    const { api, velero, fakeJobs, processes } = this.#parts;
     const one = <T>(from: readonly T[], act: (chosen: T) => void): void => {
       const chosen = from[which % from.length];
       if (chosen !== undefined) act(chosen);
@@ -54,6 +55,8 @@ export class Deeds {
       },
       "delete the Operation": () => operation(({ metadata }) => api.delete("people", operations.plural, metadata)),
       "make a Job by hand": () => operation((chosen) => makeJob(api, chosen)),
+      "copy a Job": () => one(api.list(jobs), (job) => copyJob(api, job, "copy-")),
+      "replace a Job": () => one(api.list(jobs), (job) => copyJob(api, job)),
       "delete a Job": () => one(api.list(jobs), ({ metadata }) => api.delete("people", jobs.plural, metadata)),
       "delete Velero's object": () =>
         one(this.objects(), ({ kind, metadata }) => {
@@ -94,15 +97,21 @@ export class Deeds {
       "a second dispatcher": () => {
         if (processes.dispatchers().length < 2) processes.startDispatcher();
       },
-      "watches lag": () => {
-        for (const each of processes.connections.values()) each.silentUntil = clock.monotonic() + SILENCE_MS;
-      },
+      "watches lag": () => this.#silence(WATCHED),
+      "one watch lags": () => one(WATCHED, (plural) => this.#silence([plural])),
       "watches break": () => {
         for (const each of processes.connections.values()) each.cut();
       },
       "history is compacted": () => api.compact(),
     };
     all[what]();
+  }
+
+  #silence(plurals: readonly string[]): void {
+    const { clock, processes } = this.#parts;
+    for (const { silentUntil } of processes.connections.values()) {
+      for (const plural of plurals) silentUntil.set(plural, clock.monotonic() + SILENCE_MS);
+    }
   }
 
   /** Everything that Velero has to do, by one step. */

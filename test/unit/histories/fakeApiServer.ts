@@ -114,7 +114,12 @@ export class FakeApiServer {
     return found;
   }
 
-  create(actor: string, resource: Pick<Resource, "group" | "version" | "plural" | "kind">, manifest: Sent): KubeObject {
+  create(
+    actor: string,
+    resource: Pick<Resource, "group" | "version" | "plural" | "kind">,
+    manifest: Sent,
+    manager = actor,
+  ): KubeObject {
     const { plural, kind } = resource;
     this.#uids += 1;
     const { generateName, name = `${generateName}${this.#uids}` } = manifest.metadata;
@@ -128,6 +133,7 @@ export class FakeApiServer {
       uid: `uid-${this.#uids}`,
       generation: 1,
       creationTimestamp: this.now(),
+      managedFields: [{ manager, operation: "Update", time: this.now() }],
     };
     const { status: _unset, ...unstarted } = manifest;
     const body = this.#withStatus.has(plural) ? unstarted : manifest;

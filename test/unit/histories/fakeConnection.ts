@@ -44,8 +44,8 @@ interface Route {
 export class FakeConnection implements Pick<Transport, "text" | "lines"> {
   /** What befalls the next writes, in order. */
   readonly faults: Fault[] = [];
-  /** Until when watches tell nothing, in the clock's monotonic milliseconds. */
-  silentUntil = 0;
+  /** Until when watches tell nothing, in the clock's monotonic milliseconds: those of each kind, by its plural. */
+  readonly silentUntil = new Map<string, number>();
   /** What it was last told of each Velero object. */
   readonly told = new Map<string, KubeObject | undefined>();
   /** Calls that are on their way, there or back. */
@@ -129,7 +129,8 @@ export class FakeConnection implements Pick<Transport, "text" | "lines"> {
       const now = this.clock.monotonic();
       if (position < this.#server.compactedBefore) return;
       const event = events[next];
-      if (event !== undefined && now >= this.silentUntil) {
+      const silentUntil = this.silentUntil.get(plural) ?? 0;
+      if (event !== undefined && now >= silentUntil) {
         next += 1;
         position = event.version;
         if (!matches(event.object, namespace, query)) continue;
@@ -143,7 +144,7 @@ export class FakeConnection implements Pick<Transport, "text" | "lines"> {
           plural,
           request.signal,
           broken,
-          Math.min(until, Math.max(now + 1, event ? this.silentUntil : until)) - now,
+          Math.min(until, Math.max(now + 1, event ? silentUntil : until)) - now,
         );
       }
     }
@@ -204,7 +205,9 @@ export class FakeConnection implements Pick<Transport, "text" | "lines"> {
       }
       case "POST": {
         const { kind, ...manifest } = manifestSchema.parse(body);
-        return JSON.stringify(this.#server.create(this.actor, { ...route, kind }, manifest));
+        return JSON.stringify(
+          this.#server.create(this.actor, { ...route, kind }, manifest, query.fieldManager?.toString()),
+        );
       }
       case "PUT": {
         const subresource = route.subresource === "status" ? "status" : undefined;

@@ -8,6 +8,8 @@ const PEOPLE = [
   "rerun",
   "delete the Operation",
   "make a Job by hand",
+  "copy a Job",
+  "replace a Job",
   "delete a Job",
   "delete Velero's object",
   "make a Backup of that name",
@@ -35,6 +37,7 @@ const FAULTS = [
   "dispatcher killed",
   "a second dispatcher",
   "watches lag",
+  "one watch lags",
   "watches break",
   "history is compacted",
 ] as const;

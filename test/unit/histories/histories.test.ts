@@ -30,6 +30,8 @@ test("whatever happens: each attempt ends once, truthfully, and nobody's backup 
 
 const MADE: Happening[] = [["create backup", 0, 200]];
 const CHOSEN: Happening[] = [...MADE, ["velero goes on", 0, 100], ["velero goes on", 0, 100]];
+/** Velero refuses whatever it has not begun. */
+const REFUSED: Happening[] = [0, 1].map((which) => ["velero refuses", which, 1_000]);
 
 test.each<[string, Story]>([
   [
@@ -87,6 +89,30 @@ test.each<[string, Story]>([
   [
     "a backup fails while nobody can tell whether an older one has its name",
     { older: "files", latencies: [0], happenings: [["velero stops", 0, 0], ...MADE, ["velero jumps", 2, 0]] },
+  ],
+  [
+    "a Job is deleted just as its Operation ends, of which the dispatcher hears late",
+    {
+      older: "none",
+      latencies: [0],
+      happenings: [...CHOSEN, ["one watch lags", 0, 0], ["velero jumps", 2, 100], ["delete a Job", 0, 3_000]],
+    },
+  ],
+  [
+    "people make Jobs for one that has failed: from the template, as a copy, and in the place of the old one",
+    {
+      older: "none",
+      latencies: [0],
+      happenings: [
+        ...CHOSEN,
+        ["velero jumps", 2, 3_000],
+        ["make a Job by hand", 0, 3_000],
+        ...REFUSED,
+        ["copy a Job", 0, 3_000],
+        ...REFUSED,
+        ["replace a Job", 0, 3_000],
+      ],
+    },
   ],
 ])("what went wrong once: %s", async (_, once) => {
   await expect(tell(once)).resolves.toBeUndefined();

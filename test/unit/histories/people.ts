@@ -4,7 +4,7 @@ import { parse } from "yaml";
 import { applicationInstances } from "../../../src/api/applicationInstance.ts";
 import { type Operation, type OperationType, operations } from "../../../src/api/operation.ts";
 import { storageLocations } from "../../../src/api/velero.ts";
-import { configMaps, jobs, namespaces } from "../../../src/kube/resources.ts";
+import { configMaps, type Job, jobs, namespaces } from "../../../src/kube/resources.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 import { VELERO } from "./fakeVelero.ts";
 
@@ -50,6 +50,14 @@ export function ask(api: FakeApiServer, type: OperationType, name: string): void
 /** @param value null takes the annotation away */
 export function annotate(api: FakeApiServer, operation: Operation, key: string, value: string | null): void {
   api.patch("people", operations.plural, operation.metadata, { metadata: { annotations: { [key]: value } } });
+}
+
+/** A copy of a Job, as kubectl and dashboards make them; under the Job's own name it takes its place. */
+export function copyJob(api: FakeApiServer, job: Job, name?: string): void {
+  const { namespace, labels } = job.metadata;
+  const named = name === undefined ? { name: job.metadata.name } : { generateName: name };
+  if (name === undefined) api.delete("people", jobs.plural, job.metadata);
+  api.create("people", jobs, { metadata: { namespace, labels, ...named }, spec: job.spec });
 }
 
 /** A Job from the template, as the README has it. */

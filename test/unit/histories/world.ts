@@ -137,7 +137,8 @@ export class World {
     const now = after === undefined ? "gone" : inWords(after);
     this.story.push(`${seconds} ${actor}: ${verb} ${plural} ${object?.metadata.name} ${now}`);
     const operation = object?.metadata.labels?.[Label.operation];
-    const taken = plural === jobs.plural && (actor === "people" || now.includes("BackoffLimitExceeded"));
+    const gone = actor === "people" && verb === "delete";
+    const taken = plural === jobs.plural && (gone || now.includes("BackoffLimitExceeded"));
     if (taken && operation !== undefined) this.#unattended.add(operation);
     const { length } = this.#checks.violations;
     this.#checks.look(write);

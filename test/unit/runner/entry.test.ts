@@ -45,23 +45,29 @@ describe("a Job", () => {
     ["Velero failed it", condition("Failed", "True", "VeleroBackupFailed")],
     ["its runner failed", condition("Failed", "True", "RunnerFailed")],
     ["it was cancelled", condition("Cancelled", "True", "CancelledByUser")],
-  ])("made by hand runs it again after %s", (_, ended) => {
-    expect(at({ phase: "Failed", conditions: [accepted, ended], runner: { jobUIDs: ["u0"] } })).toBe("again");
+    ["it was refused", condition("Accepted", "False", "ValidationFailed")],
+  ])("that nobody knows waits for the dispatcher's word on it after %s", (_, ended) => {
+    expect(at({ phase: "Failed", conditions: [accepted, ended], runner: { jobUIDs: ["u0"] } })).toBe("wait");
   });
 
-  test("made by hand runs it again after Velero itself refused it", () => {
-    const conditions = [condition("Accepted", "False", "VeleroBackupValidationFailed")];
-    expect(at({ phase: "Failed", conditions })).toBe("again");
-  });
-
-  test.each(["u0", "u1"])("waits for the dispatcher's word on an attempt that %s has opened by hand", (opener) => {
+  test.each(["u0", "u1"])("waits for the dispatcher's word on an attempt that was opened for %s", (asked) => {
     const conditions = [condition("Blocked", "True", "AwaitingApproval")];
-    expect(at({ phase: "Pending", conditions, runner: { attempt: 2, jobUIDs: [opener] } })).toBe("wait");
+    expect(at({ phase: "Pending", conditions, runner: { attempt: 2, requestedBy: [asked] } })).toBe("wait");
+  });
+
+  test("that was made again by hand with the name of the dispatcher's joins the attempt that was opened for it", () => {
+    const { metadata } = operation("Backup");
+    const history = [{ attempt: 1, phase: "Failed", jobName: jobName(metadata, 1), jobUIDs: ["u0"] }];
+    const runner = { attempt: 2, requestedBy: ["u1"] };
+    const status: Status = { phase: "Pending", conditions: [accepted], admittedSpec, runner, history };
+    const opened = operation("Backup", { status });
+    expect(entry(opened, { ...job, name: jobName(metadata, 1) })).toBe("join");
   });
 
   test.each<[string, Status]>([
     ["succeeded", { phase: "Succeeded", conditions: [accepted] }],
     ["failed while this Job worked on it", { phase: "Failed", conditions: [accepted], runner: { jobUIDs: ["u1"] } }],
+    ["failed before this Job, made for it, came", { phase: "Failed", runner: { requestedBy: ["u1"] } }],
     ["was cancelled by upstream", { phase: "Cancelled", conditions: [accepted] }],
   ])("has nothing to do for an Operation that %s", (_, status) => {
     expect(() => at(status)).toThrow(AttemptOver);
@@ -70,9 +76,9 @@ describe("a Job", () => {
   test.each<[string, Status | undefined, string]>([
     ["nobody looked at", undefined, "not admitted: the dispatcher has not accepted it yet"],
     [
-      "was refused for good",
-      { phase: "Failed", conditions: [condition("Accepted", "False", "ValidationFailed")] },
-      "not admitted: ValidationFailed",
+      "was refused",
+      { phase: "Pending", conditions: [condition("Accepted", "False", "TargetNotFound")] },
+      "not admitted: TargetNotFound",
     ],
     [
       "is blocked",
@@ -96,6 +102,13 @@ describe("a Job", () => {
     expect(() => at(status)).toThrow(message);
   });
 
+  test("may not run a cancelled Operation again while that is still asked for", () => {
+    const { metadata, ...rest } = operation("Backup", { status: { phase: "Failed", conditions: [accepted] } });
+    const annotations = { "ops.vworkspace.io/cancel": "true" };
+    const cancelled = { ...rest, metadata: { ...metadata, annotations } };
+    expect(() => entry(cancelled, job)).toThrow("remove ops.vworkspace.io/cancel first");
+  });
+
   test("goes on with an Operation that a restore has only touched", () => {
     const { metadata } = operation("Backup");
     const status: Status = {
@@ -110,7 +123,7 @@ describe("a Job", () => {
   test("made again by hand under the name that it had in an earlier attempt is another one", () => {
     const history = [{ attempt: 1, phase: "Failed", jobName: "b1-job", jobUIDs: ["u0"] }];
     const ended = [accepted, condition("Failed", "True", "VeleroBackupFailed")];
-    expect(at({ phase: "Failed", conditions: ended, runner: { attempt: 2, jobUIDs: ["u9"] }, history })).toBe("again");
+    expect(at({ phase: "Failed", conditions: ended, runner: { attempt: 2, jobUIDs: ["u9"] }, history })).toBe("wait");
   });
 
   test("of the dispatcher's may not act for a later attempt, even if it never wrote down that it is there", () => {
