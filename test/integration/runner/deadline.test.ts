@@ -45,7 +45,8 @@ describe("a limit on how long Velero may work", () => {
     );
     expect(await stage.velero.all("Backup")).toEqual([]);
 
-    const byHand = stage.start(operation, { uid: null });
+    const byHand = stage.start(operation, { job: { uid: "by-hand" }, uid: null });
+    await stage.open("b1", "by-hand");
     await stage.admit("b1", 2);
     const again = await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
     await stage.velero.says("Backup", again.status?.engineRef?.name ?? "", { phase: "Completed", ...began(60) });
