@@ -21,12 +21,15 @@ export function isCrossNamespace({ spec, metadata }: VeleroOperation): boolean {
   return Object.keys(mapping).some((source) => source !== metadata.namespace);
 }
 
-/** All that decides whether and when an Operation runs and that its owner can change, in one word. */
+/**
+ * All that decides whether and when an Operation runs and that its owner can change, in one word. It must stay the same from version to version: another one
+ * would make every request that is held back a new one. An empty token asks for nothing.
+ */
 export function requestDigest({ spec, metadata: { labels, annotations } }: VeleroOperation): string {
   const { required, claim } = spec.approvals ?? {};
   const asked = { spec: specDigest(spec), required: required ?? false, claim: claim ?? null };
   const read = [Label.clusterId, Label.managedBy, Label.veleroRestoreName].map((label) => labels?.[label] ?? null);
-  return digestOf({ ...asked, labels: read, rerun: annotations?.[Annotation.rerun] ?? null });
+  return digestOf({ ...asked, labels: read, rerun: annotations?.[Annotation.rerun] || null });
 }
 
 /**

@@ -20,6 +20,7 @@ import {
   namespaces,
   type Pod,
   pods,
+  type ValidatingAdmissionPolicyBinding,
   type VolumeSnapshotClass,
   validatingAdmissionPolicies,
   validatingAdmissionPolicyBindings,
@@ -49,7 +50,8 @@ export interface Caches {
   /** Empty unless a gate label is set. */
   readonly namespaces: Store<KubeObject>;
   /** The policy by which who restores from another namespace is asked for their right, and its binding. */
-  readonly rightsPolicies: readonly Store<KubeObject>[];
+  readonly rightsPolicy: Store<KubeObject>;
+  readonly rightsBinding: Store<ValidatingAdmissionPolicyBinding>;
   /** The definition of Operations itself, with the rules that it has in this cluster. */
   readonly operationCrd: Store<CustomResourceDefinition>;
   /** Resolves once all of them show what existed. */
@@ -91,9 +93,8 @@ export function openCaches(
     veleroObjects: [open<VeleroObject>(kept(backups), made), open<VeleroObject>(kept(restores), made)],
     snapshotClasses: open(kept(volumeSnapshotClasses), {}, true),
     namespaces: settings.namespaceGateLabel === "" ? new JoinedStore<KubeObject>([]) : open(kept(namespaces), {}),
-    rightsPolicies: [validatingAdmissionPolicies, validatingAdmissionPolicyBindings].map((resource) =>
-      open(kept(resource), { fieldSelector: `metadata.name=${RIGHTS_POLICY}` }),
-    ),
+    rightsPolicy: open(kept(validatingAdmissionPolicies), { fieldSelector: `metadata.name=${RIGHTS_POLICY}` }),
+    rightsBinding: open(kept(validatingAdmissionPolicyBindings), { fieldSelector: `metadata.name=${RIGHTS_POLICY}` }),
     operationCrd: open(customResourceDefinitions, { fieldSelector: `metadata.name=${qualifiedName(operations)}` }),
     synced: Promise.all(opened.map(({ cache }) => cache.synced)),
     run: (signal) => Promise.all(opened.map(({ cache }) => cache.run(signal))),

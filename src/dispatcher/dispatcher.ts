@@ -18,7 +18,7 @@ import { liveWorld } from "./liveWorld.ts";
 import { createMetrics } from "./metrics.ts";
 import { operationUidOf } from "./owners.ts";
 import { endOfPause, isPaused } from "./pause.ts";
-import { missingProtection } from "./protection.ts";
+import { missingProtection, rightsAskedSince } from "./protection.ts";
 import type { Server, ServerParts } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import { TemplateStore } from "./templateStore.ts";
@@ -69,7 +69,7 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   const protection = () =>
     missingProtection(
       caches.operationCrd.get(qualifiedName(operations)),
-      caches.rightsPolicies.map((store) => store.get(RIGHTS_POLICY)),
+      rightsAskedSince(caches.rightsPolicy.get(RIGHTS_POLICY), caches.rightsBinding.get(RIGHTS_POLICY)),
     );
   const queue = new WorkQueue({ work, concurrency: CONCURRENCY, backoff: BACKOFF, clock, logger });
   const wakePeers = connectWakeups({
@@ -197,7 +197,7 @@ function reportProtection(caches: Caches, missing: () => string[], logger: Logge
     told = found.join();
   };
   report();
-  for (const store of [caches.operationCrd, ...caches.rightsPolicies]) store.onChange(report);
+  for (const store of [caches.operationCrd, caches.rightsPolicy, caches.rightsBinding]) store.onChange(report);
 }
 
 /** Whether the Operations of a namespace are followed at all; without its label nobody can tell. */

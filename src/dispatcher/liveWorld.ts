@@ -42,7 +42,7 @@ export function liveWorld({ caches, indexes, claims, templates, settings, approv
       return clock.now();
     },
     get rightsAskedSince() {
-      return rightsAskedSince(caches.rightsPolicies.map((store) => store.get(RIGHTS_POLICY)));
+      return rightsAskedSince(caches.rightsPolicy.get(RIGHTS_POLICY), caches.rightsBinding.get(RIGHTS_POLICY));
     },
     get templates() {
       return templates.current;

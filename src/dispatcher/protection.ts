@@ -3,32 +3,31 @@ import { operations } from "../api/operation.ts";
 import { objectRules, specRules } from "../api/rules.ts";
 import type { KubeObject } from "../kube/metadata.ts";
 import { qualifiedName } from "../kube/resource.ts";
-import type { CustomResourceDefinition } from "../kube/resources.ts";
+import type { CustomResourceDefinition, ValidatingAdmissionPolicyBinding } from "../kube/resources.ts";
 
 /** What else than this program keeps tenants apart, as it is in this cluster: the CRD's rules and an admission policy. */
 
 /**
- * @param parts the policy and its binding, where they exist
- * @returns since when both exist; undefined where one is missing. docs/contract.md, Restores from another namespace
+ * @returns since when both are there and the binding denies what the policy forbids, everywhere; undefined where that is not so.
+ *   docs/contract.md, Restores from another namespace
  */
-export function rightsAskedSince(parts: readonly (KubeObject | undefined)[]): Date | undefined {
-  const created = parts.map((part) => Date.parse(part?.metadata.creationTimestamp ?? ""));
-  return created.some(Number.isNaN) ? undefined : new Date(Math.max(...created));
+export function rightsAskedSince(
+  policy: KubeObject | undefined,
+  binding: ValidatingAdmissionPolicyBinding | undefined,
+): Date | undefined {
+  const { validationActions = [], matchResources } = binding?.spec ?? {};
+  if (policy === undefined || binding === undefined) return undefined;
+  if (!validationActions.includes("Deny") || matchResources !== undefined) return undefined;
+  return new Date(Math.max(...[policy, binding].map(({ metadata }) => Date.parse(metadata.creationTimestamp))));
 }
 
-/** @returns what is missing in this cluster, one sentence each; nothing where all is as it is shipped */
-export function missingProtection(
-  crd: CustomResourceDefinition | undefined,
-  policy: readonly (KubeObject | undefined)[],
-): string[] {
-  return [
-    ...missingRules(crd),
-    ...(rightsAskedSince(policy) === undefined
-      ? [
-          `ValidatingAdmissionPolicy ${RIGHTS_POLICY} or its binding is missing: Restores from other namespaces are refused`,
-        ]
-      : []),
-  ];
+/**
+ * @param askedSince what {@link rightsAskedSince} says
+ * @returns what is missing in this cluster, one sentence each; nothing where all is as it is shipped
+ */
+export function missingProtection(crd: CustomResourceDefinition | undefined, askedSince: Date | undefined): string[] {
+  const policy = `ValidatingAdmissionPolicy ${RIGHTS_POLICY} or its binding is missing, or does not deny everywhere: Restores from other namespaces are refused`;
+  return [...missingRules(crd), ...(askedSince === undefined ? [policy] : [])];
 }
 
 /** Another operator's CRD of the same name may have replaced ours. */

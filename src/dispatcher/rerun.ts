@@ -16,6 +16,10 @@ import type { Decision, World } from "./world.ts";
 const MAX_TOKEN = 128;
 /** After so many Jobs that gave up on a cancel, each with its own retries, a person has to look. */
 const MAX_CANCEL_RESUMES = 3;
+/** So many attempts may follow one another at once. */
+const FREE_ATTEMPTS = 3;
+const PACE_MS = 10_000;
+const MAX_PACE_MS = 600_000;
 
 /**
  * An ended Operation: nothing more happens to it, unless its runner gave up before a cancel was carried out, or it failed
@@ -54,7 +58,20 @@ export function ended(operation: VeleroOperation, world: World): Decision | unde
     const { cancelResumes: _spent, successors: _made, ...runner } = late.runner ?? {};
     return resume(operation, world, { runner, ...asked });
   }
+  const due = dueAt(status);
+  if (token !== undefined && requests.length === 0 && world.now < due) {
+    const message = `re-run ${quoted(token)} waits until ${timestamp(due)}, after ${status.runner?.attempt} attempts that failed`;
+    const conditions = [{ type: ConditionType.blocked, status: "True", reason: Reason.rerunRefused, message } as const];
+    return { ...write(operation, world, { conditions }, late), lookAgainAt: due };
+  }
   return openAnew(operation, world, late, asked);
+}
+
+/** A tenant may ask as often as they like, and each attempt leaves a Job: from the fourth on they come ever more rarely. */
+function dueAt({ runner, finishedAt }: Status): Date {
+  const failures = (runner?.attempt ?? 1) - FREE_ATTEMPTS;
+  const waitMs = failures <= 0 ? 0 : Math.min(MAX_PACE_MS, PACE_MS * 2 ** (failures - 1));
+  return new Date((Date.parse(finishedAt ?? "") || 0) + waitMs);
 }
 
 /** Who asked for another run. */

@@ -96,6 +96,16 @@ export const settingsSchema = z.strictObject({
         description: "How many Operations may be under way at once in one namespace.",
         unit: "Operations",
       }),
+      maxCsiSnapshotTimeout: maybeDuration("10m").default("10m").meta({
+        description:
+          "The longest `csiSnapshotTimeout` that a Backup may ask for. Velero waits so long for each snapshot, and backs up nobody else meanwhile. Empty: no limit.",
+        unit: "Go duration",
+      }),
+      maxItemOperationTimeout: maybeDuration("4h").default("4h").meta({
+        description:
+          "The longest `itemOperationTimeout` that a Backup or Restore may ask for. So long it may hold its place while data is moved. Empty: no limit.",
+        unit: "Go duration",
+      }),
       maxRunTime: maybeDuration("4h").default("").meta({
         description:
           "How long Velero may work on one Operation, from when it began with it. Then the Operation is cancelled, with what that does to a backup, and says so (`DeadlineExceeded`). Time in Velero's own queue does not count. What Velero cannot interrupt is still waited out: only the copies of volumes that a backup waits for are stopped, all else comes to its own end. Empty: no limit.",

@@ -141,7 +141,9 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
     const name = (current ?? previous)?.metadata.name;
     wakeWaiting(({ spec }) => [name, undefined].includes(textOf(spec.parameters?.storageLocation)));
   });
-  for (const store of caches.rightsPolicies) store.onChange(() => wakeWaiting(isCrossNamespace));
+  for (const store of [caches.rightsPolicy, caches.rightsBinding]) {
+    store.onChange(() => wakeWaiting(isCrossNamespace));
+  }
   caches.namespaces.onChange((name) => wakeWaiting(({ metadata }) => metadata.namespace === name));
   // Also those that are admitted and whose Job is still to be made.
   templates.onChange(() => {

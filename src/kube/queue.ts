@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type Backoff, backoffDelay } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
@@ -14,6 +15,9 @@ export interface QueueOptions {
   readonly logger: Logger;
 }
 
+/** So often work that waits for nothing may follow upon work before everything else has its turn: watches, probes, the Lease. */
+const MAX_IN_A_ROW = 10;
+
 /**
  * Keys waiting to be worked on: one entry per key (the earlier due time wins), never two workers on one key, a cap on all,
  * and a growing wait per key while its work fails.
@@ -24,6 +28,8 @@ export class WorkQueue {
   readonly #due = new Map<string, number>();
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, number>();
+  /** What was begun since everything else had its turn. */
+  #inARow = 0;
   #wake = Promise.withResolvers<void>();
 
   constructor(options: QueueOptions) {
@@ -49,6 +55,7 @@ export class WorkQueue {
     const stop = () => this.#wake.resolve();
     signal.addEventListener("abort", stop);
     while (!signal.aborted) {
+      if (this.#inARow >= MAX_IN_A_ROW) await nextTurn();
       this.#wake = Promise.withResolvers<void>();
       const next = this.#running.size < concurrency ? this.#earliest() : undefined;
       const waitMs = next === undefined ? undefined : next.due - clock.monotonic();
@@ -80,6 +87,8 @@ export class WorkQueue {
 
   #start(key: string, signal: AbortSignal): void {
     this.#due.delete(key);
+    if (this.#inARow === 0) setImmediate(() => (this.#inARow = 0));
+    this.#inARow += 1;
     const running = this.#attempt(key, signal).finally(() => {
       this.#running.delete(key);
       this.#wake.resolve();

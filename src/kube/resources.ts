@@ -115,6 +115,12 @@ const eventSchema = kubeObjectSchema.extend({
 
 const volumeSnapshotClassSchema = kubeObjectSchema.extend({ driver: lenient(z.string()) });
 
+const bindingSchema = kubeObjectSchema.extend({
+  spec: lenient(
+    z.looseObject({ validationActions: lenientList(z.string()), matchResources: lenient(z.looseObject({})) }),
+  ),
+});
+
 const validationsSchema = z.looseObject({
   "x-kubernetes-validations": lenientList(z.looseObject({ rule: lenient(z.string()) })),
 });
@@ -148,6 +154,7 @@ export type ConfigMap = z.infer<typeof configMapSchema>;
 export type Event = z.infer<typeof eventSchema>;
 export type Lease = z.infer<typeof leaseSchema>;
 export type CustomResourceDefinition = z.infer<typeof crdSchema>;
+export type ValidatingAdmissionPolicyBinding = z.infer<typeof bindingSchema>;
 export type VolumeSnapshotClass = z.infer<typeof volumeSnapshotClassSchema>;
 
 export const jobs: Resource<Job> = {
@@ -231,11 +238,11 @@ export const validatingAdmissionPolicies: Resource = {
   schema: kubeObjectSchema,
 };
 
-export const validatingAdmissionPolicyBindings: Resource = {
+export const validatingAdmissionPolicyBindings: Resource<ValidatingAdmissionPolicyBinding> = {
   group: "admissionregistration.k8s.io",
   version: "v1",
   plural: "validatingadmissionpolicybindings",
   kind: "ValidatingAdmissionPolicyBinding",
   namespaced: false,
-  schema: kubeObjectSchema,
+  schema: bindingSchema,
 };

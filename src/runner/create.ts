@@ -10,6 +10,7 @@ import { cancel } from "./cancel.ts";
 import { hopeful, type RunnerContext } from "./context.ts";
 import { Failure } from "./endings.ts";
 import type { End } from "./finish.ts";
+import { refusalAsShown } from "./hidden.ts";
 import { namespaceGoes } from "./namespace.ts";
 import { engineRef, findOwn, getVelero, veleroResource } from "./own.ts";
 import { isOwn, type Plan } from "./plan.ts";
@@ -98,7 +99,9 @@ async function createOrRead(
     return await retry(() => context.client.create(veleroResource(type), plan(name), options), context);
   } catch (error) {
     if (isAlreadyExists(error)) return await getVelero(hopeful(context), type, name);
-    if (isRefusedObject(error)) throw new Failure(veleroReason(type, "Failed"), error.message);
+    if (isRefusedObject(error)) {
+      throw new Failure(veleroReason(type, "Failed"), refusalAsShown(context, error));
+    }
     throw error;
   }
 }

@@ -25,6 +25,13 @@ export function notesAsShown({ settings }: Who, notes: readonly string[], object
   return [`${counted(notes.length, "note")} of Velero's: ${whereTheyStand(object)}`];
 }
 
+/** Why the API server refused an object, as an Operation may tell it: policies and webhooks name what is the platform's. */
+export function refusalAsShown({ settings, logger }: Pick<RunnerContext, "settings" | "logger">, error: Error): string {
+  logger.error({ err: error }, "the API server refused the Velero object");
+  if (!settings.hideVeleroMessages) return error.message;
+  return "the API server refused the object for Velero; an admin finds why in the log of the runner's Job";
+}
+
 function whereTheyStand({ kind, metadata: { name, namespace } }: VeleroObject): string {
   const resource = kind === "Restore" ? "restores.velero.io" : "backups.velero.io";
   return `Velero's words are kept from tenants here; an admin finds them by kubectl get ${resource} ${name} -n ${namespace} -o yaml and in the log of the runner's Job`;

@@ -112,9 +112,9 @@ describe("a label selector", () => {
 });
 
 it("passes the timeouts on, and leaves to Velero's server what was not said", async () => {
-  const operation = await backup("timed", { itemOperationTimeout: "2h", csiSnapshotTimeout: "11m" });
+  const operation = await backup("timed", { itemOperationTimeout: "2h", csiSnapshotTimeout: "9m" });
   const [object] = await veleroObjectsOf(cluster, operation);
-  expect(object).toMatchObject({ spec: { itemOperationTimeout: "2h", csiSnapshotTimeout: "11m" } });
+  expect(object).toMatchObject({ spec: { itemOperationTimeout: "2h", csiSnapshotTimeout: "9m" } });
 });
 
 it("passes preserveNodePorts on to a restore", async () => {

@@ -1,4 +1,6 @@
+import type * as z from "zod";
 import { applicationInstances } from "../../api/applicationInstance.ts";
+import { milliseconds } from "../../api/duration.ts";
 import { MAX_SNAPSHOT_DRIVER_LENGTH } from "../../api/labels.ts";
 import { MAX_NAME_LENGTH } from "../../api/names.ts";
 import type { VeleroOperation } from "../../api/operation.ts";
@@ -6,12 +8,14 @@ import {
   asksForLeftOut,
   type BackupParameters,
   backupParametersSchema,
+  type Parsed,
   parseParameters,
   type RestoreParameters,
   restoreParametersSchema,
 } from "../../api/parameters.ts";
 import { Reason } from "../../api/reasons.ts";
 import { quoted } from "../message.ts";
+import type { Settings } from "../settings.ts";
 import type { World } from "../world.ts";
 import type { Check } from "./check.ts";
 
@@ -43,17 +47,50 @@ function wrongTarget({ spec: { targetRef } }: VeleroOperation): string | undefin
 }
 
 function wrongParameters(operation: VeleroOperation, world: World): string | undefined {
-  const { type, parameters } = operation.spec;
-  if (type === "Backup") {
-    const parsed = parseParameters<BackupParameters>(backupParametersSchema, parameters);
+  const { limits, restore } = world.settings;
+  if (operation.spec.type === "Backup") {
+    const parsed = backupParameters(operation);
     if (!parsed.ok) return parsed.message;
-    return wrongDriver(parsed.value, world);
+    return tooLong(parsed.value, limits) ?? wrongDriver(parsed.value, world);
   }
-  const parsed = parseParameters<RestoreParameters>(restoreParametersSchema, parameters);
+  const parsed = restoreParameters(operation);
   if (!parsed.ok) return parsed.message;
   return (
-    foreignMapping(operation, parsed.value) ?? asksForLeftOut(parsed.value, world.settings.restore.excludedResources)
+    tooLong(parsed.value, limits) ??
+    foreignMapping(operation, parsed.value) ??
+    asksForLeftOut(parsed.value, restore.excludedResources)
   );
+}
+
+const backupParameters = parserOf<BackupParameters>(backupParametersSchema);
+const restoreParameters = parserOf<RestoreParameters>(restoreParametersSchema);
+
+/**
+ * Parses the parameters of an Operation once: it is looked at again for everybody who stands in line with it, and a tenant
+ * may have written a lot. What an Operation asks for never changes.
+ */
+function parserOf<T>(schema: z.ZodType<T>): (operation: VeleroOperation) => Parsed<T> {
+  const known = new WeakMap<VeleroOperation["spec"], Parsed<T>>();
+  return ({ spec }) => {
+    const parsed = known.get(spec) ?? parseParameters(schema, spec.parameters);
+    known.set(spec, parsed);
+    return parsed;
+  };
+}
+
+/** Velero waits for as long as it is told, and others wait with it. */
+function tooLong(
+  parameters: Pick<BackupParameters, "csiSnapshotTimeout" | "itemOperationTimeout">,
+  { maxCsiSnapshotTimeout, maxItemOperationTimeout }: Settings["limits"],
+): string | undefined {
+  const bounds = { csiSnapshotTimeout: maxCsiSnapshotTimeout, itemOperationTimeout: maxItemOperationTimeout } as const;
+  for (const name of ["csiSnapshotTimeout", "itemOperationTimeout"] as const) {
+    const asked = parameters[name];
+    const most = bounds[name];
+    if (asked === undefined || most === "" || milliseconds(asked) <= milliseconds(most)) continue;
+    return `spec.parameters.${name}: ${quoted(asked)} must be ${most} at most, as this platform's administrator says`;
+  }
+  return undefined;
 }
 
 /** Velero reads the choice of class from an annotation whose key ends in the driver. */

@@ -49,6 +49,9 @@ describe("who has lost the right", () => {
     ["add another label", { metadata: { labels: { "app.vworkspace.io/managed-by": "control-plane" } } }],
     ["approve it", { spec: { approvals: { claim: "vws1.x.y" } } }],
     ["ask that it runs", { metadata: { annotations: { [RERUN]: "1" } } }],
+    ["ask with an empty word", { metadata: { annotations: { [RERUN]: "" } } }],
+    ["say an empty word to us", { metadata: { annotations: { "ops.vworkspace.io/anything": "" } } }],
+    ["cancel with an empty word", { metadata: { annotations: { [CANCEL]: "" } } }],
     ["ask for an approval", { spec: { approvals: { required: true } } }],
     ["say any other word to us", { metadata: { annotations: { "ops.vworkspace.io/anything": "1" } } }],
   ])("cannot %s", async (_, body) => {

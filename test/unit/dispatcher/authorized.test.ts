@@ -75,6 +75,7 @@ describe("a Restore from another namespace", () => {
 
   test.each<[string, (operation: VeleroOperation) => void]>([
     ["an annotation that nobody reads", (operation) => cluster.annotate(operation, { "example.com/note": "x" })],
+    ["an empty word that asks for nothing", (operation) => cluster.annotate(operation, { [RERUN]: "" })],
     [
       "a cancel that is taken back",
       (operation) => cluster.annotate(operation, { "ops.vworkspace.io/cancel": undefined }),

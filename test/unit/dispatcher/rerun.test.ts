@@ -371,3 +371,25 @@ describe("re-run", () => {
     expect(cluster.status(operation).engineRef).toBeUndefined();
   });
 });
+
+test("a failed Operation is run again at once three times, and then ever more rarely", () => {
+  const operation = cluster.add();
+  let waited = 0;
+  for (let attempt = 1; attempt <= 12; attempt += 1) {
+    cluster.settle(operation);
+    cluster.endJob(cluster.job(operation), "Failed");
+    cluster.settle(operation);
+    expect(cluster.status(operation)).toMatchObject({ phase: "Failed", runner: { attempt } });
+    cluster.annotate(operation, { [RERUN]: `again-${attempt}` });
+    const { lookAgainAt } = cluster.decide(operation);
+    cluster.settle(operation);
+    if (lookAgainAt === undefined) continue;
+    expect(messageOf(cluster.status(operation), "Blocked")).toContain(
+      `waits until ${lookAgainAt.toISOString().slice(0, 19)}`,
+    );
+    expect(lookAgainAt.getTime() - cluster.now.getTime()).toBeLessThanOrEqual(600_000);
+    waited += 1;
+    cluster.now = lookAgainAt;
+  }
+  expect(waited).toBe(9);
+});

@@ -137,3 +137,16 @@ test.each<[string, OperationChange]>([
   expect(message).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}]/u);
   expect(cluster.decide(operation)).toEqual({});
 });
+
+test.each<[string, Record<string, unknown>, string]>([
+  ["Backup", { csiSnapshotTimeout: "10m1s" }, 'csiSnapshotTimeout: "10m1s" must be 10m at most'],
+  ["Backup", { itemOperationTimeout: "2562047h" }, 'itemOperationTimeout: "2562047h" must be 4h at most'],
+  ["Restore", { backupName: "b", itemOperationTimeout: "241m" }, 'itemOperationTimeout: "241m" must be 4h at most'],
+])("a %s does not have Velero wait for longer than the admin lets it: %j", (type, parameters, why) => {
+  const operation = cluster.add({ type: type === "Backup" ? "Backup" : "Restore", parameters });
+  cluster.settle(operation);
+  expect(messageOf(cluster.status(operation), "Failed")).toContain(why);
+  cluster.settings = settingsSchema.parse({ limits: { maxCsiSnapshotTimeout: "", maxItemOperationTimeout: "" } });
+  const unlimited = cluster.add({ type: type === "Backup" ? "Backup" : "Restore", parameters, namespace: "org-b" });
+  expect(conditionsOf(cluster.status(cluster.settle(unlimited)))).toContain("Accepted=True/TemplateValidated");
+});

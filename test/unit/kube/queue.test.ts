@@ -184,3 +184,25 @@ test("the server's Retry-After is kept, but for no longer than a minute", async 
   await clock.advance(1);
   expect(started).toEqual(["a@0", "a@60000"]);
 });
+
+test("work that waits for nothing lets everything else have its turn all the same", async () => {
+  const done: string[] = [];
+  const work = async (key: string) => {
+    done.push(key);
+  };
+  const queue = new WorkQueue({
+    work,
+    concurrency: 8,
+    backoff,
+    clock: new FakeClock(),
+    logger: recordingLogger().logger,
+  });
+  for (let at = 0; at < 100; at += 1) queue.add(`key-${at}`);
+  const stop = new AbortController();
+  const stopped = queue.run(stop.signal);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(done.length).toBeGreaterThan(0);
+  expect(done.length).toBeLessThan(100);
+  stop.abort();
+  await stopped;
+});
