@@ -264,7 +264,10 @@ describe("operation-quota", () => {
 });
 
 describe("hardened", () => {
-  const RIGHTS = ["roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io"];
+  const RIGHTS = ["rbac.authorization.k8s.io", "authorization.openshift.io"].flatMap((group) => [
+    `roles.${group}`,
+    `rolebindings.${group}`,
+  ]);
 
   /** What the API server answers to the restore runner whose Restore leaves these out. */
   async function restoreWithout(excludedResources: readonly string[]) {
