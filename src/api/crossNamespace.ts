@@ -1,5 +1,5 @@
 import { digestOf, specDigest } from "./digest.ts";
-import { Annotation, Label } from "./labels.ts";
+import { Annotation } from "./labels.ts";
 import type { Operation, Status, VeleroOperation } from "./operation.ts";
 
 /**
@@ -22,14 +22,14 @@ export function isCrossNamespace({ spec, metadata }: VeleroOperation): boolean {
 }
 
 /**
- * All that decides whether and when an Operation runs and that its owner can change, in one word. It must stay the same from version to version: another one
- * would make every request that is held back a new one. An empty token asks for nothing.
+ * What an Operation asks for, in one word: its spec, its approval, and the token by which it is to be run again. Labels are
+ * no part of it: who takes one away that holds it back does not ask for it. It must stay the same from version to version:
+ * another one would make every request that is held back a new one. An empty token asks for nothing.
  */
-export function requestDigest({ spec, metadata: { labels, annotations } }: VeleroOperation): string {
+export function requestDigest({ spec, metadata: { annotations } }: VeleroOperation): string {
   const { required, claim } = spec.approvals ?? {};
-  const asked = { spec: specDigest(spec), required: required ?? false, claim: claim ?? null };
-  const read = [Label.clusterId, Label.managedBy, Label.veleroRestoreName].map((label) => labels?.[label] ?? null);
-  return digestOf({ ...asked, labels: read, rerun: annotations?.[Annotation.rerun] || null });
+  const rerun = annotations?.[Annotation.rerun] || null;
+  return digestOf({ spec: specDigest(spec), required: required ?? false, claim: claim ?? null, rerun });
 }
 
 /**

@@ -169,7 +169,7 @@ export const settingsSchema = z.strictObject({
   }),
   requestWindow: goDuration.default(DEFAULT_REQUEST_WINDOW).meta({
     description:
-      "How long after it was asked for (created, or changed by somebody who has the right) a Restore from another namespace may begin. The right is asked for at that moment and at no other.",
+      "How long after it was asked for (created, approved or run again by somebody who has the right) a Restore from another namespace may begin. The right is asked for at that moment and at no other.",
     unit: "Go duration",
   }),
   hideVeleroMessages: flag.default(false).meta({

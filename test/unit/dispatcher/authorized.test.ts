@@ -74,6 +74,15 @@ describe("a Restore from another namespace", () => {
   });
 
   test.each<[string, (operation: VeleroOperation) => void]>([
+    [
+      "another cluster in its label",
+      (operation) => {
+        const { metadata, ...rest } = cluster.current(operation);
+        const labels = { [CLUSTER_ID]: "there" };
+        cluster.operations.set(`org-a/${metadata.name}`, { ...rest, metadata: { ...metadata, labels } });
+        cluster.settings = { ...cluster.settings, clusterId: "there" };
+      },
+    ],
     ["an annotation that nobody reads", (operation) => cluster.annotate(operation, { "example.com/note": "x" })],
     ["an empty word that asks for nothing", (operation) => cluster.annotate(operation, { [RERUN]: "" })],
     [
@@ -86,7 +95,8 @@ describe("a Restore from another namespace", () => {
     later(16);
     change(operation);
     cluster.settle(operation);
-    cluster.settings = { ...cluster.settings, clusterId: "here" };
+    const { [CLUSTER_ID]: clusterId = "" } = cluster.current(operation).metadata.labels ?? {};
+    cluster.settings = { ...cluster.settings, clusterId };
     expect(settled(operation)).toEqual(expect.arrayContaining(EXPIRED));
   });
 
