@@ -14,7 +14,12 @@ export function specDigest({ type, engine, targetRef, parameters = {} }: Spec): 
 
 /** `sha256:<hex>` of a JSON value, whatever the order of its keys. */
 export function digestOf(value: unknown): string {
-  return `sha256:${createHash("sha256").update(canonicalJson(value)).digest("hex")}`;
+  return textDigest(canonicalJson(value));
+}
+
+/** A text too long or too strange to be kept or shown as it is: two of them are the same if their digests are. */
+export function textDigest(text: string): string {
+  return `sha256:${createHash("sha256").update(text).digest("hex")}`;
 }
 
 /** JSON without blanks in which the keys of every object are sorted. */

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { type ApplicationInstance, applicationInstances } from "../api/applicationInstance.ts";
+import { textDigest } from "../api/digest.ts";
 import { Annotation, Label } from "../api/labels.ts";
 import {
   ENGINE,
@@ -25,7 +26,6 @@ import { declaredOnly } from "../kube/declared.ts";
 import type { KubeObject } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
 import { type Job, jobs } from "../kube/resources.ts";
-import { digest } from "./digest.ts";
 
 /**
  * Objects as the dispatcher keeps them in memory: what some decision or metric reads, and nothing else. Tenants write into
@@ -166,7 +166,7 @@ function those(all: Record<string, string> | undefined, names: readonly string[]
 
 /** A tenant's text that something is compared with; nothing that is longer than this can be what is looked for. */
 function bounded(value: string, most: number = MAX_TEXT): string {
-  return value.length <= most ? value : digest(value);
+  return value.length <= most ? value : textDigest(value);
 }
 
 /** What is only shown, as far as that goes. */

@@ -1,12 +1,12 @@
 import { cancelDecided, cancelRequested } from "../api/cancel.ts";
 import { isCrossNamespace, requestDigest } from "../api/crossNamespace.ts";
+import { textDigest } from "../api/digest.ts";
 import { Annotation } from "../api/labels.ts";
 import { isTerminal, jobsOfAttempt, type Status, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, openAttempt, resumeAttempt, type StatusChange, timestamp } from "../api/status.ts";
 import type { Job } from "../kube/resources.ts";
 import { admittedChange } from "./admission/admission.ts";
-import { digest } from "./digest.ts";
 import { deletionOf, endedOwnJob, isMadeByDispatcher, unknownJobs } from "./jobState.ts";
 import { quoted } from "./message.ts";
 import { livesOn } from "./order.ts";
@@ -157,5 +157,5 @@ function rerunToken({ metadata: { annotations } }: VeleroOperation): string | un
   const token = annotations?.[Annotation.rerun] ?? "";
   if (token === "") return undefined;
   if (token.length <= MAX_TOKEN && /^[\x20-\x7e]+$/.test(token)) return token;
-  return digest(token);
+  return textDigest(token);
 }
