@@ -36,7 +36,7 @@ import { TEMPLATES_CONFIG_MAP } from "./templates.ts";
 export interface Caches {
   readonly operations: Store<Operation>;
   readonly targets: Store<ApplicationInstance>;
-  readonly jobs: Store<Job>;
+  readonly jobs: Store<Job> & Pick<ResourceCache<Job>, "onRelist">;
   readonly pods: Store<Pod>;
   /** Events that tell of pods which a Job cannot have: nothing else does. */
   readonly refusals: Store<Event>;

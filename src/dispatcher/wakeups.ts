@@ -100,6 +100,10 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
     const job = caches.jobs.get(`${namespace}/${labels?.[Label.jobName]}`);
     if (job !== undefined) wakeOwners(job);
   };
+  // One that was made and deleted again in between was never seen; the next one is still to be made.
+  caches.jobs.onRelist(() => {
+    for (const operation of indexes.openOperations.values()) wake(keyOf(operation));
+  });
   caches.pods.onChange((_, current, previous) => wakeOwnersOf(current ?? previous));
   caches.podEvents.onChange((_, current) => {
     const { namespace = "", name } = current?.involvedObject ?? {};

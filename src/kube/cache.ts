@@ -17,6 +17,7 @@ export class ResourceCache<T extends KubeObject> {
   readonly #logger: Logger;
   readonly #objects = new Map<string, T>();
   readonly #listeners = new Set<ChangeListener<T>>();
+  readonly #relistListeners = new Set<() => void>();
   readonly #markSynced: () => void;
   #lastContact: number | undefined;
 
@@ -52,6 +53,11 @@ export class ResourceCache<T extends KubeObject> {
     this.#listeners.add(listener);
   }
 
+  /** Calls the listener after everything was listed anew: what came and went in the meantime, nobody was told. */
+  onRelist(listener: () => void): void {
+    this.#relistListeners.add(listener);
+  }
+
   /**
    * Keeps the cache up to date until the signal aborts.
    *
@@ -66,6 +72,7 @@ export class ResourceCache<T extends KubeObject> {
       const { value: event } = await watch.next();
       if (event.type === "synced") {
         this.#markSynced();
+        for (const listener of this.#relistListeners) listener();
         continue;
       }
       const key = keyOf(event.object);

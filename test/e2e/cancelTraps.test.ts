@@ -5,6 +5,7 @@ import type { Operation } from "../../src/api/operation.ts";
 import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
 import { killVelero, whileStoreHangs, whileVeleroIsDown } from "../scenario/hold.ts";
+import { backupOperation } from "../scenario/operations.ts";
 import { awaitJob, conditionsOf, filesUnder, phaseIs, veleroObjectsOf } from "../scenario/outcome.ts";
 import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
 import { runnerPodOf } from "../scenario/runners.ts";
@@ -108,19 +109,13 @@ describe.skipIf(lacks(cluster, "kill-pod", "pause-object-store"))(
     });
 
     it("survives that Velero refuses the new one for another reason", async () => {
-      await whileVeleroIsDown(cluster, async () => {
-        await team.apply("nightly");
-        await team.until("nightly", "jsonpath={.status.engineRef.uid}");
-        await patchLocation({ accessMode: "ReadOnly" });
-      });
-      try {
-        const operation = await team.until("nightly", phaseIs("Failed"));
-        expect(conditionsOf(operation)).toMatchObject({ Accepted: "False/VeleroBackupValidationFailed" });
-        await awaitJob(cluster, operation, "Failed");
-        expect(await veleroObjectsOf(cluster, operation)).toEqual([]);
-      } finally {
-        await patchLocation({ accessMode: null });
-      }
+      // Velero refuses a kind that is both to be in it and to be left out.
+      const parameters = { includedResources: ["configmaps"], excludedResources: ["configmaps"] };
+      await cluster.apply([backupOperation({ namespace: TEAM, name: "nightly", parameters })]);
+      const operation = await team.until("nightly", phaseIs("Failed"));
+      expect(conditionsOf(operation)).toMatchObject({ Accepted: "False/VeleroBackupValidationFailed" });
+      await awaitJob(cluster, operation, "Failed");
+      expect(await veleroObjectsOf(cluster, operation)).toEqual([]);
     });
   },
 );

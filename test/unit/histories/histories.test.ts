@@ -114,6 +114,22 @@ test.each<[string, Story]>([
       ],
     },
   ],
+  [
+    "a Job is made and deleted while the dispatcher lists all Jobs anew",
+    {
+      older: "none",
+      latencies: [60],
+      happenings: [
+        ["create backup", 0, 60],
+        ["velero goes on", 0, 100],
+        ["velero goes on", 0, 100],
+        ["velero goes on", 0, 100],
+        ["history is compacted", 0, 100],
+        ["delete a Job", 0, 100],
+        ["delete a Job", 0, 0],
+      ],
+    },
+  ],
 ])("what went wrong once: %s", async (_, once) => {
   await expect(tell(once)).resolves.toBeUndefined();
 });
