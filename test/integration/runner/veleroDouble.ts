@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import type { OperationType } from "../../../src/api/operation.ts";
@@ -28,6 +28,8 @@ export class VeleroDouble {
   restored: object = { "v1/ConfigMap": ["org-a/settings(created)", "org-a/texts(skipped)"] };
   /** When the archives in its object store were written; unset: the store does not tell. */
   archiveWritten: Date | undefined;
+  /** What its object store answers instead of the file of that kind; undefined: the file. */
+  trouble: (kind: string) => RequestListener | undefined = () => undefined;
   readonly #client: KubeClient;
   readonly #stop = new AbortController();
   readonly #files: Server;
@@ -37,14 +39,19 @@ export class VeleroDouble {
     this.#client = client;
     this.namespace = namespace;
     this.#files = createServer((request, response) => {
-      if (request.url?.startsWith("/BackupContents") === true) {
+      const kind = new URL(request.url ?? "/", "http://localhost").pathname.slice(1);
+      const trouble = this.trouble(kind);
+      if (trouble !== undefined) {
+        trouble(request, response);
+        return;
+      }
+      if (kind === "BackupContents") {
         const written = this.archiveWritten && { "last-modified": this.archiveWritten.toUTCString() };
         response
           .writeHead(206, { "content-range": `bytes 0-1/${ARCHIVE_BYTES}`, ...written })
           .end(gzipSync("").subarray(0, 2));
         return;
       }
-      const kind = new URL(request.url ?? "/", "http://localhost").pathname.slice(1);
       response.end(gzipSync(JSON.stringify(this.#file(kind))));
     });
     this.#files.listen(0, "127.0.0.1");
