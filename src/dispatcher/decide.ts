@@ -13,7 +13,7 @@ import { valid } from "./admission/validation.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
 import { buildJob } from "./job.ts";
 import { activeJobs, deletionOf, isMadeByDispatcher, jobState, neverStarted } from "./jobState.ts";
-import { isOutlivedAndDone, lingering } from "./lingering.ts";
+import { givenUp, isOutlivedAndDone, lingering } from "./lingering.ts";
 import { madeAgainAfterRejection } from "./madeAgain.ts";
 import { pauseOf } from "./pause.ts";
 import { endOf, rejectionOf } from "./podState.ts";
@@ -29,8 +29,8 @@ type Guard = (operation: VeleroOperation, world: World) => Decision | undefined;
 const guards: readonly Guard[] = [
   restoredCopy,
   deleted,
-  lingering,
-  ended,
+  givenUp,
+  over,
   cancelled,
   admittedUnnoted,
   admitted,
@@ -64,6 +64,12 @@ function restoredCopy(operation: VeleroOperation, world: World): Decision | unde
 /** Whoever works on it sees that it goes; nothing new is begun. */
 function deleted({ metadata }: VeleroOperation): Decision | undefined {
   return metadata.deletionTimestamp === undefined ? undefined : NOTHING;
+}
+
+/** What somebody asks of an ended Operation comes before what it has left running: that may run for a day. */
+function over(operation: VeleroOperation, world: World): Decision | undefined {
+  const next = ended(operation, world);
+  return next === undefined || next.action !== undefined ? next : { ...lingering(operation, world), ...next };
 }
 
 /**

@@ -10,19 +10,28 @@ import type { Decision, World } from "./world.ts";
 const DAY_SECONDS = 86_400;
 
 /**
- * What is left of an Operation that has ended: a Job that was given up goes; one that another container keeps from ending is
- * told of, and goes when its time to live would have been over. docs/contract.md, Job.
+ * A Job that was given up goes, before anything else is done about its Operation: an attempt that is resumed would find it at
+ * work. docs/contract.md, Job.
  *
- * @returns undefined where there is none of these
+ * @returns undefined where there is none
+ */
+export function givenUp(operation: VeleroOperation, world: World): Decision | undefined {
+  const job = leftJob(operation, world);
+  if (job === undefined || !gaveUp(operation)) return undefined;
+  if (!operation.status?.runner?.jobUIDs?.includes(job.metadata.uid)) return undefined;
+  if (job.metadata.deletionTimestamp !== undefined) return NOTHING;
+  return { action: deletionOf(job, "no runner of it came to work, and the attempt has ended") };
+}
+
+/**
+ * A Job of an Operation that has ended, which another container keeps from ending, is told of, and goes when its time to live
+ * would have been over. docs/contract.md, Job.
+ *
+ * @returns undefined where there is none
  */
 export function lingering(operation: VeleroOperation, world: World): Decision | undefined {
-  const { status } = operation;
-  const job = isTerminal(status?.phase) ? unfinishedOwnJob(operation, world) : undefined;
+  const job = leftJob(operation, world);
   if (job === undefined) return undefined;
-  if (gaveUp(operation) && status?.runner?.jobUIDs?.includes(job.metadata.uid)) {
-    if (job.metadata.deletionTimestamp !== undefined) return NOTHING;
-    return { action: deletionOf(job, "no runner of it came to work, and the attempt has ended") };
-  }
   const outlived = outlivedBy(job, world);
   if (outlived === undefined || job.metadata.deletionTimestamp !== undefined) return undefined;
   const { from, at, text } = outlived;
@@ -44,6 +53,10 @@ export function isOutlivedAndDone(job: Job, { podsOf }: Pick<World, "podsOf">): 
       return runner?.state?.terminated?.exitCode === 0 && outlivingContainer(pod) !== undefined;
     })
   );
+}
+
+function leftJob(operation: VeleroOperation, world: World): Job | undefined {
+  return isTerminal(operation.status?.phase) ? unfinishedOwnJob(operation, world) : undefined;
 }
 
 function outlivedBy(job: Job, { podsOf }: Pick<World, "podsOf">) {

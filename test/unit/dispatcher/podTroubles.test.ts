@@ -490,6 +490,21 @@ describe("a container that goes on after the runner", () => {
     },
   );
 
+  test.each<[string, () => void]>([
+    ["a new token", () => cluster.annotate(operation, { "ops.vworkspace.io/rerun": "again" })],
+    ["a Job made by hand", () => cluster.handMadeJob(operation)],
+  ])("does not keep %s from running a Failed Operation again", (_, ask) => {
+    cluster.join(operation, job);
+    cluster.pod(job, outlived(2));
+    end("Failed");
+    at("12:00:30");
+    expect(cluster.decide(operation).action?.kind).toBe("announce");
+    ask();
+    cluster.settle(operation);
+    expect(status()).toMatchObject({ phase: "Pending", runner: { attempt: 2 } });
+    expect(conditionsOf(status())).toContain("Accepted=True/TemplateValidated");
+  });
+
   test("is nothing to speak of while the runner itself is at work", () => {
     cluster.pod(job, {
       ...running,
