@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { applicationInstances } from "../api/applicationInstance.ts";
 import type { Status, VeleroOperation } from "../api/operation.ts";
-import { nextStatus, timestamp } from "../api/status.ts";
+import { isAdmitted, nextStatus, timestamp } from "../api/status.ts";
 import { writeFitting } from "../api/statusSize.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
@@ -166,7 +166,7 @@ async function adoptJob(hands: Hands, operation: VeleroOperation, name: string, 
   throw new Error(problem);
 }
 
-/** Without its pause the Operation gets no Job, so who waits for it is told what is missing; a runner at work has the word. */
+/** Without its pause the Operation gets no Job, or is not admitted if it has one, so who waits for it is told what is missing; a runner at work has the word. */
 async function pauseTarget(
   hands: Hands,
   operation: VeleroOperation,
@@ -176,7 +176,8 @@ async function pauseTarget(
   try {
     await annotateTarget(hands, action, logger);
   } catch (error) {
-    const begun = (operation.status?.runner?.jobUIDs ?? []).length > 0;
+    const { status } = operation;
+    const begun = isAdmitted(status) && (status?.runner?.jobUIDs ?? []).length > 0;
     if (error instanceof ApiError && !begun) await say(hands, operation, `${NOT_PAUSED}: ${refusal(error)}`, logger);
     throw error;
   }

@@ -1,7 +1,12 @@
 import type { ApplicationInstance } from "../api/applicationInstance.ts";
+import { cancelRequested } from "../api/cancel.ts";
 import { Annotation, RECONCILE_DISABLED } from "../api/labels.ts";
-import { attemptOf, isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
-import { isUnderWay } from "./order.ts";
+import { attemptOf, isTerminal, isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
+import { ConditionType } from "../api/reasons.ts";
+import { conditionOf } from "../api/status.ts";
+import { firstHindrance } from "./admission/checks.ts";
+import { activeJobs } from "./jobState.ts";
+import { isUnderWay, placeInLine } from "./order.ts";
 import type { Action, World } from "./world.ts";
 
 type Annotate = Extract<Action, { kind: "annotateTarget" }>;
@@ -26,6 +31,19 @@ export function pauseOf(operation: VeleroOperation, world: World): Annotate | un
     { [Annotation.reconcile]: RECONCILE_DISABLED, [Annotation.pausedBy]: holderOf(operation) },
     "paused while it is restored",
   );
+}
+
+/**
+ * The pause that comes before the admission of a Restore that has a Job already: one that was handed back, or for which a
+ * person made a Job. That Job's runner begins as soon as it is admitted. docs/contract.md, Pausing the target.
+ */
+export function pauseAhead(operation: VeleroOperation, world: World): Annotate | undefined {
+  return hasJobWaiting(operation, world) ? pauseOf(operation, world) : undefined;
+}
+
+/** A cancelled one needs no pause: its runner brings nothing back any more. */
+function hasJobWaiting(operation: VeleroOperation, world: World): boolean {
+  return !cancelRequested(operation) && activeJobs(operation, world).length > 0;
 }
 
 /**
@@ -62,7 +80,23 @@ function isHeld({ metadata }: ApplicationInstance, pausedBy: string, world: Worl
     operation.spec.type === "Restore" &&
     operation.metadata.namespace === metadata.namespace &&
     operation.spec.targetRef.name === metadata.name &&
-    isUnderWay(operation, world)
+    (isUnderWay(operation, world) || (pausedBy === holderOf(operation) && isNextToBegin(operation, world)))
+  );
+}
+
+/**
+ * Whether it is paused by {@link pauseAhead} and its admission follows. One whose status still says Blocked=True does not
+ * count, even if that is over: its target is looked at again only when that status changes.
+ */
+function isNextToBegin(operation: VeleroOperation, world: World): boolean {
+  const { status, metadata } = operation;
+  return (
+    !isTerminal(status?.phase) &&
+    metadata.deletionTimestamp === undefined &&
+    conditionOf(status, ConditionType.blocked)?.status !== "True" &&
+    hasJobWaiting(operation, world) &&
+    firstHindrance(operation, world) === undefined &&
+    placeInLine(operation, world).kind === "free"
   );
 }
 

@@ -5,6 +5,7 @@ import { ConditionType, Reason } from "../../api/reasons.ts";
 import type { ConditionChange, StatusChange } from "../../api/status.ts";
 import { activeJobs } from "../jobState.ts";
 import { placeInLine, positionText } from "../order.ts";
+import { pauseAhead } from "../pause.ts";
 import { unblocked, write } from "../statusWrite.ts";
 import type { Decision, World } from "../world.ts";
 import { approvalEnds } from "./approved.ts";
@@ -21,8 +22,13 @@ export function admission(operation: VeleroOperation, world: World): Decision {
   if (hindrance !== undefined) return write(operation, world, hindered(operation, hindrance));
   const place = placeInLine(operation, world);
   switch (place.kind) {
-    case "free":
-      return write(operation, world, admittedChange(operation, world));
+    case "free": {
+      const pause = pauseAhead(operation, world);
+      if (pause === undefined) return write(operation, world, admittedChange(operation, world));
+      // What held it back until now is over, also where the pause is refused and the status says so.
+      const conditions = [undecided, ...unblocked(operation.status)];
+      return { action: pause, ...write(operation, world, { phase: "Pending", conditions }) };
+    }
     case "conflict": {
       const { spec, metadata } = place.other;
       const message = `waits for the ${spec.type} ${metadata.name} in this namespace, which is ${place.otherIs}`;

@@ -5,10 +5,11 @@ import { Claims } from "../../../src/dispatcher/claims.ts";
 import { settingsSchema } from "../../../src/dispatcher/settings.ts";
 import type { Store } from "../../../src/dispatcher/store.ts";
 import { TemplateStore } from "../../../src/dispatcher/templateStore.ts";
+import type { Action } from "../../../src/dispatcher/world.ts";
 import type { ConfigMap } from "../../../src/kube/resources.ts";
 import { FakeClock } from "../kube/fakeClock.ts";
 import { recordingLogger, serve } from "../kube/loopback.ts";
-import { Cluster, conditionsOf, messageOf, shippedTemplates } from "./cluster.ts";
+import { Cluster, condition, conditionsOf, messageOf, shippedTemplates } from "./cluster.ts";
 
 let cluster: Cluster;
 let operation: VeleroOperation;
@@ -55,12 +56,12 @@ async function refusing(answers: (typeof SILENCE | { code: number; [field: strin
     callTimeoutMs,
     onClaimDropped: () => undefined,
   };
-  const create = async () => {
+  const act = async (kind: Action["kind"]) => {
     const { action } = cluster.decide(operation);
-    if (action?.kind !== "createJob") throw new Error(`to be created, not ${action?.kind}`);
+    if (action?.kind !== kind) throw new Error(`to be ${kind}, not ${action?.kind}`);
     await carryOut(hands, cluster.current(operation), action, logger);
   };
-  return { create, templates, logged: () => JSON.stringify(lines) };
+  return { act, create: () => act("createJob"), templates, logged: () => JSON.stringify(lines) };
 }
 
 const SILENCE = "no answer";
@@ -120,6 +121,36 @@ test("a create that gets no answer is told, for as long as there is no Job", asy
   cluster.carryOut(operation, action);
   cluster.settle(operation);
   expect(told()).toBe("its runner is being started");
+});
+
+test("a Restore that was handed back and whose target cannot be paused says so, and is not admitted", async () => {
+  cluster = new Cluster();
+  cluster.settings = settingsSchema.parse({ pauseTarget: true });
+  operation = cluster.settle(cluster.add({ type: "Restore" }));
+  cluster.join(operation, cluster.job(operation));
+  cluster.target("org-a");
+  const conditions = [
+    condition("Accepted", "Unknown", "Pending"),
+    condition("Blocked", "True", "StorageLocationUnavailable"),
+    condition("Running", "False", "Pending", "not admitted yet"),
+  ];
+  cluster.setStatus(operation, { ...cluster.status(operation), conditions: Object(conditions) });
+  cluster.step(operation);
+  const { act } = await refusing([
+    { code: 403, reason: "Forbidden", message: "no" },
+    { code: 403, reason: "Forbidden", message: "no" },
+  ]);
+  await expect(act("annotateTarget")).rejects.toThrow("no");
+  expect(told()).toMatch(/its target cannot be paused: the API server answered 403 Forbidden/);
+  expect(conditionsOf(cluster.status(operation))).toEqual([
+    "Accepted=Unknown/Pending",
+    "Blocked=False/Unblocked",
+    "Running=False/FailedCreate",
+  ]);
+  // A write would wake the Operation at once: no wait between two tries.
+  const before = cluster.current(operation).metadata.resourceVersion;
+  await expect(act("annotateTarget")).rejects.toThrow("no");
+  expect(cluster.current(operation).metadata.resourceVersion).toBe(before);
 });
 
 test("who has no Job for too long has failed, and makes room for others", async () => {

@@ -4,7 +4,7 @@ import { openAttempt } from "../../../src/api/status.ts";
 import { endOfPause } from "../../../src/dispatcher/pause.ts";
 import { settingsSchema } from "../../../src/dispatcher/settings.ts";
 import type { Action } from "../../../src/dispatcher/world.ts";
-import { Cluster, condition } from "./cluster.ts";
+import { Cluster, condition, conditionsOf } from "./cluster.ts";
 
 const RECONCILE = "apps.vworkspace.io/reconcile";
 const PAUSED_BY = "ops.vworkspace.io/paused-by";
@@ -82,6 +82,91 @@ test.each([{ [RECONCILE]: "disabled" }, { [RECONCILE]: "enabled" }, { [RECONCILE
     expect(annotations()).toEqual(theirs);
   },
 );
+
+describe("where a Job is there already, the target is paused before the Restore is admitted:", () => {
+  let restore: VeleroOperation;
+  beforeEach(() => {
+    cluster.location("default");
+    restore = cluster.add({ type: "Restore" });
+  });
+  const isAdmittedNow = () => conditionsOf(cluster.status(restore)).includes("Accepted=True/TemplateValidated");
+
+  /** As its runner writes it when it finds the location away. */
+  function handBack(): void {
+    cluster.settle(restore);
+    cluster.join(restore, cluster.job(restore));
+    const { runner, ...status } = cluster.status(restore);
+    cluster.setStatus(restore, {
+      ...status,
+      runner: { ...runner, storageLocation: "default" },
+      conditions: Object([
+        condition("Accepted", "Unknown", "Pending"),
+        condition("Blocked", "True", "StorageLocationUnavailable"),
+        condition("Running", "False", "Pending"),
+      ]),
+    });
+  }
+
+  function runAgainByHand(): void {
+    cluster.settle(restore);
+    cluster.join(restore, cluster.job(restore));
+    cluster.endJob(cluster.job(restore), "Failed");
+    cluster.settle(restore);
+    look();
+    cluster.handMadeJob(restore);
+    // The new attempt, which is still to be admitted.
+    cluster.step(restore);
+  }
+
+  test.each<[string, number, () => void]>([
+    [
+      "one that was handed back",
+      1,
+      () => {
+        handBack();
+        look();
+      },
+    ],
+    ["one that a person makes for a new Operation", 1, () => cluster.handMadeJob(restore)],
+    ["one that a person makes for a failed Operation", 2, runAgainByHand],
+  ])("%s", (_, attempt, happens) => {
+    happens();
+    expect(annotations()).toEqual({});
+    for (let action = cluster.step(restore); action?.kind !== "annotateTarget"; action = cluster.step(restore)) {
+      expect(action).toBeDefined();
+      expect(isAdmittedNow()).toBe(false);
+    }
+    expect(annotations()).toEqual(pausedFor(restore, attempt));
+    // Whoever looks at the target now leaves it paused: the two would undo each other's work for ever.
+    expect(decided()).toBeUndefined();
+    expect(kinds(restore)).toEqual(["writeStatus"]);
+    expect(isAdmittedNow()).toBe(true);
+    expect(decided()).toBeUndefined();
+  });
+
+  test.each<[string, () => unknown]>([
+    ["it is cancelled", () => cluster.annotate(restore, { "ops.vworkspace.io/cancel": "true" })],
+    ["its location goes away", () => cluster.location("default", { phase: "Unavailable" })],
+    ["its Job goes", () => cluster.jobs.clear()],
+    [
+      "its Operation is to go",
+      () => {
+        const { metadata, ...rest } = cluster.current(restore);
+        const going = { ...metadata, deletionTimestamp: "2026-11-22T12:00:00Z" };
+        cluster.operations.set(KEY.replace("shop", metadata.name), { ...rest, metadata: going });
+      },
+    ],
+  ])("and is free again when %s before that", (_, happens) => {
+    handBack();
+    look();
+    cluster.step(restore);
+    cluster.step(restore);
+    expect(annotations()).toEqual(pausedFor(restore));
+    happens();
+    look();
+    expect(annotations()).toEqual({});
+  });
+});
 
 describe("a pause is taken back", () => {
   let restore: VeleroOperation;
