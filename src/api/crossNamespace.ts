@@ -1,6 +1,6 @@
 import { digestOf, specDigest } from "./digest.ts";
 import { Annotation } from "./labels.ts";
-import type { Operation, Status, VeleroOperation } from "./operation.ts";
+import type { Status, VeleroOperation } from "./operation.ts";
 
 /**
  * Restores from another namespace. Whoever asks for one, or changes it later, is asked for their right in that namespace by
@@ -48,9 +48,9 @@ export function latestRequest(operation: VeleroOperation, last: Status["request"
 
 /** Whether a request is too old to begin now. @param windowMs the setting requestWindow, in milliseconds */
 export function isRequestOver(
-  request: Operation["status"],
+  status: Pick<Status, "request"> | undefined,
   { now, windowMs }: { now: Date; windowMs: number },
 ): boolean {
-  const at = Date.parse(request?.request?.at ?? "");
+  const at = Date.parse(status?.request?.at ?? "");
   return !(now.getTime() - at <= windowMs);
 }

@@ -21,6 +21,9 @@ export function awaitedCancel(
   const change = { type: ConditionType.cancelled, status: "Unknown", reason: Reason.cancelRequested, message } as const;
   const decided = decidedReason(operation);
   if (decided !== undefined) return decided === Reason.cancelRequested ? [change] : [];
-  if (!cancelRequested(operation) || isRestorable(veleroObject(operation)?.status?.phase)) return [];
+  const object = veleroObject(operation);
+  // Velero makes a backup anew from its files, under another uid: whether that one is done is for a runner to see.
+  const isUnseen = object === undefined && operation.status?.engineRef?.uid !== undefined;
+  if (!cancelRequested(operation) || isUnseen || isRestorable(object?.status?.phase)) return [];
   return [change];
 }

@@ -6,10 +6,9 @@ import { ConditionType, Reason } from "../api/reasons.ts";
 import { isAdmitted } from "../api/status.ts";
 import type { Job } from "../kube/resources.ts";
 import { admission, hindered } from "./admission/admission.ts";
-import { authorized } from "./admission/authorized.ts";
+import { firstOf, KEEPING_APART } from "./admission/checks.ts";
 import { original } from "./admission/restoredCopy.ts";
 import { templateUsable } from "./admission/template.ts";
-import { valid } from "./admission/validation.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
 import { buildJob } from "./job.ts";
 import { activeJobs, deletionOf, isMadeByDispatcher, jobState, neverStarted } from "./jobState.ts";
@@ -104,7 +103,7 @@ function admittedUnnoted(operation: VeleroOperation, world: World): Decision | u
   const { status, spec } = operation;
   if (!isAdmitted(status) || status?.admittedSpec !== undefined || status?.engineRef?.uid !== undefined)
     return undefined;
-  const hindrance = valid(operation, world) ?? authorized(operation, world);
+  const hindrance = firstOf(KEEPING_APART, operation, world);
   if (hindrance !== undefined) return write(operation, world, hindered(operation, hindrance));
   return write(operation, world, { admittedSpec: specDigest(spec) });
 }

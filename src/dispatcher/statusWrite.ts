@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { latestRequest } from "../api/crossNamespace.ts";
-import type { Status, VeleroOperation } from "../api/operation.ts";
+import { isTerminal, type Status, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf, nextStatus, type StatusChange, timestamp } from "../api/status.ts";
 import { oneLine } from "./message.ts";
@@ -21,7 +21,8 @@ export function write(
   from: Status | undefined = operation.status,
 ): Decision {
   const conditions = (change.conditions ?? []).map((one) => ({ ...one, message: oneLine(one.message) }));
-  const request = latestRequest(operation, from?.request, timestamp(now));
+  // What is asked for after the end counts from when an attempt is opened for it.
+  const request = isTerminal(from?.phase) ? from?.request : latestRequest(operation, from?.request, timestamp(now));
   const status = nextStatus(
     from,
     { ...change, conditions, ...(request && { request }) },

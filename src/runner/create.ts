@@ -106,9 +106,9 @@ async function createOrRead(
   }
 }
 
-/** The server looked at what was sent and will not have it: policy, schema, or nothing there that knows the kind. */
+/** The server looked at what was sent and will not have it: policy or schema. A kind may only be away for a moment. */
 function isRefusedObject(error: unknown): error is ApiError {
-  return error instanceof ApiError && [400, 403, 404, 422].includes(error.code) && !isTransient(error);
+  return error instanceof ApiError && [400, 403, 422].includes(error.code) && !isTransient(error);
 }
 
 /**

@@ -1,10 +1,14 @@
-import { isNoSuchKind, isNotFound } from "../kube/errors.ts";
+import { isNotFound } from "../kube/errors.ts";
 import type { KubeObject } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
 import { retry } from "../kube/retry.ts";
 import type { RunnerContext } from "./context.ts";
 
-/** Reads an object by name; undefined when there is none, or nothing of its kind. */
+/**
+ * Reads an object by name; undefined when there is none.
+ *
+ * @throws ApiError also where the API server does not know the kind (now): that says nothing of the object
+ */
 export async function find<T extends KubeObject>(
   context: RunnerContext,
   resource: Resource<T>,
@@ -13,7 +17,7 @@ export async function find<T extends KubeObject>(
   try {
     return await retry(() => context.client.get(resource, target, context), context);
   } catch (error) {
-    if (isNotFound(error) || isNoSuchKind(error)) return undefined;
+    if (isNotFound(error)) return undefined;
     throw error;
   }
 }

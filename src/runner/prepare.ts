@@ -5,9 +5,10 @@ import type { VeleroOperation } from "../api/operation.ts";
 import { asksForLeftOut, backupParametersSchema, parseParameters, restoreParametersSchema } from "../api/parameters.ts";
 import { Reason } from "../api/reasons.ts";
 import { locationHindrance, storageLocations } from "../api/velero.ts";
-import { namespaces, volumeSnapshotClasses } from "../kube/resources.ts";
-import type { RunnerContext } from "./context.ts";
-import { Failure, LocationUnavailable } from "./endings.ts";
+import { isNoSuchKind } from "../kube/errors.ts";
+import { namespaces, type VolumeSnapshotClass, volumeSnapshotClasses } from "../kube/resources.ts";
+import { impatient, type RunnerContext } from "./context.ts";
+import { Failure, LocationUnavailable, NotAdmitted } from "./endings.ts";
 import { find } from "./find.ts";
 import { type Plan, planBackup, planRestore } from "./plan.ts";
 import { attemptIn } from "./request.ts";
@@ -22,7 +23,9 @@ import { writeStatus } from "./statusWriter.ts";
  */
 function checkAdmitted({ clock, settings }: RunnerContext, operation: VeleroOperation): void {
   const { spec, status } = operation;
-  if (status?.admittedSpec !== specDigest(spec)) {
+  // A dispatcher of an older version noted it not, and the present one is about to.
+  if (status?.admittedSpec === undefined) throw new NotAdmitted("it is still to be noted what was admitted");
+  if (status.admittedSpec !== specDigest(spec)) {
     const message = "spec is not what was admitted: somebody has changed it since; create a new Operation instead";
     throw new Failure(Reason.specChanged, message, { invalid: true });
   }
@@ -55,7 +58,7 @@ async function prepareBackup(context: RunnerContext, operation: VeleroOperation)
   await checkIncluded(context, operation.metadata.namespace);
   const { csiSnapshotClassName: name } = parsed.value;
   if (name === undefined) return planBackup(operation, parsed.value, context.settings);
-  const snapshotClass = await find(context, volumeSnapshotClasses, { name });
+  const snapshotClass = await snapshotClassNamed(context, name);
   // Velero would only note it in its debug log and take another class.
   if (snapshotClass === undefined) {
     throw invalid(`spec.parameters.csiSnapshotClassName: there is no VolumeSnapshotClass ${name}`);
@@ -70,6 +73,16 @@ async function prepareBackup(context: RunnerContext, operation: VeleroOperation)
     );
   }
   return planBackup(operation, parsed.value, context.settings, driver);
+}
+
+/** A cluster without the snapshot CRDs has no classes. */
+async function snapshotClassNamed(context: RunnerContext, name: string): Promise<VolumeSnapshotClass | undefined> {
+  try {
+    return await find(impatient(context), volumeSnapshotClasses, { name });
+  } catch (error) {
+    if (isNoSuchKind(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Velero leaves a namespace with this label out, and calls a backup of nothing else Completed. */

@@ -132,7 +132,7 @@ async function ownObject(context: RunnerContext, operation: VeleroOperation): Pr
   if (isCancelled(operation)) return { object: undefined, cancelled: true };
   if (!(await areGone(context, own.refused)))
     return await ownObject(context, await readAttempt(hopeful(context), attemptIn(operation)));
-  return await createOnce(context, operation, await prepare(context, operation));
+  return await createOnce(context, operation, await prepare(hopeful(context), operation));
 }
 
 /** Before anything can have been made, a clear no of the API server is the end: another try would hear the same. */

@@ -56,6 +56,8 @@ export function admittedChange(operation: VeleroOperation, world: World): Status
   const attempt = attemptOf(operation);
   const known = jobsOfAttempt(operation.status?.runner);
   const made = activeJobs(operation, world).find(({ metadata }) => known.includes(metadata.uid));
+  // One that has ended while the attempt was held back says nothing of it.
+  const past = made === undefined ? known.at(-1) : undefined;
   const job = {
     name: made?.metadata.name ?? jobName({ name, uid }, attempt),
     namespace: world.settings.jobNamespace,
@@ -68,7 +70,13 @@ export function admittedChange(operation: VeleroOperation, world: World): Status
       ...unblocked(operation.status),
       notRunning(Reason.pending, `Job ${job.name} is to carry it out`),
     ],
-    runner: { ...operation.status?.runner, attempt, jobName: job.name, jobNamespace: job.namespace },
+    runner: {
+      ...operation.status?.runner,
+      attempt,
+      jobName: job.name,
+      jobNamespace: job.namespace,
+      ...(past !== undefined && { resumedAfter: past }),
+    },
     logsRef: { apiVersion: "batch/v1", kind: "Job", ...job },
   };
 }
@@ -119,7 +127,7 @@ function notRunning(reason: string, message: string): ConditionChange {
   return { type: ConditionType.running, status: "False", reason, message };
 }
 
-/** An approved Operation that waits may lose its approval by the clock: the one timer there is. */
+/** An approved Operation that waits may lose its approval by the clock. */
 function untilApprovalEnds(operation: VeleroOperation, world: World, change: StatusChange): Decision {
   const lookAgainAt = approvalEnds(operation, world);
   return { ...write(operation, world, change), ...(lookAgainAt && { lookAgainAt }) };

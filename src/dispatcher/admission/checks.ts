@@ -33,9 +33,17 @@ const CHECKS: readonly Check[] = [
   templateUsable,
 ];
 
+/** What keeps tenants apart, whatever else has to hold. */
+export const KEEPING_APART: readonly Check[] = [valid, storageLocationOpen, snapshotClassOpen, approved, authorized];
+
 /** @returns the first thing in the Operation's way, or undefined when only others may be */
 export function firstHindrance(operation: VeleroOperation, world: World): Hindrance | undefined {
-  for (const check of CHECKS) {
+  return firstOf(CHECKS, operation, world);
+}
+
+/** @returns what the first of these checks that does not hold says */
+export function firstOf(checks: readonly Check[], operation: VeleroOperation, world: World): Hindrance | undefined {
+  for (const check of checks) {
     const hindrance = check(operation, world);
     if (hindrance !== undefined) return hindrance;
   }

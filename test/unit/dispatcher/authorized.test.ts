@@ -64,6 +64,17 @@ describe("a Restore from another namespace", () => {
     expect(settled(operation)).toEqual(expect.arrayContaining(ADMITTED));
   });
 
+  test("has all its time once a cancel that kept it from running again is taken back", () => {
+    const operation = restore();
+    later(16);
+    cluster.settle(operation);
+    cluster.annotate(operation, { "ops.vworkspace.io/cancel": "true", [RERUN]: "please" });
+    expect(settled(operation)).toContain("Blocked=True/RerunRefused");
+    later(60);
+    cluster.annotate(operation, { "ops.vworkspace.io/cancel": undefined });
+    expect(settled(operation)).toEqual(expect.arrayContaining(ADMITTED));
+  });
+
   test("runs when the approval comes late, given by somebody with the right", () => {
     const operation = restore({ approvals: { required: true } });
     expect(settled(operation)).toContain("Blocked=True/AwaitingApproval");
@@ -141,6 +152,12 @@ describe("an Operation that an older version admitted", () => {
     const operation = admittedBefore(cluster.add());
     expect(settled(operation)).toEqual(expect.arrayContaining(ADMITTED));
     expect(cluster.status(operation).admittedSpec).toMatch(/^sha256:[0-9a-f]{64}$/);
+  });
+
+  test("is judged by what an administrator has closed meanwhile", () => {
+    const operation = admittedBefore(cluster.add({ parameters: { storageLocation: "a" } }));
+    cluster.settings = { ...cluster.settings, storageLocationsClosed: true };
+    expect(settled(operation)).toContain("Accepted=False/StorageLocationForbidden");
   });
 
   test("is left alone once its Velero object is recorded", () => {

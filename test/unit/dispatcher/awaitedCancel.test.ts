@@ -93,3 +93,11 @@ test.each(["Completed", "PartiallyFailed"])("a backup that is %s when the reques
   cluster.settle(operation);
   expect(conditionsOf(status())).toEqual(["Accepted=True/TemplateValidated", "Running=False/JobSuspended"]);
 });
+
+test("nothing is decided over a backup that the dispatcher cannot see: Velero may have made it anew, and it is done", () => {
+  suspend();
+  cluster.veleroObjects.clear();
+  cancel("true");
+  cluster.settle(operation);
+  expect(conditionsOf(status())).not.toContain(RECORDED);
+});
