@@ -12,7 +12,7 @@ import { templateUsable } from "./admission/template.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
 import { buildJob } from "./job.ts";
 import { activeJobs, deletionOf, isMadeByDispatcher, jobState, neverStarted } from "./jobState.ts";
-import { givenUp, isOutlivedAndDone, lingering } from "./lingering.ts";
+import { givenUp, isOutlivedAndDone, lingering, outlived } from "./lingering.ts";
 import { madeAgainAfterRejection } from "./madeAgain.ts";
 import { pauseOf } from "./pause.ts";
 import { endOf, rejectionOf } from "./podState.ts";
@@ -68,7 +68,12 @@ function deleted({ metadata }: VeleroOperation): Decision | undefined {
 /** What somebody asks of an ended Operation comes before what it has left running: that may run for a day. */
 function over(operation: VeleroOperation, world: World): Decision | undefined {
   const next = ended(operation, world);
-  return next === undefined || next.action !== undefined ? next : { ...lingering(operation, world), ...next };
+  if (next === undefined) return undefined;
+  const { action } = next;
+  if (action === undefined) return { ...lingering(operation, world), ...next };
+  const opens =
+    action.kind === "writeStatus" && attemptOf({ ...operation, status: action.status }) !== attemptOf(operation);
+  return (opens ? outlived(operation, world) : undefined) ?? next;
 }
 
 /**

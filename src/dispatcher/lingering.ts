@@ -32,14 +32,23 @@ export function givenUp(operation: VeleroOperation, world: World): Decision | un
 export function lingering(operation: VeleroOperation, world: World): Decision | undefined {
   const job = leftJob(operation, world);
   if (job === undefined) return undefined;
-  const outlived = outlivedBy(job, world);
-  if (outlived === undefined || job.metadata.deletionTimestamp !== undefined) return undefined;
-  const { from, at, text } = outlived;
+  const found = outlivedBy(job, world);
+  if (found === undefined || job.metadata.deletionTimestamp !== undefined) return undefined;
+  const { from, at, text } = found;
   const goesAt = new Date(from.getTime() + (job.spec?.ttlSecondsAfterFinished ?? DAY_SECONDS) * 1000);
   if (world.now < from) return { lookAgainAt: from };
   if (world.now >= goesAt) return { action: deletionOf(job, text) };
   const announcement = { type: "Warning", reason: "ContainerStillRuns", message: text, at } as const;
   return { action: { kind: "announce", announcement }, lookAgainAt: goesAt };
+}
+
+/** Such a Job goes at once where another attempt is to begin: after that nobody would look at it any more. */
+export function outlived(operation: VeleroOperation, world: World): Decision | undefined {
+  const job = leftJob(operation, world);
+  if (job === undefined || job.metadata.deletionTimestamp !== undefined) return undefined;
+  if (!operation.status?.runner?.jobUIDs?.includes(job.metadata.uid)) return undefined;
+  const found = outlivedBy(job, world);
+  return found && { action: deletionOf(job, `${found.text}; its Operation is run again`) };
 }
 
 /** Whether the runner of a Job has done what there was to do, and another container of its pod goes on. */

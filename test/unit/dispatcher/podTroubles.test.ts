@@ -503,6 +503,8 @@ describe("a container that goes on after the runner", () => {
     cluster.settle(operation);
     expect(status()).toMatchObject({ phase: "Pending", runner: { attempt: 2 } });
     expect(conditionsOf(status())).toContain("Accepted=True/TemplateValidated");
+    // Nobody would look at it any more.
+    expect([...cluster.jobs.values()].map(({ metadata }) => metadata.uid)).not.toContain(job.metadata.uid);
   });
 
   test("is nothing to speak of while the runner itself is at work", () => {
