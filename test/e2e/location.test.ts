@@ -47,6 +47,8 @@ const ended = (operation: Operation) => {
   expect(conditionsOf(operation)).toEqual({
     Accepted: "True/TemplateValidated",
     Blocked: "False/Unblocked",
+    // All of it is there still.
+    ...(type === "Restore" && { Degraded: "True/NothingRestored" }),
     Running: `False/Velero${type}Succeeded`,
     Succeeded: `True/Velero${type}Completed`,
   });
