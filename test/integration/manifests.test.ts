@@ -141,7 +141,9 @@ const dispatcher = [
   "apps.vworkspace.io/applicationinstances: list watch",
   "snapshot.storage.k8s.io/volumesnapshotclasses: list watch",
   "/namespaces: list watch",
-  "apiextensions.k8s.io/customresourcedefinitions [volumesnapshotclasses.snapshot.storage.k8s.io,applicationinstances.apps.vworkspace.io]: list watch",
+  "apiextensions.k8s.io/customresourcedefinitions [volumesnapshotclasses.snapshot.storage.k8s.io,applicationinstances.apps.vworkspace.io,operations.ops.vworkspace.io]: list watch",
+  "admissionregistration.k8s.io/validatingadmissionpolicies [operation-rights.ops.vworkspace.io]: list watch",
+  "admissionregistration.k8s.io/validatingadmissionpolicybindings [operation-rights.ops.vworkspace.io]: list watch",
 ];
 const runner = [status, events, "ops.vworkspace.io/operations: get list watch", "/namespaces: get"];
 const backupRunner = [

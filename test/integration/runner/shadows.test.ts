@@ -33,6 +33,7 @@ test.each([
   await stage.write(operation, { phase: "Failed", conditions: [failed] });
 
   const { ended } = stage.start(operation, { job: { uid: "u2" }, uid: null });
+  await stage.open("b1", "u2");
   await stage.admit("b1", 2);
   const again = await stage.until(
     "b1",
