@@ -10,7 +10,7 @@ import { awaitCondition } from "../kube/wait.ts";
 import { watchResource } from "../kube/watch.ts";
 import { type CancelResult, nextCancelStep, type Stored } from "./cancelStep.ts";
 import { impatient, type RunnerContext } from "./context.ts";
-import { movementsOf } from "./dataMovement.ts";
+import { isMovementOver, movementsOf } from "./dataMovement.ts";
 import { notesAsShown } from "./hidden.ts";
 import { getVelero, veleroResource } from "./own.ts";
 import { ownershipLabels } from "./ownership.ts";
@@ -155,7 +155,7 @@ async function cancelData(context: RunnerContext, backup: VeleroObject): Promise
     }
   };
   for (const { resource, object } of (await attempt({}, () => movementsOf(impatient(context), backup))) ?? []) {
-    if (object.spec?.cancel === true || DATA_DONE.has(object.status?.phase ?? "")) continue;
+    if (object.spec?.cancel === true || isMovementOver(object)) continue;
     const what = { kind: resource.kind, name: object.metadata.name };
     await attempt(what, async () => {
       const patch = { spec: { cancel: true } };
@@ -164,8 +164,6 @@ async function cancelData(context: RunnerContext, backup: VeleroObject): Promise
     });
   }
 }
-
-const DATA_DONE: ReadonlySet<string> = new Set(["Completed", "Failed", "Canceled"]);
 
 /** Waits until the object is not as it was read. */
 async function changed(

@@ -29,6 +29,13 @@ export function possibleMovements(object: VeleroObject): Resource<DataMovement>[
   return object.spec?.snapshotMoveData === true ? [podVolumeBackups, dataUploads] : [podVolumeBackups];
 }
 
+const OVER: ReadonlySet<string> = new Set(["Completed", "Failed", "Canceled"]);
+
+/** Whether Velero moves no more data for this one, whatever came of it. */
+export function isMovementOver({ status }: DataMovement): boolean {
+  return OVER.has(status?.phase ?? "");
+}
+
 /**
  * The data movements of a Backup or a Restore.
  *

@@ -1,6 +1,5 @@
 import { cutList } from "../api/cutList.ts";
 import { leftOut } from "../api/leftOut.ts";
-
 import type { OperationType, VeleroOperation } from "../api/operation.ts";
 import { type Backup, isBackup, isRestorable, isRestore, type VeleroObject } from "../api/velero.ts";
 import type { RunnerContext } from "./context.ts";

@@ -1,7 +1,7 @@
 import type { Progress } from "../api/operation.ts";
 import { isRestorable, type VeleroObject } from "../api/velero.ts";
 import { impatient, type RunnerContext } from "./context.ts";
-import { type Movement, movedBytes, movementsOf, possibleMovements } from "./dataMovement.ts";
+import { isMovementOver, type Movement, movedBytes, movementsOf, possibleMovements } from "./dataMovement.ts";
 
 /** Data movements are listed no more often than this, in milliseconds. docs/contract.md, Runner 4. */
 const LIST_INTERVAL_MS = 10_000;
@@ -93,8 +93,6 @@ function isDataToCome({ spec, status }: VeleroObject): boolean {
   return status?.phase === "InProgress" && (spec?.snapshotMoveData === true || spec?.defaultVolumesToFsBackup === true);
 }
 
-const OVER: ReadonlySet<string> = new Set(["Completed", "Failed", "Canceled"]);
-
 /** How much of all data is moved, from 0 to 1. What does not tell its size yet counts like the others on average. */
 function movedFraction(movements: readonly Movement[]): number {
   const sizes = movements.map(({ object }) => object.status?.progress?.totalBytes ?? 0).filter((size) => size > 0);
@@ -105,7 +103,7 @@ function movedFraction(movements: readonly Movement[]): number {
     const { totalBytes = 0, bytesDone = 0 } = object.status?.progress ?? {};
     const size = totalBytes > 0 ? totalBytes : average;
     all += size;
-    moved += OVER.has(object.status?.phase ?? "") ? size : Math.min(size, Math.max(0, bytesDone));
+    moved += isMovementOver(object) ? size : Math.min(size, Math.max(0, bytesDone));
   }
   return all === 0 ? 0 : moved / all;
 }
