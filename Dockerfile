@@ -12,7 +12,7 @@ RUN --mount=type=cache,target=/root/.npm \
     if [ -s /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
     npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
-RUN node src/build.ts
+RUN node src/build/bundle.ts
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="operation-runner" \

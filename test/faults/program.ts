@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { stringify } from "yaml";
-import { build } from "../../src/build.ts";
+import { build } from "../../src/build/bundle.ts";
 import { type ApiCall, startApiProxy, type When } from "./apiProxy.ts";
 
 /** How a run of the program ended. */

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { build } from "../../src/build.ts";
+import { build } from "../../src/build/bundle.ts";
 
 test("the same sources give the same bundle, byte for byte", async () => {
   const first = await bundle();

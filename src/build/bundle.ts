@@ -3,7 +3,7 @@ import path from "node:path";
 import { build as esbuild, type Plugin } from "esbuild";
 import { bundleSbom } from "./sbom.ts";
 
-const root = path.join(import.meta.dirname, "..");
+const root = path.join(import.meta.dirname, "..", "..");
 
 /**
  * The Kubernetes client's generated models look as if importing them did something, so that all of them would be kept. It
