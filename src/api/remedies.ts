@@ -1,0 +1,262 @@
+import { SUPPORTED_TYPES } from "./operation.ts";
+import { Reason, type ReasonName, type VeleroReason, veleroReason } from "./reasons.ts";
+
+/**
+ * What each reason means, who must act and what they do: one table for `describe`, `doctor` and whoever else explains an
+ * Operation to people. docs/contract.md names the reasons.
+ */
+
+/** Who has to do something. */
+export type Actor = "nobody" | "requester" | "approver" | "administrator";
+
+export interface Remedy {
+  /** What has happened, in one sentence. */
+  readonly meaning: string;
+  readonly who: Actor;
+  /** What they do. `NAME` stands for the Operation's name. */
+  readonly todo: string;
+}
+
+/** The actor in words, as the subject of a sentence. */
+export const ACTORS: Readonly<Record<Actor, string>> = {
+  nobody: "nobody",
+  requester: "who asked for it",
+  approver: "who may approve it",
+  administrator: "the platform's administrator",
+};
+
+const nobody = (meaning: string, todo = "nothing"): Remedy => ({ meaning, who: "nobody", todo });
+const requester = (meaning: string, todo: string): Remedy => ({ meaning, who: "requester", todo });
+const administrator = (meaning: string, todo: string): Remedy => ({ meaning, who: "administrator", todo });
+
+const RERUN = "run it again: kubectl operation rerun NAME";
+const ANEW = "create a new Operation";
+
+/** One entry for each reason of this project. */
+export const remedies: Readonly<Record<ReasonName, Remedy>> = {
+  [Reason.templateValidated]: nobody("The Operation is valid and admitted.", "wait: its Job is at work or about to be"),
+  [Reason.restoredCopy]: requester(
+    "This is a copy out of a backup: what it asks for was done before the backup was made, so it never runs.",
+    "delete it, or create a new Operation of another name to do the same again",
+  ),
+  [Reason.outOfScope]: administrator(
+    "The dispatcher does not look after this namespace, or only after Operations with a certain label.",
+    "add the namespace (or its label) to the dispatcher's settings, or use a namespace that is in its scope",
+  ),
+  [Reason.clusterMismatch]: requester(
+    "The label app.vworkspace.io/cluster-id names another cluster.",
+    "remove the label or set it to this cluster's name; who asked for it in the wrong cluster deletes it here",
+  ),
+  [Reason.validationFailed]: requester(
+    "A parameter has a value that is not allowed; the message names the field, the value and what is allowed.",
+    `${ANEW} with the right value: a spec cannot be changed`,
+  ),
+  [Reason.storageLocationForbidden]: administrator(
+    "The storage location is not open to this namespace.",
+    "open it by the setting storageLocations; or who asked for it creates a new Operation with another storageLocation",
+  ),
+  [Reason.snapshotClassForbidden]: administrator(
+    "The VolumeSnapshotClass is not open to this namespace.",
+    "open it by the setting snapshotClasses; or who asked for it creates a new Operation with another csiSnapshotClassName",
+  ),
+  [Reason.targetNotFound]: requester(
+    "The namespace has no ApplicationInstance of that name.",
+    "create it, and the Operation goes on by itself; or delete the Operation and create one that names the right target",
+  ),
+  [Reason.targetNamespaceForbidden]: requester(
+    "The target says that its release is in another namespace; an Operation works on its own namespace only.",
+    "ask for it in the namespace of the release, or correct spec.release.namespace of the target",
+  ),
+  [Reason.capabilityMissing]: requester(
+    "The target's annotation ops.vworkspace.io/backup or ops.vworkspace.io/restore does not list velero.",
+    "add velero to that annotation of the ApplicationInstance; the Operation then goes on by itself",
+  ),
+  [Reason.templateInvalid]: administrator(
+    "The template from which the Job would be made cannot be used.",
+    "correct the ConfigMap operation-jobs as the message says; the Operation then goes on by itself",
+  ),
+  [Reason.policyMissing]: administrator(
+    "The policy that asks for rights in the other namespace is not installed or not bound, so nobody was asked.",
+    "apply manifests/policies again; Restores that were asked for before must then be run again",
+  ),
+  [Reason.authorizationExpired]: requester(
+    "A Restore from another namespace has to begin soon after somebody with the right asked for it, and did not.",
+    `somebody who may create Operations in both namespaces has to ${RERUN}`,
+  ),
+  [Reason.specChanged]: administrator(
+    "The spec is not the one that was admitted: somebody has changed it by other means than this API allows.",
+    "find out in the audit log who changed it, and whether the CRD and the policy operation-spec are in force",
+  ),
+  [Reason.targetNotReady]: requester(
+    "The application is not Ready, so a backup of it could be of a half-finished state.",
+    "bring the ApplicationInstance to Ready=True; the Operation then goes on by itself",
+  ),
+  [Reason.missingVolumeSnapshotClass]: administrator(
+    "There is no VolumeSnapshotClass of that name with a driver.",
+    "create it, and the Operation goes on by itself; or who asked for it names another class in a new Operation",
+  ),
+  [Reason.storageLocationUnavailable]: administrator(
+    "Velero cannot use the storage location now, so it would refuse the backup or restore.",
+    "mend the BackupStorageLocation (bucket, credentials, network, access mode); the Operation then goes on by itself",
+  ),
+  [Reason.awaitingApproval]: {
+    meaning: "Somebody has to approve it first, by a signed claim.",
+    who: "approver",
+    todo: "approve it: kubectl operation approve NAME --key-file FILE",
+  },
+  [Reason.conflictingOperation]: nobody(
+    "Another Operation is at work in this namespace, and a Restore runs alone.",
+    "wait for the other one, which the message names, or cancel it",
+  ),
+  [Reason.unblocked]: nobody("What held it back is gone.", "wait: it goes on by itself"),
+  [Reason.rerunRefused]: requester(
+    "It cannot be run again yet: a cancel is still asked for, or too many attempts failed one after another.",
+    "remove the annotation ops.vworkspace.io/cancel, or wait until the time in the message",
+  ),
+  [Reason.pending]: nobody("Velero has not started it yet, or its runner is about to begin.", "wait"),
+  [Reason.queued]: nobody("As many Operations as allowed are at work; it waits for its turn.", "wait for its turn"),
+  [Reason.partialFailure]: requester(
+    "Velero calls it partially failed: some items are missing or not restored.",
+    "read the errors among the warnings and decide whether what is missing matters; mend the cause and do it again",
+  ),
+  [Reason.volumesSkipped]: requester(
+    "The data of some volumes is not part of it.",
+    "read outputs.skippedVolumes for the reasons; a volume needs a snapshot class or a file-system backup",
+  ),
+  [Reason.nothingBackedUp]: requester(
+    "Nothing but the namespace matched what was asked for: the backup is empty.",
+    `${ANEW} with other includedResources, excludedResources or labelSelector`,
+  ),
+  [Reason.unknownResources]: requester(
+    "A resource was named that the cluster or Velero did not know.",
+    "read outputs.unknownResources; correct the names, or wait five minutes after a new CRD, and do it again",
+  ),
+  [Reason.filesUnreadable]: administrator(
+    "The files in the object store are not what Velero wrote: the backup cannot be restored from.",
+    "find out what changes uploads (a proxy, a gateway, the plugin's checksum settings), mend it and back up again",
+  ),
+  [Reason.nothingRestored]: requester(
+    "The restore changed nothing: no item matched, or all were there before.",
+    "look at outputs.skippedItems and failedItems; delete what is in the way, or restore with existingResourcePolicy update",
+  ),
+  [Reason.cancelRequested]: nobody("A cancel was asked for and goes on to its end.", "wait until it is cancelled"),
+  [Reason.cancelledByUser]: requester("Somebody cancelled it.", `nothing; or ${RERUN}`),
+  [Reason.deadlineExceeded]: administrator(
+    "Velero worked on it for longer than the setting limits.maxRunTime allows, so it was cancelled.",
+    `find out what took so long, or raise limits.maxRunTime; then ${RERUN}`,
+  ),
+  [Reason.externalDeletion]: requester(
+    "Somebody deleted Velero's Backup or Restore before it had ended.",
+    `find out who did (the audit log tells), then ${RERUN}`,
+  ),
+  [Reason.runnerFailed]: administrator(
+    "The Job gave up before there was a result; the message has its last words.",
+    `mend what the message names, then ${RERUN}`,
+  ),
+  [Reason.namespaceExcluded]: requester(
+    "The namespace has the label velero.io/exclude-from-backup=true, so Velero would back up nothing of it.",
+    `remove the label, then ${RERUN}`,
+  ),
+  [Reason.restoreForbidden]: requester(
+    "The backup does not exist, has not succeeded, or holds more than what may be restored here.",
+    "name a successful backup of this namespace, or of one that namespaceMapping names, in a new Operation",
+  ),
+  [Reason.namespaceTerminating]: requester(
+    "The namespace is being deleted, and a Restore would bring it back.",
+    "wait until the namespace is gone, create it again and ask anew",
+  ),
+};
+
+const velero: Readonly<Record<VeleroReason, Remedy>> = {
+  InProgress: nobody("Velero is at work on it.", "wait; kubectl operation watch NAME shows how far it is"),
+  Succeeded: nobody("Velero is done, and it went well."),
+  Completed: nobody("It went well."),
+  PartiallyFailed: requester(
+    "Velero calls it partially failed: some items are missing or not restored.",
+    "read the errors among the warnings and decide whether what is missing matters; mend the cause and do it again",
+  ),
+  Failed: administrator(
+    "Velero failed; the message is what it says about that.",
+    `mend what the message names (kubectl operation logs NAME --velero has Velero's own log), then ${RERUN}`,
+  ),
+  ValidationFailed: requester(
+    "Velero refused the request; the message is what it says about that.",
+    `correct what the message names, then ${RERUN}, or ${ANEW} where a parameter is wrong`,
+  ),
+};
+
+/** What Kubernetes itself says of a Job or pod that does not come to work, and what Events tell beside the conditions. */
+const kubernetes: Readonly<Record<string, Remedy>> = {
+  Unschedulable: administrator(
+    "No node takes the runner's pod.",
+    "give the cluster room, or change nodeSelector, tolerations or requests in the ConfigMap operation-jobs",
+  ),
+  ...both(
+    ["ImagePullBackOff", "ErrImagePull"],
+    administrator(
+      "The runner's image cannot be pulled.",
+      "correct the image or pull secret in the ConfigMap operation-jobs, or mend the registry",
+    ),
+  ),
+  ...both(
+    ["CrashLoopBackOff", "Error", "BackoffLimitExceeded"],
+    administrator("The runner ends again and again without a result.", "read its log: kubectl operation logs NAME"),
+  ),
+  ...both(
+    ["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "CreateContainerConfigError"],
+    administrator(
+      "The node cannot bring the runner's pod up.",
+      "mend what the message names: a missing Secret or ConfigMap, a volume, the node's network",
+    ),
+  ),
+  FailedCreate: administrator(
+    "The cluster does not let the Job or its pod in.",
+    "mend what the message names: a quota, a limit, a policy or a webhook",
+  ),
+  OOMKilled: administrator(
+    "The runner needed more memory than it was allowed.",
+    "raise the memory limit in the ConfigMap operation-jobs",
+  ),
+  ...both(
+    ["Evicted", "Preempting", "DisruptionTarget", "DeletionByTaintManager"],
+    nobody("The runner's pod was evicted.", "wait: another pod follows by itself"),
+  ),
+  ...both(
+    ["NodeNotReady", "NodeLost"],
+    administrator("The node of the runner's pod has fallen silent.", "look after the node; a dead one must be removed"),
+  ),
+  ...both(
+    ["OutOfcpu", "OutOfmemory", "OutOfpods", "NodeAffinity", "PodFailed"],
+    nobody("A node rejected the runner's pod.", "wait: the Job is made again by itself"),
+  ),
+  Terminating: administrator(
+    "The runner's pod should have ended and has not: its node is dead.",
+    "force-delete the pod, or taint the node out-of-service",
+  ),
+  JobSuspended: administrator("A queue holds the Job back.", "wait for the queue, or look at it (Kueue: the Workload)"),
+  ContainerStillRuns: administrator(
+    "Another container of the pod still runs after the runner's has ended.",
+    "make the other container a native sidecar in the ConfigMap operation-jobs",
+  ),
+  StatusTooLarge: requester(
+    "The Operation has no room for its status in the API server's store.",
+    `delete it, and ${ANEW} with shorter parameters and annotations`,
+  ),
+};
+
+function both(reasons: readonly string[], remedy: Remedy): Record<string, Remedy> {
+  return Object.fromEntries(reasons.map((reason) => [reason, remedy]));
+}
+
+const VELERO_REASONS = Object.keys(velero) as VeleroReason[];
+
+const all: ReadonlyMap<string, Remedy> = new Map([
+  ...Object.entries(kubernetes),
+  ...SUPPORTED_TYPES.flatMap((type) => VELERO_REASONS.map((what) => [veleroReason(type, what), velero[what]] as const)),
+  ...Object.entries(remedies),
+]);
+
+/** @returns what to do about a reason; undefined for one that nobody here has given */
+export function remedyOf(reason: string): Remedy | undefined {
+  return all.get(reason);
+}
