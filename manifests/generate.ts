@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { stringify } from "yaml";
-import { applicationInstanceCrd, operationCrd } from "../src/api/crd.ts";
-import { renderSettingsReference } from "../src/dispatcher/settingsReference.ts";
+import { applicationInstanceCrd, operationCrd } from "../src/build/crd.ts";
+import { renderSettingsReference } from "../src/build/settingsReference.ts";
 import { snapshotCrds, veleroCrds } from "./velero/moduleCrds.ts";
 
 /**

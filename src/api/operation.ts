@@ -18,7 +18,7 @@ export const PHASES = ["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
 export type OperationType = (typeof SUPPORTED_TYPES)[number];
 export type Phase = (typeof PHASES)[number];
 
-/** Keys that zod hands through to the CRD as they are (`src/api/crd.ts`). */
+/** Keys that zod hands through to the CRD as they are (`src/build/crd.ts`). */
 const preserveUnknown = { "x-kubernetes-preserve-unknown-fields": true } as const;
 
 const time = (description: string) => z.string().meta({ format: "date-time", description });

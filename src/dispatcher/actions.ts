@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
+import { announcements } from "../api/announcements.ts";
 import { applicationInstances } from "../api/applicationInstance.ts";
 import type { Status, VeleroOperation } from "../api/operation.ts";
 import { isAdmitted, nextStatus, timestamp } from "../api/status.ts";
@@ -19,14 +20,13 @@ import {
 } from "../kube/errors.ts";
 import type { Announcement } from "../kube/events.ts";
 import { jobs } from "../kube/resources.ts";
-import { announcements } from "./announcements.ts";
-import type { Claims } from "./claims.ts";
-import { FIELD_MANAGER } from "./job.ts";
-import { keptOperations } from "./kept.ts";
-import { operationUidOf } from "./owners.ts";
-import type { TemplateStore } from "./templateStore.ts";
-import { notCreated } from "./troubleTold.ts";
-import type { Action } from "./world.ts";
+import { notCreated } from "./jobs/jobTroubles.ts";
+import { operationUidOf } from "./state/owners.ts";
+import type { Claims } from "./state/pendingWrites.ts";
+import { keptOperations } from "./state/trim.ts";
+import type { Action } from "./state/world.ts";
+import { FIELD_MANAGER } from "./templates/buildJob.ts";
+import type { TemplateStore } from "./templates/templateStore.ts";
 
 const NO_ANSWER =
   "the API server gives no answer to it, perhaps because a webhook for Jobs gives none; it is tried again";

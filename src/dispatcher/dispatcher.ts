@@ -10,19 +10,19 @@ import { withLease } from "../kube/lease.ts";
 import { WorkQueue } from "../kube/queue.ts";
 import { qualifiedName } from "../kube/resource.ts";
 import { annotateTarget, carryOut, deleteJob, type Hands } from "./actions.ts";
-import { type Caches, openCaches } from "./caches.ts";
-import { Claims } from "./claims.ts";
+import { endOfPause, isPaused } from "./admission/pauseTarget.ts";
 import { decide, decideOrphan } from "./decide.ts";
-import { indexCaches } from "./indexes.ts";
-import { liveWorld } from "./liveWorld.ts";
 import { createMetrics } from "./metrics.ts";
-import { operationUidOf } from "./owners.ts";
-import { endOfPause, isPaused } from "./pause.ts";
-import { missingProtection, rightsAskedSince } from "./protection.ts";
 import type { Server, ServerParts } from "./server.ts";
 import type { Settings } from "./settings.ts";
-import { TemplateStore } from "./templateStore.ts";
-import { connectWakeups } from "./wakeups.ts";
+import { type Caches, openCaches } from "./state/caches.ts";
+import { indexCaches } from "./state/indexes.ts";
+import { operationUidOf } from "./state/owners.ts";
+import { Claims } from "./state/pendingWrites.ts";
+import { missingProtection, rightsAskedSince } from "./state/protection.ts";
+import { liveWorld } from "./state/worldView.ts";
+import { TemplateStore } from "./templates/templateStore.ts";
+import { connectWakeups } from "./triggers.ts";
 
 export interface DispatcherOptions {
   readonly client: KubeClient;

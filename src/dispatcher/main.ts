@@ -6,7 +6,7 @@ import { systemClock } from "../kube/clock.ts";
 import { createLogger } from "../log.ts";
 import { VERSION } from "../version.ts";
 import { runDispatcher } from "./dispatcher.ts";
-import { changedSetup } from "./reload.ts";
+import { changedSetup } from "./reloadSettings.ts";
 import { serve } from "./server.ts";
 import { loadSetup, SettingsError, type Setup } from "./settings.ts";
 

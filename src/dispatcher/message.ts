@@ -1,4 +1,4 @@
-import { cutBytes } from "../runner/message.ts";
+import { cutBytes } from "../api/message.ts";
 
 /**
  * A text for a condition's message: one line of well-formed Unicode, 1 KiB of UTF-8 at most, in which nothing of what a

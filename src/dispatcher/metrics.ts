@@ -2,9 +2,9 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { isTerminal, isVeleroOperation, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType } from "../api/reasons.ts";
 import { conditionOf, isAdmitted } from "../api/status.ts";
-import { isQueued } from "./standing.ts";
-import type { Store } from "./store.ts";
-import type { TemplateStore } from "./templateStore.ts";
+import type { Store } from "../kube/stores.ts";
+import { isQueued } from "./state/operationState.ts";
+import type { TemplateStore } from "./templates/templateStore.ts";
 
 export interface MetricsParts {
   readonly operations: Store<Operation>;

@@ -7,11 +7,11 @@ import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, openAttempt, resumeAttempt, type StatusChange, timestamp } from "../api/status.ts";
 import type { Job } from "../kube/resources.ts";
 import { admittedChange } from "./admission/admission.ts";
-import { deletionOf, endedOwnJob, isMadeByDispatcher, unknownJobs } from "./jobState.ts";
+import { livesOn } from "./admission/line.ts";
+import { deletionOf, endedOwnJob, isMadeByDispatcher, unknownJobs } from "./jobs/jobState.ts";
 import { quoted } from "./message.ts";
-import { livesOn } from "./order.ts";
-import { NOTHING, unblocked, write } from "./statusWrite.ts";
-import type { Decision, World } from "./world.ts";
+import { NOTHING, unblocked, write } from "./state/statusDecision.ts";
+import type { Decision, World } from "./state/world.ts";
 
 const MAX_TOKEN = 128;
 /** After so many Jobs that gave up on a cancel, each with its own retries, a person has to look. */

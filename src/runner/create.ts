@@ -6,16 +6,16 @@ import { Reason, veleroReason } from "../api/reasons.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import { ApiError, isAlreadyExists, isTransient } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
-import { cancel } from "./cancel.ts";
+import { attemptIn } from "./attempt/attempt.ts";
+import { writeStatus } from "./attempt/writeStatus.ts";
+import { cancel } from "./cancel/cancel.ts";
 import { hopeful, type RunnerContext } from "./context.ts";
-import { Failure } from "./endings.ts";
+import { Failure } from "./errors.ts";
 import type { End } from "./finish.ts";
-import { refusalAsShown } from "./hidden.ts";
-import { namespaceGoes } from "./namespace.ts";
-import { engineRef, findOwn, getVelero, veleroResource } from "./own.ts";
-import { isOwn, type Plan } from "./plan.ts";
-import { attemptIn } from "./request.ts";
-import { writeStatus } from "./statusWriter.ts";
+import { refusalAsShown } from "./hideVeleroMessages.ts";
+import { engineRef, findOwn, getVelero, veleroResource } from "./object/findOwn.ts";
+import { namespaceGoes } from "./object/namespace.ts";
+import { isOwn, type Plan } from "./object/plan.ts";
 
 /**
  * Creates the Velero object of an attempt, once: first the intent goes into status.engineRef, then one POST, then its uid

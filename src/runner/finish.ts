@@ -1,18 +1,18 @@
 import { exceededDeadline, isCancelled } from "../api/cancel.ts";
+import { cutBytes } from "../api/message.ts";
 import { attemptOf, isTerminal, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
 import { isVeleroTerminal, type VeleroObject } from "../api/velero.ts";
+import { type Attempt, readAttempt } from "./attempt/attempt.ts";
+import { writeStatus } from "./attempt/writeStatus.ts";
+import { removeShadows } from "./cancel/nameCollisions.ts";
+import { removeStrays } from "./cancel/unrecordedObjects.ts";
 import { impatient, type RunnerContext } from "./context.ts";
-import { type Ending, EXIT, type Failure, ObjectChanged } from "./endings.ts";
-import { asShown } from "./hidden.ts";
-import { cutBytes } from "./message.ts";
-import { collectOutputs } from "./outputs.ts";
-import { advanced, ProgressReader } from "./progress.ts";
-import { type Attempt, readAttempt } from "./request.ts";
-import { removeShadows } from "./shadows.ts";
-import { writeStatus } from "./statusWriter.ts";
-import { removeStrays } from "./strays.ts";
+import { type Ending, EXIT, type Failure, ObjectChanged } from "./errors.ts";
+import { advanced, ProgressReader } from "./follow/progress.ts";
+import { asShown } from "./hideVeleroMessages.ts";
+import { collectOutputs } from "./outputs/outputs.ts";
 import { verdict } from "./verdict.ts";
 
 /** What is left of an attempt's Velero object when there is nothing more to wait for. */

@@ -1,16 +1,16 @@
 import { isCancelled } from "../api/cancel.ts";
+import { cutBytes } from "../api/message.ts";
 import type { VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import { isNotFound } from "../kube/errors.ts";
+import { attemptIn } from "./attempt/attempt.ts";
+import { writeStatus } from "./attempt/writeStatus.ts";
 import type { RunnerContext } from "./context.ts";
-import { LocationUnavailable } from "./endings.ts";
-import { locationNameOf } from "./location.ts";
-import { cutBytes } from "./message.ts";
-import { veleroResource } from "./own.ts";
-import { remove } from "./remove.ts";
-import { attemptIn } from "./request.ts";
-import { writeStatus } from "./statusWriter.ts";
+import { LocationUnavailable } from "./errors.ts";
+import { veleroResource } from "./object/findOwn.ts";
+import { remove } from "./object/remove.ts";
+import { locationNameOf } from "./object/storageLocation.ts";
 
 /**
  * Gives an attempt that has to wait for a storage location back to the dispatcher, which admits it again when the location

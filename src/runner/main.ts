@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import type { Logger } from "pino";
+import { cutBytes } from "../api/message.ts";
 import { attemptOf } from "../api/operation.ts";
 import { connect } from "../kube/client.ts";
 import { systemClock } from "../kube/clock.ts";
@@ -7,10 +8,9 @@ import { EventRecorder } from "../kube/events.ts";
 import { createLogger } from "../log.ts";
 import { VERSION } from "../version.ts";
 import type { RunnerContext, RunnerSettings } from "./context.ts";
-import { type Ending, EXIT } from "./endings.ts";
-import { httpFetcher } from "./fetch.ts";
+import { httpFetcher } from "./download/fetch.ts";
+import { type Ending, EXIT } from "./errors.ts";
 import { endingCondition } from "./finish.ts";
-import { cutBytes } from "./message.ts";
 import { run } from "./run.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 

@@ -1,19 +1,21 @@
 import { type CancelReason, cancelDecided, cancelRequested, decidedReason, isCancelled } from "../api/cancel.ts";
 import { leftOut } from "../api/leftOut.ts";
+import { cutBytes } from "../api/message.ts";
 import { isTerminal, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
 import { isRefusedForLocation, type VeleroObject } from "../api/velero.ts";
 import { type Backoff, backoffDelay } from "../kube/backoff.ts";
 import { isRefusal } from "../kube/errors.ts";
-import { joinAttempt } from "./attempt.ts";
-import { cancel } from "./cancel.ts";
-import { isCollided, isKept } from "./cancelStep.ts";
-import { cleanUp } from "./cleanUp.ts";
-import { confirmed } from "./confirm.ts";
+import { type Attempt, attemptIn, readAttempt } from "./attempt/attempt.ts";
+import { joinAttempt } from "./attempt/join.ts";
+import { writeStatus } from "./attempt/writeStatus.ts";
+import { cleanUp } from "./cancel/afterDeletion.ts";
+import { cancel } from "./cancel/cancel.ts";
+import { isCollided, isKept } from "./cancel/cancelStep.ts";
+import { removeShadows } from "./cancel/nameCollisions.ts";
 import { hopeful, patient, type RunnerContext } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
-import { exceeded } from "./deadline.ts";
 import {
   AttemptOver,
   type Ending,
@@ -24,20 +26,18 @@ import {
   ObjectChanged,
   OperationGone,
   Refused,
-} from "./endings.ts";
+} from "./errors.ts";
 import { checkObject, type End, fail, finish, type Known, over } from "./finish.ts";
-import { follow } from "./follow.ts";
+import { confirmed } from "./follow/confirmFailure.ts";
+import { follow } from "./follow/follow.ts";
+import { exceeded } from "./follow/maxRunTime.ts";
+import { advanced, ProgressReader } from "./follow/progress.ts";
 import { handBack, refusedForLocation } from "./handBack.ts";
-import { asShown } from "./hidden.ts";
-import { cutBytes } from "./message.ts";
-import { knownOutputs } from "./outputs.ts";
-import { findOwn, veleroResource } from "./own.ts";
-import { prepare } from "./prepare.ts";
-import { advanced, ProgressReader } from "./progress.ts";
-import { areGone, remove } from "./remove.ts";
-import { type Attempt, attemptIn, readAttempt } from "./request.ts";
-import { removeShadows } from "./shadows.ts";
-import { writeStatus } from "./statusWriter.ts";
+import { asShown } from "./hideVeleroMessages.ts";
+import { findOwn, veleroResource } from "./object/findOwn.ts";
+import { prepare } from "./object/prepare.ts";
+import { areGone, remove } from "./object/remove.ts";
+import { knownOutputs } from "./outputs/outputs.ts";
 import { verdict } from "./verdict.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { contentOf, installApplication } from "../scenario/application.ts";
-import { killVelero, whileStoreHangs, whileVeleroIsDown } from "../scenario/hold.ts";
+import { killVelero, whileStoreHangs, whileVeleroIsDown } from "../scenario/interruptVelero.ts";
 import { backupOperation, readOperation, restoreOperation } from "../scenario/operations.ts";
 import {
   awaitJob,

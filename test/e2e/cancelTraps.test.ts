@@ -4,7 +4,7 @@ import { veleroNames } from "../../src/api/names.ts";
 import type { Operation } from "../../src/api/operation.ts";
 import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
-import { killVelero, whileStoreHangs, whileVeleroIsDown } from "../scenario/hold.ts";
+import { killVelero, whileStoreHangs, whileVeleroIsDown } from "../scenario/interruptVelero.ts";
 import { backupOperation } from "../scenario/operations.ts";
 import { awaitJob, conditionsOf, filesUnder, phaseIs, veleroObjectsOf } from "../scenario/outcome.ts";
 import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
-import { whileStoreHangs } from "../scenario/hold.ts";
+import { whileStoreHangs } from "../scenario/interruptVelero.ts";
 import { listObjects, readOperation } from "../scenario/operations.ts";
 import { conditionsOf, phaseIs, veleroObjectsOf } from "../scenario/outcome.ts";
 import { installPlatform, SYSTEM_NAMESPACE, systemKubectl, waitFor } from "../scenario/platform.ts";

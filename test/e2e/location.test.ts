@@ -3,7 +3,7 @@ import type { Operation } from "../../src/api/operation.ts";
 import { ownCluster } from "../cluster/testCluster.ts";
 import { shippedVelero, veleroModule } from "../cluster/veleroVersion.ts";
 import { installApplication } from "../scenario/application.ts";
-import { whileVeleroIsDown } from "../scenario/hold.ts";
+import { whileVeleroIsDown } from "../scenario/interruptVelero.ts";
 import { backupOperation, restoreOperation } from "../scenario/operations.ts";
 import {
   annotate,

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
-import { whileVeleroIsDown } from "../scenario/hold.ts";
+import { whileVeleroIsDown } from "../scenario/interruptVelero.ts";
 import { listObjects, restoreOperation } from "../scenario/operations.ts";
 import { awaitJob, awaitOperation, phaseIs, veleroObjectsOf } from "../scenario/outcome.ts";
 import { installPlatform } from "../scenario/platform.ts";

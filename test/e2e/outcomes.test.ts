@@ -6,7 +6,7 @@ import type { KubeObject } from "../../src/kube/metadata.ts";
 import { APPLICATION_IMAGE } from "../cluster/images/images.ts";
 import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
-import { killVelero, whileStoreHangs } from "../scenario/hold.ts";
+import { killVelero, whileStoreHangs } from "../scenario/interruptVelero.ts";
 import { backupOperation, listObjects, readOperation, restoreOperation } from "../scenario/operations.ts";
 import { annotate, awaitJob, awaitOperation, CANCEL, conditionsOf, messageOf, phaseIs } from "../scenario/outcome.ts";
 import { installPlatform, SYSTEM_NAMESPACE, systemKubectl, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Operation } from "../../src/api/operation.ts";
 import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
-import { whileVeleroIsDown } from "../scenario/hold.ts";
+import { whileVeleroIsDown } from "../scenario/interruptVelero.ts";
 import { backupOperation, readOperation } from "../scenario/operations.ts";
 import { annotate, awaitJob, awaitOperation, conditionsOf, messageOf, phaseIs } from "../scenario/outcome.ts";
 import { installPlatform, SYSTEM_NAMESPACE, systemKubectl, waitFor } from "../scenario/platform.ts";

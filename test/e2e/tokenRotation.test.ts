@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { lacks, ownCluster } from "../cluster/testCluster.ts";
 import { installApplication } from "../scenario/application.ts";
-import { whileVeleroIsDown } from "../scenario/hold.ts";
+import { whileVeleroIsDown } from "../scenario/interruptVelero.ts";
 import { backupOperation } from "../scenario/operations.ts";
 import { awaitOperation, phaseIs } from "../scenario/outcome.ts";
 import { installPlatform, systemKubectl } from "../scenario/platform.ts";

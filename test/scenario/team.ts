@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { Operation } from "../../src/api/operation.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import { whileFinalizing } from "./hold.ts";
+import { whileFinalizing } from "./interruptVelero.ts";
 import { backupOperation, readOperation } from "./operations.ts";
 import {
   annotate,

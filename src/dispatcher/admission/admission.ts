@@ -3,14 +3,14 @@ import { jobName } from "../../api/names.ts";
 import { attemptOf, jobsOfAttempt, type VeleroOperation } from "../../api/operation.ts";
 import { ConditionType, Reason } from "../../api/reasons.ts";
 import type { ConditionChange, StatusChange } from "../../api/status.ts";
-import { activeJobs } from "../jobState.ts";
-import { placeInLine, positionText } from "../order.ts";
-import { pauseAhead } from "../pause.ts";
-import { unblocked, write } from "../statusWrite.ts";
-import type { Decision, World } from "../world.ts";
-import { approvalEnds } from "./approved.ts";
-import type { Hindrance } from "./check.ts";
+import { activeJobs } from "../jobs/jobState.ts";
+import { unblocked, write } from "../state/statusDecision.ts";
+import type { Decision, World } from "../state/world.ts";
+import { approvalEnds } from "./checks/approval.ts";
 import { firstHindrance } from "./checks.ts";
+import type { Hindrance } from "./hindrance.ts";
+import { placeInLine, positionText } from "./line.ts";
+import { pauseAhead } from "./pauseTarget.ts";
 
 /**
  * Whether an Operation may run now, and what its status says if not. What holds it back shows as Accepted=False or

@@ -1,16 +1,16 @@
 import type { VeleroOperation } from "../../api/operation.ts";
-import type { World } from "../world.ts";
-import { approved } from "./approved.ts";
-import { authorized } from "./authorized.ts";
-import type { Check, Hindrance } from "./check.ts";
-import { snapshotClassOpen, storageLocationOpen } from "./openToNamespace.ts";
-import { original } from "./restoredCopy.ts";
-import { inScope, sameCluster } from "./scope.ts";
-import { snapshotClassExists } from "./snapshotClass.ts";
-import { storageLocationAvailable } from "./storageLocation.ts";
-import { targetCapable, targetFound, targetReady } from "./target.ts";
-import { templateUsable } from "./template.ts";
-import { valid } from "./validation.ts";
+import type { World } from "../state/world.ts";
+import { approved } from "./checks/approval.ts";
+import { authorized } from "./checks/authorized.ts";
+import { snapshotClassOpen, storageLocationOpen } from "./checks/openToNamespace.ts";
+import { original } from "./checks/restoredCopy.ts";
+import { snapshotClassExists } from "./checks/snapshotClass.ts";
+import { storageLocationAvailable } from "./checks/storageLocation.ts";
+import { targetCapable, targetFound, targetReady } from "./checks/target.ts";
+import { inScope, sameCluster } from "./checks/targetScope.ts";
+import { templateUsable } from "./checks/template.ts";
+import { valid } from "./checks/validation.ts";
+import type { Check, Hindrance } from "./hindrance.ts";
 
 /**
  * What an Operation must pass for itself, in the order of docs/contract.md, Admission 0 to 8; that there is room for it

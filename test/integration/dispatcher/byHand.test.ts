@@ -4,7 +4,7 @@ import { type Operation, operations } from "../../../src/api/operation.ts";
 import type { Manifest } from "../../../src/kube/metadata.ts";
 import { type Job, jobs } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
-import { Arena, installApis } from "./arena.ts";
+import { Arena, installApis } from "./dispatcherFixture.ts";
 
 // People make Jobs with kubectl, on a real API server with the real Job controller. Runners are played.
 const cluster = testCluster();

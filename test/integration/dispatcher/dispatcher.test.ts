@@ -2,7 +2,7 @@ import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { operations } from "../../../src/api/operation.ts";
 import { jobs } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
-import { Arena, installApis } from "./arena.ts";
+import { Arena, installApis } from "./dispatcherFixture.ts";
 
 const cluster = testCluster();
 let arena: Arena;

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { applicationInstances } from "../../../src/api/applicationInstance.ts";
 import { operations } from "../../../src/api/operation.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
-import { Arena, installApis } from "./arena.ts";
+import { Arena, installApis } from "./dispatcherFixture.ts";
 
 const cluster = testCluster();
 let arena: Arena;

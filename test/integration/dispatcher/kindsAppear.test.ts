@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { volumeSnapshotClasses } from "../../../src/kube/resources.ts";
 import { type StartedCluster, startCluster } from "../../cluster/startCluster.ts";
-import { Arena, installApis } from "./arena.ts";
+import { Arena, installApis } from "./dispatcherFixture.ts";
 
 // A cluster of its own, since what others test with is missing here at first.
 let cluster: StartedCluster;

@@ -11,7 +11,7 @@ import { leases } from "../../../src/kube/resources.ts";
 import { MAX_SILENCE_MS } from "../../../src/kube/watch.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
-import { Arena, installApis } from "./arena.ts";
+import { Arena, installApis } from "./dispatcherFixture.ts";
 
 const cluster = testCluster();
 const folder = temporaryFolder();

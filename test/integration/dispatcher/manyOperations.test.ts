@@ -8,7 +8,7 @@ import { keyOf } from "../../../src/kube/metadata.ts";
 import { jobs } from "../../../src/kube/resources.ts";
 import { watchResource } from "../../../src/kube/watch.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
-import { Arena, installApis, type Request } from "./arena.ts";
+import { Arena, installApis, type Request } from "./dispatcherFixture.ts";
 
 const cluster = testCluster();
 let arena: Arena;

@@ -4,7 +4,7 @@ import { jobName } from "../../../src/api/names.ts";
 import { type Operation, operations } from "../../../src/api/operation.ts";
 import { jobs } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
-import { Arena, installApis } from "./arena.ts";
+import { Arena, installApis } from "./dispatcherFixture.ts";
 
 // A Restore's target is paused for as long as somebody works for it, whatever happens to the dispatcher.
 

@@ -12,7 +12,7 @@ import { systemClock } from "../../../src/kube/clock.ts";
 import { isConflict } from "../../../src/kube/errors.ts";
 import { configMaps, events, type Job, jobs, type Pod, pods } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
-import { Arena, installApis } from "./arena.ts";
+import { Arena, installApis } from "./dispatcherFixture.ts";
 
 // The Job controller and the API server are real; the test writes what a kubelet, a node's controller and a runner would.
 

@@ -8,7 +8,7 @@ import { operations } from "../../../src/api/operation.ts";
 import { storageLocations } from "../../../src/api/velero.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
-import { Arena, installApis } from "./arena.ts";
+import { Arena, installApis } from "./dispatcherFixture.ts";
 import type { DispatcherProcess } from "./dispatcherProcess.ts";
 
 // What an admin changes while the dispatcher is at work.

@@ -8,7 +8,7 @@ import { backups, storageLocations } from "../../../src/api/velero.ts";
 import { configMaps, jobs, volumeSnapshotClasses } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
-import { Arena, installApis } from "./arena.ts";
+import { Arena, installApis } from "./dispatcherFixture.ts";
 
 // Each Operation here waits for something, and goes on as the direct effect of the event that it waited for.
 

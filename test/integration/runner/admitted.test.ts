@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { operations } from "../../../src/api/operation.ts";
-import { client, conditionsOf, stages } from "./stage.ts";
+import { client, conditionsOf, stages } from "./runnerFixture.ts";
 
 // A runner carries out what was admitted, when it was admitted.
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { operations } from "../../../src/api/operation.ts";
 import { resumeAttempt } from "../../../src/api/status.ts";
-import { accepted, client, conditionsOf, type Stage, stages } from "./stage.ts";
+import { accepted, client, conditionsOf, type Stage, stages } from "./runnerFixture.ts";
 
 const openStage = stages();
 const backup = { type: "Backup", parameters: { storageLocation: "default" } };

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { namespaces } from "../../../src/kube/resources.ts";
 import { Deletions } from "./deletions.ts";
-import { Scene } from "./scene.ts";
-import { client, conditionsOf, type Stage, stages } from "./stage.ts";
+import { Scene } from "./followedOperation.ts";
+import { client, conditionsOf, type Stage, stages } from "./runnerFixture.ts";
 
 const openStage = stages();
 const backup = { type: "Backup" };

@@ -6,7 +6,7 @@ import { ApiError, UnreachableError } from "../../../src/kube/errors.ts";
 import { awaitCondition } from "../../../src/kube/wait.ts";
 import { createLogger } from "../../../src/log.ts";
 import { Deletions } from "./deletions.ts";
-import { CLUSTER_ID, client, conditionsOf, type Run, type RunOptions, type Stage, stages } from "./stage.ts";
+import { CLUSTER_ID, client, conditionsOf, type Run, type RunOptions, type Stage, stages } from "./runnerFixture.ts";
 
 const openStage = stages();
 const CANCEL = { "ops.vworkspace.io/cancel": "true" };

@@ -2,9 +2,9 @@ import { describe } from "vitest";
 import { veleroNames } from "../../../src/api/names.ts";
 import type { Operation } from "../../../src/api/operation.ts";
 import { backups, type VeleroObject } from "../../../src/api/velero.ts";
-import { operationSelector } from "../../../src/runner/plan.ts";
+import { operationSelector } from "../../../src/runner/object/plan.ts";
 import { Deletions } from "./deletions.ts";
-import { client, conditionsOf, Died, type Stage, stages } from "./stage.ts";
+import { client, conditionsOf, Died, type Stage, stages } from "./runnerFixture.ts";
 
 const openStage = stages();
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { timestamp } from "../../../src/api/status.ts";
 import { Deletions } from "./deletions.ts";
-import { client, conditionsOf, type Stage, stages } from "./stage.ts";
+import { client, conditionsOf, type Stage, stages } from "./runnerFixture.ts";
 
 const openStage = stages();
 const began = (secondsAgo: number) => ({ startTimestamp: timestamp(new Date(Date.now() - secondsAgo * 1000)) });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Operation, OperationType } from "../../../src/api/operation.ts";
-import { conditionsOf, type Stage, stages } from "./stage.ts";
+import { conditionsOf, type Stage, stages } from "./runnerFixture.ts";
 
 /** What becomes of an attempt whose storage location is not to be had. docs/contract.md, Runner 2 and 5. */
 

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { DEFAULT_LEFT_OUT, leftOut } from "../../../src/api/leftOut.ts";
 import type { OperationType } from "../../../src/api/operation.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
-import { Scene } from "./scene.ts";
-import { stages } from "./stage.ts";
+import { Scene } from "./followedOperation.ts";
+import { stages } from "./runnerFixture.ts";
 
 const openStage = stages();
 

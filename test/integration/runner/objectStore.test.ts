@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { conditionOf } from "../../../src/api/status.ts";
 import { answersWith, archive } from "../../unit/runner/objectStore.ts";
 import { Deletions } from "./deletions.ts";
-import { Scene } from "./scene.ts";
-import { client, conditionsOf, stages } from "./stage.ts";
+import { Scene } from "./followedOperation.ts";
+import { client, conditionsOf, stages } from "./runnerFixture.ts";
 import { ARCHIVE_BYTES } from "./veleroDouble.ts";
 
 const openStage = stages();

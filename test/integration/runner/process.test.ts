@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Stage, stages } from "./stage.ts";
+import { type Stage, stages } from "./runnerFixture.ts";
 
 const openStage = stages();
 const main = join(import.meta.dirname, "../../../src/main.ts");

@@ -5,7 +5,7 @@ import type { Clock } from "../../../src/kube/clock.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { watchResource } from "../../../src/kube/watch.ts";
 import { createLogger } from "../../../src/log.ts";
-import { client, type Stage, stages } from "./stage.ts";
+import { client, type Stage, stages } from "./runnerFixture.ts";
 
 const openStage = stages();
 

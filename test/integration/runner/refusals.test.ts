@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ApiError } from "../../../src/kube/errors.ts";
-import { conditionsOf, type Stage, stages } from "./stage.ts";
+import { conditionsOf, type Stage, stages } from "./runnerFixture.ts";
 
 const openStage = stages();
 const backup = { type: "Backup", parameters: {} };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { DEFAULT_LEFT_OUT, leftOut } from "../../../src/api/leftOut.ts";
-import { conditionsOf, stages } from "./stage.ts";
+import { conditionsOf, stages } from "./runnerFixture.ts";
 
 const openStage = stages();
 

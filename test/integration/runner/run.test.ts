@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { namespaces } from "../../../src/kube/resources.ts";
-import { CLUSTER_ID, client, conditionsOf, stages } from "./stage.ts";
+import { CLUSTER_ID, client, conditionsOf, stages } from "./runnerFixture.ts";
 import { ARCHIVE_BYTES } from "./veleroDouble.ts";
 
 const openStage = stages();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Stage, stages } from "./stage.ts";
+import { type Stage, stages } from "./runnerFixture.ts";
 
 /** A Backup that Velero refused or failed while an older one has its name in the object store must not live to its ttl. */
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { stages } from "./stage.ts";
+import { stages } from "./runnerFixture.ts";
 
 // etcd takes 1.5 MiB of one object, status included, and all but the status is the tenant's.
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type Operation, operations } from "../../../src/api/operation.ts";
 import { namespaces } from "../../../src/kube/resources.ts";
-import { client, conditionsOf, type Stage, stages } from "./stage.ts";
+import { client, conditionsOf, type Stage, stages } from "./runnerFixture.ts";
 
 const openStage = stages();
 const completed = { phase: "Completed" };

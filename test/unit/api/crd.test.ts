@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { operationCrd } from "../../../src/api/crd.ts";
+import { operationCrd } from "../../../src/build/crd.ts";
 
 type Schema = z.infer<typeof schemaSchema>;
 const schemaSchema = z.looseObject({

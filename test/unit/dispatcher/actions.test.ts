@@ -1,15 +1,15 @@
 import { beforeEach, expect, test } from "vitest";
 import type { VeleroOperation } from "../../../src/api/operation.ts";
 import { carryOut, type Hands } from "../../../src/dispatcher/actions.ts";
-import { Claims } from "../../../src/dispatcher/claims.ts";
 import { settingsSchema } from "../../../src/dispatcher/settings.ts";
-import type { Store } from "../../../src/dispatcher/store.ts";
-import { TemplateStore } from "../../../src/dispatcher/templateStore.ts";
-import type { Action } from "../../../src/dispatcher/world.ts";
+import { Claims } from "../../../src/dispatcher/state/pendingWrites.ts";
+import type { Action } from "../../../src/dispatcher/state/world.ts";
+import { TemplateStore } from "../../../src/dispatcher/templates/templateStore.ts";
 import type { ConfigMap } from "../../../src/kube/resources.ts";
+import type { Store } from "../../../src/kube/stores.ts";
 import { FakeClock } from "../kube/fakeClock.ts";
 import { recordingLogger, serve } from "../kube/loopback.ts";
-import { Cluster, condition, conditionsOf, messageOf, shippedTemplates } from "./cluster.ts";
+import { Cluster, condition, conditionsOf, messageOf, shippedTemplates } from "./fakeCluster.ts";
 
 let cluster: Cluster;
 let operation: VeleroOperation;

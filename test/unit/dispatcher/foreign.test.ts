@@ -16,9 +16,9 @@ import {
   type VeleroObject,
 } from "../../../src/api/velero.ts";
 import { decideOrphan } from "../../../src/dispatcher/decide.ts";
-import { kept, keptTargets } from "../../../src/dispatcher/kept.ts";
-import { ownersOf } from "../../../src/dispatcher/owners.ts";
-import { parseTemplates } from "../../../src/dispatcher/templates.ts";
+import { ownersOf } from "../../../src/dispatcher/state/owners.ts";
+import { kept, keptTargets } from "../../../src/dispatcher/state/trim.ts";
+import { parseTemplates } from "../../../src/dispatcher/templates/parseTemplates.ts";
 import type { KubeObject } from "../../../src/kube/metadata.ts";
 import type { Resource } from "../../../src/kube/resource.ts";
 import {
@@ -32,7 +32,7 @@ import {
   volumeSnapshotClasses,
 } from "../../../src/kube/resources.ts";
 import { odd } from "../kube/odd.ts";
-import { Cluster } from "./cluster.ts";
+import { Cluster } from "./fakeCluster.ts";
 
 // The objects of others exist, whatever is in them.
 

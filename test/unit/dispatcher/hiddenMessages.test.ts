@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { settingsSchema } from "../../../src/dispatcher/settings.ts";
-import { Cluster, messageOf } from "./cluster.ts";
+import { Cluster, messageOf } from "./fakeCluster.ts";
 
 const SECRET = "AccessDenied: arn:aws:iam::123456789012:role/velero on bucket s3://prod-backups";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isTerminal } from "../../../src/api/operation.ts";
-import { History } from "./history.ts";
+import { History } from "./decisionHistories/decisionHistory.ts";
 
 const COUNT = 500;
 

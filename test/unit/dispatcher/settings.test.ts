@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { renderSettingsReference } from "../../../src/build/settingsReference.ts";
 import { loadSettings, readApprovalKey, settingKeys, variableOf } from "../../../src/dispatcher/settings.ts";
-import { renderSettingsReference } from "../../../src/dispatcher/settingsReference.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "settings-"));
 afterAll(() => rm(folder, { recursive: true }));

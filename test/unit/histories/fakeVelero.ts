@@ -12,7 +12,7 @@ import {
   type VeleroObject,
 } from "../../../src/api/velero.ts";
 import type { KubeObject } from "../../../src/kube/metadata.ts";
-import { FetchError, type Fetcher } from "../../../src/runner/fetch.ts";
+import { FetchError, type Fetcher } from "../../../src/runner/download/fetch.ts";
 import type { FakeClock } from "../kube/fakeClock.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { beforeEach, expect, test, vi } from "vitest";
-import { type Happening, type Story, story } from "./happenings.ts";
+import { type Happening, type Story, story } from "./randomEvents.ts";
 import { World } from "./world.ts";
 
 // Chance only spreads waits: a story that is told again must go the same way.

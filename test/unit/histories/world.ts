@@ -17,7 +17,7 @@ import {
   restores,
   storageLocations,
 } from "../../../src/api/velero.ts";
-import { hasEnded } from "../../../src/dispatcher/jobState.ts";
+import { hasEnded } from "../../../src/dispatcher/jobs/jobState.ts";
 import type { KubeObject } from "../../../src/kube/metadata.ts";
 import {
   configMaps,
@@ -33,13 +33,13 @@ import {
 } from "../../../src/kube/resources.ts";
 import { FakeClock } from "../kube/fakeClock.ts";
 import { Checks } from "./checks.ts";
-import { Deeds } from "./deeds.ts";
+import { Deeds } from "./eventEffects.ts";
 import { FakeApiServer, type Write } from "./fakeApiServer.ts";
 import { FakeJobs } from "./fakeJobs.ts";
 import { FakeVelero, ownerOf } from "./fakeVelero.ts";
-import type { Happening, Story } from "./happenings.ts";
-import { install, SOURCE, SYSTEM } from "./people.ts";
 import { Processes } from "./processes.ts";
+import type { Happening, Story } from "./randomEvents.ts";
+import { install, SOURCE, SYSTEM } from "./users.ts";
 
 const ROUND_MS = 10_000;
 const MAX_ROUNDS = 150;

@@ -3,7 +3,7 @@ import { DEFAULT_LEFT_OUT } from "../../../src/api/leftOut.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
 import type { RunnerContext } from "../../../src/runner/context.ts";
-import { httpFetcher } from "../../../src/runner/fetch.ts";
+import { httpFetcher } from "../../../src/runner/download/fetch.ts";
 import { type Exchange, recordingLogger, serve, status } from "../kube/loopback.ts";
 
 /** What a runner finds in Velero's namespace. */

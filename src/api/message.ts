@@ -1,0 +1,39 @@
+import { cutToBytes } from "../kube/cut.ts";
+import type { OperationType } from "./operation.ts";
+import type { VeleroObject } from "./velero.ts";
+
+/** Texts for people: what Velero says, kept whole up to a limit, and sizes and counts in words. */
+
+/** The longest message of a condition, in bytes of UTF-8. docs/contract.md, Status mapping. */
+export const MAX_MESSAGE_BYTES = 1024;
+
+/** The text as the message of a condition: verbatim as far as it fits, never ending inside a character. */
+export function cutBytes(text: string): string {
+  return cutToBytes(text, MAX_MESSAGE_BYTES);
+}
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
+/** Bytes in binary units with one decimal, `18.4 GiB`; below 1 KiB whole, `512 B`. */
+export function humanBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  let value = bytes / 1024;
+  let unit = 1;
+  // 1023.96 KiB would round to 1024.0 KiB: it is 1.0 MiB.
+  while (Number(value.toFixed(1)) >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${value.toFixed(1)} ${UNITS[unit]}`;
+}
+
+/** `1 item`, `412 items`. */
+export function counted(count: number | string, noun: string): string {
+  return `${count} ${noun}${Number(count) === 1 ? "" : "s"}`;
+}
+
+/** Where a person finds everything that Velero noted. */
+export function placesOf(type: OperationType, { metadata: { name } }: VeleroObject): string {
+  const command = `velero ${type.toLowerCase()}`;
+  return `${command} describe ${name} --details, ${command} logs ${name}`;
+}

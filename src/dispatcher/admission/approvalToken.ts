@@ -1,0 +1,100 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+import * as z from "zod";
+import { specDigest } from "../../api/digest.ts";
+import type { VeleroOperation } from "../../api/operation.ts";
+
+/**
+ * Approval claims: `vws<version>.<base64url JSON>.<hex HMAC-SHA256 of the part between the dots>`. docs/contract.md,
+ * Admission 8.
+ *
+ * - Version 1 is what upstream's control plane signs. It names the Operation, and neither its namespace nor what it asks for:
+ *   upstream's form has no place for either.
+ * - Version 2 names this very Operation (`uid`), or its namespace and name (`ns` and `op`, for one that is still to be
+ *   created), and in either case what it asks for (`digest`).
+ */
+const CLAIM = /^vws([12])\.([A-Za-z0-9_-]{1,4096})\.([0-9a-fA-F]{64})$/;
+
+/** Unix seconds, as far as a Date reaches; the claim holds up to the end of this one. */
+const exp = z
+  .int()
+  .min(0)
+  .max(8.64e12 - 1);
+
+/** Each version is signed with the same key, so `v` is what keeps one from passing for the other. */
+const payloadSchemas = {
+  1: z.looseObject({ v: z.literal(1), rid: z.int(), op: z.string(), by: z.string(), at: z.string(), exp }),
+  2: z
+    .looseObject({
+      v: z.literal(2),
+      uid: z.string().min(1).optional(),
+      ns: z.string().min(1).optional(),
+      op: z.string().min(1).optional(),
+      digest: z.string(),
+      by: z.string(),
+      at: z.string(),
+      exp,
+    })
+    .refine(({ uid, ns, op }) => uid !== undefined || (ns !== undefined && op !== undefined)),
+};
+
+export type Approval = { readonly ok: true; readonly ends: Date } | { readonly ok: false; readonly why: string };
+
+interface ClaimContext {
+  readonly operation: VeleroOperation;
+  /** The configured key; undefined or empty means that nothing is valid. */
+  readonly key: string | undefined;
+  /** Whether a claim must be bound to what it approves (version 2). */
+  readonly requireBound: boolean;
+  readonly now: Date;
+}
+
+/**
+ * Whether a claim approves an Operation now.
+ *
+ * @param claim `spec.approvals.claim` as a tenant may have written it
+ * @returns the first moment at which it is no longer valid, or why it is not now, told so that a tenant may read it
+ */
+export function verifyClaim(claim: string | undefined, context: ClaimContext): Approval {
+  const { operation, key, requireBound, now } = context;
+  if (key === undefined || key.trim() === "") return refused("no key is configured, so no claim can be valid");
+  if (claim === undefined || claim === "") return refused("spec.approvals.claim is missing");
+  const [, version, body = "", signature = ""] = CLAIM.exec(claim.trim()) ?? [];
+  const expected = createHmac("sha256", key.trim()).update(body).digest();
+  // What an unsigned claim says is not even looked at.
+  const given = Buffer.from(signature, "hex");
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+    return refused("spec.approvals.claim is not signed with the configured key");
+  }
+  const content = json(Buffer.from(body, "base64url").toString("utf8"));
+  const payload = payloadSchemas[version === "2" ? 2 : 1].safeParse(content).data;
+  if (payload === undefined) return refused("spec.approvals.claim is signed but malformed");
+  if (payload.v === 1 && requireBound) {
+    return refused(
+      "spec.approvals.claim is of the old form vws1, which names neither namespace nor parameters; vws2 is needed",
+    );
+  }
+  const { name, namespace, uid } = operation.metadata;
+  const wrong =
+    payload.v === 1
+      ? payload.op !== name
+      : (payload.uid ?? uid) !== uid || (payload.ns ?? namespace) !== namespace || (payload.op ?? name) !== name;
+  if (wrong) return refused("spec.approvals.claim is for another Operation");
+  if (payload.v === 2 && payload.digest !== specDigest(operation.spec)) {
+    return refused("spec.approvals.claim is for another request: its type, targetRef or parameters differ");
+  }
+  const ends = new Date((payload.exp + 1) * 1000);
+  if (now >= ends) return refused(`spec.approvals.claim expired at ${ends.toISOString()}`);
+  return { ok: true, ends };
+}
+
+function refused(why: string): Approval {
+  return { ok: false, why };
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,51 @@
+import type { VeleroOperation } from "../../../api/operation.ts";
+import { Reason } from "../../../api/reasons.ts";
+import type { Settings } from "../../settings.ts";
+import type { World } from "../../state/world.ts";
+import { type Approval, verifyClaim } from "../approvalToken.ts";
+import type { Check } from "../hindrance.ts";
+
+/** Four eyes, where the Operation or the platform asks for them. docs/contract.md, Admission 8. */
+export const approved: Check = (operation, world) => {
+  const approval = approvalOf(operation, world);
+  if (approval === undefined || approval.ok) return undefined;
+  const message = `${requirement(operation, world.settings)}: ${approval.why}`;
+  return { verdict: "blocked", reason: Reason.awaitingApproval, message };
+};
+
+/** @returns the first moment at which an Operation that is approved now needs a new approval; undefined if none does */
+export function approvalEnds(operation: VeleroOperation, world: World): Date | undefined {
+  const approval = approvalOf(operation, world);
+  return approval?.ok ? approval.ends : undefined;
+}
+
+/** Whether what a check says of this Operation may change by the passing of time alone. */
+export function needsApproval(operation: VeleroOperation, settings: Settings): boolean {
+  return requirement(operation, settings) !== undefined;
+}
+
+function approvalOf(operation: VeleroOperation, { approvalKey, now, settings }: World): Approval | undefined {
+  if (!needsApproval(operation, settings)) return undefined;
+  const { requireBoundClaims: requireBound } = settings;
+  return verifyClaim(operation.spec.approvals?.claim, { operation, key: approvalKey, requireBound, now });
+}
+
+/** Who demands an approval, in words; undefined where nobody does. The setting's name is what an admin looks for. */
+function requirement({ metadata, spec }: VeleroOperation, { approvalRequired }: Settings): string | undefined {
+  if (spec.approvals?.required === true) return "approval is required";
+  const { types, namespaces, mappedNamespaces } = approvalRequired;
+  const byPlatform = (what: string, setting: string) =>
+    `the platform requires an approval of every ${what} (its setting approvalRequired.${setting})`;
+  if (types.includes(spec.type)) return byPlatform(spec.type, "types");
+  if (namespaces.includes(metadata.namespace)) return byPlatform(`Operation in ${metadata.namespace}`, "namespaces");
+  if (mappedNamespaces && spec.type === "Restore" && mapsAnother(metadata.namespace, spec.parameters)) {
+    return byPlatform("Restore from another namespace", "mappedNamespaces");
+  }
+  return undefined;
+}
+
+/** Asked of what nobody has validated yet, too. */
+function mapsAnother(namespace: string, parameters: Record<string, unknown> = {}): boolean {
+  const mapping = Object.hasOwn(parameters, "namespaceMapping") ? parameters.namespaceMapping : undefined;
+  return Object.keys(Object(mapping)).some((from) => from !== namespace);
+}

@@ -1,0 +1,50 @@
+import { Reason } from "../../../api/reasons.ts";
+import { quoted } from "../../message.ts";
+import { type Check, textParameter } from "../hindrance.ts";
+import { backupLocation } from "./storageLocation.ts";
+
+/**
+ * A location may be open to some namespaces only; leaving its name out is no way around that. The admin may open it later,
+ * so it waits. docs/contract.md, Admission 2.
+ */
+export const storageLocationOpen: Check = (operation, world) => {
+  if (operation.spec.type !== "Backup") return undefined;
+  const { namespace } = operation.metadata;
+  const named = textParameter(operation, "storageLocation");
+  const location = backupLocation(operation, world);
+  const { storageLocations, storageLocationsClosed } = world.settings;
+  if (isOpen(location, namespace, { to: storageLocations, closed: storageLocationsClosed })) return undefined;
+  const what = named === undefined ? `missing, and the default ${quoted(location)}` : quoted(location);
+  return {
+    verdict: "refused",
+    reason: Reason.storageLocationForbidden,
+    message: `spec.parameters.storageLocation: ${what} is not open to namespace ${namespace}; name one that is`,
+  };
+};
+
+/** The same for the class of the snapshots, where one is named: which one Velero takes else is the admin's choice. */
+export const snapshotClassOpen: Check = (operation, world) => {
+  if (operation.spec.type !== "Backup") return undefined;
+  const { namespace } = operation.metadata;
+  const name = textParameter(operation, "csiSnapshotClassName");
+  const { snapshotClasses, snapshotClassesClosed } = world.settings;
+  if (name === undefined || isOpen(name, namespace, { to: snapshotClasses, closed: snapshotClassesClosed })) {
+    return undefined;
+  }
+  return {
+    verdict: "refused",
+    reason: Reason.snapshotClassForbidden,
+    message: `spec.parameters.csiSnapshotClassName: ${quoted(name)} is not open to namespace ${namespace}; name one that is`,
+  };
+};
+
+interface Openness {
+  readonly to: Readonly<Record<string, readonly string[]>>;
+  /** What is not listed is open to nobody. */
+  readonly closed: boolean;
+}
+
+function isOpen(name: string, namespace: string, { to, closed }: Openness): boolean {
+  const open = Object.hasOwn(to, name) ? to[name] : undefined;
+  return open === undefined ? !closed : open.includes(namespace);
+}

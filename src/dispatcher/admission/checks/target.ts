@@ -1,0 +1,70 @@
+import type { ApplicationInstance } from "../../../api/applicationInstance.ts";
+import { Annotation } from "../../../api/labels.ts";
+import { ENGINE, type VeleroOperation } from "../../../api/operation.ts";
+import { Reason } from "../../../api/reasons.ts";
+import { quoted } from "../../message.ts";
+import type { World } from "../../state/world.ts";
+import type { Check } from "../hindrance.ts";
+
+/**
+ * A Backup needs its target; a Restore may bring it. Where there is one, its release must live in its own namespace: it
+ * could otherwise lend its name to another's. docs/contract.md, Admission 3.
+ */
+export const targetFound: Check = (operation, world) => {
+  const { namespace } = operation.metadata;
+  const target = targetOf(operation, world);
+  const name = quoted(operation.spec.targetRef.name);
+  if (target === undefined) {
+    if (operation.spec.type === "Restore") return undefined;
+    const message = `no ApplicationInstance ${name} in namespace ${namespace}`;
+    return { verdict: "refused", reason: Reason.targetNotFound, message };
+  }
+  const release = target.spec?.release?.namespace ?? "";
+  if (release === "" || release === namespace) return undefined;
+  const elsewhere = quoted(typeof release === "string" ? release : JSON.stringify(release));
+  return {
+    verdict: "refused",
+    reason: Reason.targetNamespaceForbidden,
+    message: `ApplicationInstance ${name} has its release in namespace ${elsewhere}, not in its own, ${namespace}`,
+  };
+};
+
+/** A target that lists its engines must list Velero. docs/contract.md, Admission 4. */
+export const targetCapable: Check = (operation, world) => {
+  const annotation = operation.spec.type === "Backup" ? Annotation.backupCapability : Annotation.restoreCapability;
+  const engines = targetOf(operation, world)?.metadata.annotations?.[annotation];
+  if (engines === undefined || engines.split(",").some((engine) => engine.trim() === ENGINE)) return undefined;
+  return {
+    verdict: "refused",
+    reason: Reason.capabilityMissing,
+    message: `annotation ${annotation} of ApplicationInstance ${quoted(operation.spec.targetRef.name)} lists ${quoted(engines)}, not ${ENGINE}`,
+  };
+};
+
+/** A half-installed application makes a useless Backup. docs/contract.md, Admission 5. */
+export const targetReady: Check = (operation, world) => {
+  if (operation.spec.type !== "Backup" || !world.settings.requireTargetReady) return undefined;
+  const target = targetOf(operation, world);
+  const why = target && unreadiness(target);
+  if (why === undefined) return undefined;
+  const name = quoted(operation.spec.targetRef.name);
+  return { verdict: "blocked", reason: Reason.targetNotReady, message: `ApplicationInstance ${name} ${why}` };
+};
+
+/** Why a target is not ready as it stands now; a Ready=True that was said before its last change says nothing of that. */
+function unreadiness({ metadata: { generation = 0 }, status }: ApplicationInstance): string | undefined {
+  const ready = (status?.conditions ?? []).find(({ type }) => type === "Ready");
+  if (ready === undefined) return undefined;
+  if (ready.status !== "True") {
+    const why = [ready.reason, ready.message].filter((text) => text !== undefined && text !== "").join(": ");
+    return `is not Ready${why === "" ? "" : `: ${why}`}`;
+  }
+  const observed = ready.observedGeneration ?? status?.observedGeneration ?? generation;
+  return observed < generation
+    ? `is being reconciled: it is Ready as of generation ${observed}, and is at ${generation} now`
+    : undefined;
+}
+
+function targetOf(operation: VeleroOperation, world: World): ApplicationInstance | undefined {
+  return world.target(operation.metadata.namespace, operation.spec.targetRef.name);
+}

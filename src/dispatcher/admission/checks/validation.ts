@@ -1,0 +1,117 @@
+import type * as z from "zod";
+import { applicationInstances } from "../../../api/applicationInstance.ts";
+import { milliseconds } from "../../../api/duration.ts";
+import { MAX_SNAPSHOT_DRIVER_LENGTH } from "../../../api/labels.ts";
+import { MAX_NAME_LENGTH } from "../../../api/names.ts";
+import type { VeleroOperation } from "../../../api/operation.ts";
+import {
+  asksForLeftOut,
+  type BackupParameters,
+  backupParametersSchema,
+  type Parsed,
+  parseParameters,
+  type RestoreParameters,
+  restoreParametersSchema,
+} from "../../../api/parameters.ts";
+import { Reason } from "../../../api/reasons.ts";
+import { quoted } from "../../message.ts";
+import type { Settings } from "../../settings.ts";
+import type { World } from "../../state/world.ts";
+import type { Check } from "../hindrance.ts";
+
+const OBJECT_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
+/** What Kubernetes takes in an annotation's key after the slash. */
+const ANNOTATION_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
+
+/** All that can be said of the Operation's own text: wrong once, wrong for ever. docs/contract.md, Admission 2. */
+export const valid: Check = (operation, world) => {
+  const message = wrongName(operation) ?? wrongTarget(operation) ?? wrongParameters(operation, world);
+  return message === undefined ? undefined : { verdict: "invalid", reason: Reason.validationFailed, message };
+};
+
+function wrongName({ metadata: { name } }: VeleroOperation): string | undefined {
+  if (name.length <= MAX_NAME_LENGTH) return undefined;
+  return `metadata.name: ${quoted(name)} must have ${MAX_NAME_LENGTH} characters at most, has ${name.length}`;
+}
+
+function wrongTarget({ spec: { targetRef } }: VeleroOperation): string | undefined {
+  const { group, kind } = applicationInstances;
+  if (!targetRef.apiVersion.startsWith(`${group}/`)) {
+    return `spec.targetRef.apiVersion: ${quoted(targetRef.apiVersion)} must be of the group ${group}`;
+  }
+  if (targetRef.kind !== kind) return `spec.targetRef.kind: ${quoted(targetRef.kind)} must be ${kind}`;
+  if (!OBJECT_NAME.test(targetRef.name)) {
+    return `spec.targetRef.name: ${quoted(targetRef.name)} must be the name of an ${kind}: lower case letters, digits, "-" and "."`;
+  }
+  return undefined;
+}
+
+function wrongParameters(operation: VeleroOperation, world: World): string | undefined {
+  const { limits, restore } = world.settings;
+  if (operation.spec.type === "Backup") {
+    const parsed = backupParameters(operation);
+    if (!parsed.ok) return parsed.message;
+    return tooLong(parsed.value, limits) ?? wrongDriver(parsed.value, world);
+  }
+  const parsed = restoreParameters(operation);
+  if (!parsed.ok) return parsed.message;
+  return (
+    tooLong(parsed.value, limits) ??
+    foreignMapping(operation, parsed.value) ??
+    asksForLeftOut(parsed.value, restore.excludedResources)
+  );
+}
+
+const backupParameters = parserOf<BackupParameters>(backupParametersSchema);
+const restoreParameters = parserOf<RestoreParameters>(restoreParametersSchema);
+
+/**
+ * Parses the parameters of an Operation once: it is looked at again for everybody who stands in line with it, and a tenant
+ * may have written a lot. What an Operation asks for never changes.
+ */
+function parserOf<T>(schema: z.ZodType<T>): (operation: VeleroOperation) => Parsed<T> {
+  const known = new WeakMap<VeleroOperation["spec"], Parsed<T>>();
+  return ({ spec }) => {
+    const parsed = known.get(spec) ?? parseParameters(schema, spec.parameters);
+    known.set(spec, parsed);
+    return parsed;
+  };
+}
+
+/** Velero waits for as long as it is told, and others wait with it. */
+function tooLong(
+  parameters: Pick<BackupParameters, "csiSnapshotTimeout" | "itemOperationTimeout">,
+  { maxCsiSnapshotTimeout, maxItemOperationTimeout }: Settings["limits"],
+): string | undefined {
+  const bounds = { csiSnapshotTimeout: maxCsiSnapshotTimeout, itemOperationTimeout: maxItemOperationTimeout } as const;
+  for (const name of ["csiSnapshotTimeout", "itemOperationTimeout"] as const) {
+    const asked = parameters[name];
+    const most = bounds[name];
+    if (asked === undefined || most === "" || milliseconds(asked) <= milliseconds(most)) continue;
+    return `spec.parameters.${name}: ${quoted(asked)} must be ${most} at most, as this platform's administrator says`;
+  }
+  return undefined;
+}
+
+/** Velero reads the choice of class from an annotation whose key ends in the driver. */
+function wrongDriver({ csiSnapshotClassName }: BackupParameters, world: World): string | undefined {
+  const driver = csiSnapshotClassName === undefined ? undefined : world.snapshotClass(csiSnapshotClassName)?.driver;
+  if (driver === undefined) return undefined;
+  const field = `spec.parameters.csiSnapshotClassName: ${quoted(csiSnapshotClassName ?? "")}`;
+  if (driver.length > MAX_SNAPSHOT_DRIVER_LENGTH) {
+    return `${field} is of driver ${quoted(driver)}, which has more than the ${MAX_SNAPSHOT_DRIVER_LENGTH} characters that Velero can be told`;
+  }
+  if (!ANNOTATION_NAME.test(driver)) return `${field} is of driver ${quoted(driver)}, which Velero cannot be told`;
+  return undefined;
+}
+
+/** Whatever the source namespaces are called, everything must end up in the Operation's own. */
+function foreignMapping(
+  { metadata: { namespace } }: VeleroOperation,
+  { namespaceMapping = {} }: RestoreParameters,
+): string | undefined {
+  const foreign = Object.entries(namespaceMapping).find(([, to]) => to !== namespace);
+  if (foreign === undefined) return undefined;
+  const [from, to] = foreign;
+  return `spec.parameters.namespaceMapping.${from}: ${quoted(to)} must be the Operation's own namespace ${quoted(namespace)}`;
+}

@@ -1,0 +1,106 @@
+import type { Logger } from "pino";
+import type { ApplicationInstance } from "../../api/applicationInstance.ts";
+import { RIGHTS_POLICY } from "../../api/crossNamespace.ts";
+import { Label, MANAGED_BY } from "../../api/labels.ts";
+import { type Operation, operations } from "../../api/operation.ts";
+import { backups, restores, type StorageLocation, storageLocations, type VeleroObject } from "../../api/velero.ts";
+import { ResourceCache } from "../../kube/cache.ts";
+import type { KubeClient, Selection } from "../../kube/client.ts";
+import type { Clock } from "../../kube/clock.ts";
+import type { KubeObject } from "../../kube/metadata.ts";
+import { qualifiedName, type Resource } from "../../kube/resource.ts";
+import {
+  type ConfigMap,
+  type CustomResourceDefinition,
+  configMaps,
+  customResourceDefinitions,
+  type Event,
+  events,
+  type Job,
+  namespaces,
+  type Pod,
+  pods,
+  type ValidatingAdmissionPolicyBinding,
+  type VolumeSnapshotClass,
+  validatingAdmissionPolicies,
+  validatingAdmissionPolicyBindings,
+  volumeSnapshotClasses,
+} from "../../kube/resources.ts";
+import { JoinedStore, type Store } from "../../kube/stores.ts";
+import { MAX_SILENCE_MS } from "../../kube/watch.ts";
+import type { Settings } from "../settings.ts";
+import { TEMPLATES_CONFIG_MAP } from "../templates/parseTemplates.ts";
+import { kept, keptJobs, keptOperations, keptTargets } from "./trim.ts";
+
+/** Everything the dispatcher follows, as far as it looks at it (kept.ts): the only way in which it reads. */
+export interface Caches {
+  readonly operations: Store<Operation>;
+  readonly targets: Store<ApplicationInstance>;
+  readonly jobs: Store<Job> & Pick<ResourceCache<Job>, "onRelist">;
+  readonly pods: Store<Pod>;
+  /** Events that tell of pods which a Job cannot have: nothing else does. */
+  readonly refusals: Store<Event>;
+  /** Warnings about pods: why no container of one can be started. */
+  readonly podEvents: Store<Event>;
+  readonly templates: Store<ConfigMap>;
+  readonly locations: Store<StorageLocation>;
+  /** Backups and Restores that carry our managed-by label. */
+  readonly veleroObjects: readonly Store<VeleroObject>[];
+  readonly snapshotClasses: Store<VolumeSnapshotClass>;
+  /** Empty unless a gate label is set. */
+  readonly namespaces: Store<KubeObject>;
+  /** The policy by which who restores from another namespace is asked for their right, and its binding. */
+  readonly rightsPolicy: Store<KubeObject>;
+  readonly rightsBinding: Store<ValidatingAdmissionPolicyBinding>;
+  /** The definition of Operations itself, with the rules that it has in this cluster. */
+  readonly operationCrd: Store<CustomResourceDefinition>;
+  /** Resolves once all of them show what existed. */
+  readonly synced: Promise<unknown>;
+  /** Keeps them up to date until the signal aborts; rejects with its reason, and nothing else. */
+  run(signal: AbortSignal): Promise<unknown>;
+  /** The kinds on which the API server was not heard for so long that what is known of them may be old. */
+  stale(): string[];
+}
+
+/** Opens all watches (none yet runs). Of what lives in tenants' namespaces only the watched namespaces are read. */
+export function openCaches(
+  client: KubeClient,
+  settings: Settings,
+  { clock, logger }: { clock: Clock; logger: Logger },
+): Caches {
+  const opened: { name: string; cache: Pick<ResourceCache<KubeObject>, "synced" | "lastContact" | "run"> }[] = [];
+  const open = <T extends KubeObject>(resource: Resource<T>, selection: Selection, absentIsEmpty = false) => {
+    const cache = new ResourceCache(client, resource, { ...selection, clock, logger, absentIsEmpty });
+    opened.push({ name: qualifiedName(resource), cache });
+    return cache;
+  };
+  const scopes = settings.namespaces.length === 0 ? [{}] : settings.namespaces.map((namespace) => ({ namespace }));
+  const ofTenants = <T extends KubeObject>(resource: Resource<T>, absentIsEmpty = false) =>
+    new JoinedStore(scopes.map((scope) => open(resource, scope, absentIsEmpty)));
+  const here = { namespace: settings.jobNamespace };
+  const ofVelero = { namespace: settings.veleroNamespace };
+  const made = { ...ofVelero, labelSelector: `${Label.managedBy}=${MANAGED_BY}` };
+
+  return {
+    operations: ofTenants(keptOperations),
+    targets: ofTenants(keptTargets, true),
+    jobs: open(keptJobs, here),
+    pods: open(kept(pods), { ...here, labelSelector: Label.jobUid }),
+    refusals: open(kept(events), { ...here, fieldSelector: "involvedObject.kind=Job,reason=FailedCreate" }),
+    podEvents: open(kept(events), { ...here, fieldSelector: "involvedObject.kind=Pod,type=Warning" }),
+    templates: open(kept(configMaps), { ...here, fieldSelector: `metadata.name=${TEMPLATES_CONFIG_MAP}` }),
+    locations: open(kept(storageLocations), ofVelero),
+    veleroObjects: [open<VeleroObject>(kept(backups), made), open<VeleroObject>(kept(restores), made)],
+    snapshotClasses: open(kept(volumeSnapshotClasses), {}, true),
+    namespaces: settings.namespaceGateLabel === "" ? new JoinedStore<KubeObject>([]) : open(kept(namespaces), {}),
+    rightsPolicy: open(kept(validatingAdmissionPolicies), { fieldSelector: `metadata.name=${RIGHTS_POLICY}` }),
+    rightsBinding: open(kept(validatingAdmissionPolicyBindings), { fieldSelector: `metadata.name=${RIGHTS_POLICY}` }),
+    operationCrd: open(customResourceDefinitions, { fieldSelector: `metadata.name=${qualifiedName(operations)}` }),
+    synced: Promise.all(opened.map(({ cache }) => cache.synced)),
+    run: (signal) => Promise.all(opened.map(({ cache }) => cache.run(signal))),
+    stale: () => {
+      const oldest = clock.monotonic() - MAX_SILENCE_MS;
+      return opened.flatMap(({ name, cache }) => ((cache.lastContact ?? oldest - 1) < oldest ? [name] : []));
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import type { ApplicationInstance } from "../../api/applicationInstance.ts";
+import { Label } from "../../api/labels.ts";
+import type { Operation } from "../../api/operation.ts";
+import type { VeleroObject } from "../../api/velero.ts";
+import type { Event, Job, Pod } from "../../kube/resources.ts";
+import { Index, type Store } from "../../kube/stores.ts";
+import { isPaused } from "../admission/pauseTarget.ts";
+import type { Caches } from "./caches.ts";
+import { isOpen } from "./operationState.ts";
+import { jobNamespaces, veleroNamespaces } from "./orphanedWork.ts";
+import { operationUidOf, ownersOf } from "./owners.ts";
+
+/** The ways in which one object leads to another. */
+export interface Indexes {
+  readonly operationsByUid: Index<Operation>;
+  /** Those that matter to others, by namespace: they have not ended, or their runner gave up and Velero may go on. */
+  readonly openOperations: Index<Operation>;
+  /** By what {@link ownersOf} says. */
+  readonly jobsByOwner: Index<Job>;
+  readonly podsByJobUid: Index<Pod>;
+  readonly refusalsByJobUid: Index<Event>;
+  readonly eventsByPodUid: Index<Event>;
+  readonly veleroByUid: Index<VeleroObject>;
+  /** By {@link attemptTerm}. */
+  readonly veleroByAttempt: Index<VeleroObject>;
+  /** By the namespaces that they are at work in. */
+  readonly busyVelero: Index<VeleroObject>;
+  readonly busyJobs: Index<Job>;
+  /** Targets that carry a pause of the dispatcher's, by namespace. */
+  readonly pausedTargets: Index<ApplicationInstance>;
+}
+
+/** One attempt of one Operation, as its Velero object's labels name it. */
+export function attemptTerm(operationUid: string | undefined, attempt: string | number | undefined): string {
+  return `${operationUid}/${attempt}`;
+}
+
+/** Must be made before anything runs that reads them: they follow the caches from the first object on. */
+export function indexCaches(caches: Caches): Indexes {
+  // Backups and Restores as one; where two share a name, their terms still differ.
+  const veleroObjects: Pick<Store<VeleroObject>, "onChange"> = {
+    onChange: (listener) => {
+      for (const store of caches.veleroObjects) store.onChange(listener);
+    },
+  };
+  return {
+    operationsByUid: new Index(caches.operations, ({ metadata }) => [metadata.uid]),
+    openOperations: new Index(caches.operations, (operation) =>
+      isOpen(operation) ? [operation.metadata.namespace ?? ""] : [],
+    ),
+    jobsByOwner: new Index(caches.jobs, ownersOf),
+    podsByJobUid: new Index(caches.pods, ({ metadata }) => {
+      const uid = metadata.labels?.[Label.jobUid];
+      return uid === undefined ? [] : [uid];
+    }),
+    refusalsByJobUid: new Index(caches.refusals, aboutUid),
+    eventsByPodUid: new Index(caches.podEvents, aboutUid),
+    veleroByUid: new Index(veleroObjects, ({ metadata }) => [metadata.uid]),
+    veleroByAttempt: new Index(veleroObjects, (object) => [
+      attemptTerm(operationUidOf(object), object.metadata.labels?.[Label.attempt]),
+    ]),
+    busyVelero: new Index(veleroObjects, veleroNamespaces),
+    busyJobs: new Index(caches.jobs, jobNamespaces),
+    pausedTargets: new Index(caches.targets, (target) => (isPaused(target) ? [target.metadata.namespace ?? ""] : [])),
+  };
+}
+
+/** What an Event is about. */
+function aboutUid({ involvedObject }: Event): string[] {
+  return involvedObject?.uid === undefined ? [] : [involvedObject.uid];
+}

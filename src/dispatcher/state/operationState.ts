@@ -1,0 +1,53 @@
+import { isTerminal, isVeleroOperation, type Operation } from "../../api/operation.ts";
+import { ConditionType, Reason } from "../../api/reasons.ts";
+import { conditionOf, isAdmitted } from "../../api/status.ts";
+
+// Where an Operation stands, as its status tells it to everybody.
+
+/** Not ended, and held back by something or somebody. */
+export function isWaiting({ status }: Operation): boolean {
+  return !isTerminal(status?.phase) && (!isAdmitted(status) || isQueued({ status }));
+}
+
+/** Held back by nothing but the limits. */
+export function isQueued({ status }: Pick<Operation, "status">): boolean {
+  const running = conditionOf(status, ConditionType.running);
+  return !isTerminal(status?.phase) && running?.status === "False" && running.reason === Reason.queued;
+}
+
+/** Held back by nothing but others: by the limits, or by who is in the way. */
+export function isInLine(operation: Operation): boolean {
+  const blocked = conditionOf(operation.status, ConditionType.blocked);
+  const conflict = blocked?.status === "True" && blocked.reason === Reason.conflictingOperation;
+  return isQueued(operation) || (conflict && !isTerminal(operation.status?.phase));
+}
+
+/** Matters to others: has not ended, or its runner gave up and Velero may go on for it. */
+export function isOpen(operation: Operation): boolean {
+  if (!isVeleroOperation(operation)) return false;
+  return !isTerminal(operation.status?.phase) || gaveUp(operation);
+}
+
+/** The attempt ended without a result of its runner's. */
+export function gaveUp({ status }: Operation): boolean {
+  return conditionOf(status, ConditionType.failed)?.reason === Reason.runnerFailed;
+}
+
+/** What others can see of an Operation: as long as it stays the same, nothing changes for them. */
+export function standing(operation: Operation | undefined): string {
+  if (operation === undefined || !isOpen(operation)) return "";
+  const { status, metadata } = operation;
+  const begun = status?.engineRef?.uid ?? status?.engineRef?.name;
+  if (isTerminal(status?.phase)) return `${metadata.uid} left ${begun}`;
+  const says = [ConditionType.accepted, ConditionType.blocked].map((type) => {
+    const condition = conditionOf(status, type);
+    return `${condition?.status}/${condition?.reason}`;
+  });
+  return [metadata.uid, metadata.deletionTimestamp, begun, isQueued(operation), ...says].join();
+}
+
+/** The oldest first, as order.ts has it. */
+export function byAge({ metadata: a }: Operation, { metadata: b }: Operation): number {
+  if (a.creationTimestamp !== b.creationTimestamp) return a.creationTimestamp < b.creationTimestamp ? -1 : 1;
+  return a.uid < b.uid ? -1 : 1;
+}

@@ -1,0 +1,36 @@
+import { Label } from "../../api/labels.ts";
+import { backups, isAtWork, type Restore, type VeleroObject } from "../../api/velero.ts";
+import type { Job } from "../../kube/resources.ts";
+import { hasEnded } from "../jobs/jobState.ts";
+import { COMPONENT_LABEL, componentOf } from "../templates/buildJob.ts";
+
+/** Work that goes on in a namespace though its Operation was deleted: it still counts in docs/contract.md, Admission 9. */
+export interface LeftBehind {
+  /** A Backup; anything else runs alone in its namespace. */
+  readonly isBackup: boolean;
+  /** As a person finds it: `Backup velero/b1`, `Job vworkspace-system/b1-0123456789`. */
+  readonly what: string;
+}
+
+type Scope = Pick<NonNullable<Restore["spec"]>, "includedNamespaces" | "namespaceMapping">;
+
+/** The namespaces that Velero reads or writes for this object now. */
+export function veleroNamespaces(object: VeleroObject): readonly string[] {
+  if (!isAtWork(object)) return [];
+  const { includedNamespaces, namespaceMapping }: Scope = object.spec ?? {};
+  return [...new Set((includedNamespaces ?? []).map((from) => namespaceMapping?.[from] ?? from))];
+}
+
+export function veleroLeftBehind({ kind, metadata }: VeleroObject): LeftBehind {
+  return { isBackup: kind === backups.kind, what: `${kind} ${metadata.namespace}/${metadata.name}` };
+}
+
+/** The namespace for which this Job of the dispatcher's may be at work; none where it has ended or was made by hand. */
+export function jobNamespaces(job: Job): readonly string[] {
+  const { [Label.operation]: uid, [Label.operationNamespace]: namespace } = job.metadata.labels ?? {};
+  return uid === undefined || namespace === undefined || hasEnded(job) ? [] : [namespace];
+}
+
+export function jobLeftBehind({ metadata: { namespace, name, labels } }: Job): LeftBehind {
+  return { isBackup: labels?.[COMPONENT_LABEL] === componentOf("Backup"), what: `Job ${namespace}/${name}` };
+}

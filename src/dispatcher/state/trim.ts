@@ -1,0 +1,178 @@
+import * as z from "zod";
+import { type ApplicationInstance, applicationInstances } from "../../api/applicationInstance.ts";
+import { textDigest } from "../../api/digest.ts";
+import { Annotation, Label } from "../../api/labels.ts";
+import {
+  ENGINE,
+  isVeleroOperation,
+  MAX_CLAIM,
+  type Operation,
+  operationSchema,
+  operations,
+  type Spec,
+  type Status,
+  SUPPORTED_TYPES,
+  type VeleroOperation,
+} from "../../api/operation.ts";
+import {
+  backupParametersSchema,
+  parseParameters,
+  restoreParametersSchema,
+  wrongParameters,
+} from "../../api/parameters.ts";
+import { isAdmitted } from "../../api/status.ts";
+import { cutToBytes } from "../../kube/cut.ts";
+import { declaredOnly } from "../../kube/declared.ts";
+import type { KubeObject } from "../../kube/metadata.ts";
+import type { Resource } from "../../kube/resource.ts";
+import { type Job, jobs } from "../../kube/resources.ts";
+
+/**
+ * Objects as the dispatcher keeps them in memory: what some decision or metric reads, and nothing else. Tenants write into
+ * them what they like, an object of theirs may have megabytes, and how many there are is not bounded.
+ *
+ * - Of every kind: the fields that the schema beside its type names; of the metadata what identifies an object.
+ * - Of what tenants write: the labels and annotations that api/labels.ts names, each bounded.
+ * - Of Operations: see {@link keptOperation}.
+ *
+ * docs/contract.md, Memory.
+ */
+
+/** A kind that only admins and controllers write. */
+export function kept<T extends KubeObject>(resource: Resource<T>): Resource<T> {
+  const schema = declaredOnly(resource.schema).transform((object) => {
+    const { labels } = object.metadata;
+    return { ...object, metadata: { ...identity(object.metadata), ...(labels && { labels }) } };
+  });
+  return { ...resource, schema };
+}
+
+/** Jobs: also who made them. */
+export const keptJobs: Resource<Job> = {
+  ...jobs,
+  schema: declaredOnly(jobs.schema).transform((job) => {
+    const { labels } = job.metadata;
+    const managedFields = job.metadata.managedFields?.map(({ manager = "", ...rest }) => ({
+      ...rest,
+      manager: bounded(manager),
+    }));
+    const metadata = { ...identity(job.metadata), ...(labels && { labels }), ...(managedFields && { managedFields }) };
+    return { ...job, metadata };
+  }),
+};
+
+/** ApplicationInstances: the Ready condition of all, and of long texts as much as a message shows. */
+export const keptTargets: Resource<ApplicationInstance> = {
+  ...applicationInstances,
+  schema: declaredOnly(applicationInstances.schema).transform(({ apiVersion, kind, metadata, spec, status }) => {
+    const namespace = spec?.release?.namespace ?? undefined;
+    const ready = (status?.conditions ?? []).find(({ type }) => type === "Ready");
+    return {
+      apiVersion,
+      kind,
+      metadata: tenantMetadata(metadata),
+      ...(namespace !== undefined && { spec: { release: { namespace: text(namespace) } } }),
+      ...(status && {
+        status: {
+          observedGeneration: status.observedGeneration,
+          conditions: ready && [
+            { ...ready, reason: ready.reason && text(ready.reason), message: ready.message && text(ready.message) },
+          ],
+        },
+      }),
+    };
+  }),
+};
+
+/** Operations, ours and others'. */
+export const keptOperations: Resource<Operation> = {
+  ...operations,
+  // What is not ours may be of any shape.
+  schema: z.preprocess(
+    (raw) => (oursSchema.safeParse(raw).success ? raw : namedSchema.safeParse(raw).data),
+    operationSchema.transform(keptOperation),
+  ),
+};
+
+const oursSchema = z.looseObject({
+  spec: z.looseObject({ type: z.enum(SUPPORTED_TYPES), engine: z.literal(ENGINE) }),
+});
+const namedSchema = z.object({ apiVersion: z.unknown(), kind: z.unknown(), metadata: z.unknown() });
+
+/**
+ * - Somebody else's: that it is there.
+ * - Succeeded: that it ended, when, and for whom. It is never written again (decide.ts), so the rest is not missed.
+ * - Any other: all of its status, because that is written back whole, and of its spec what is decided on.
+ */
+function keptOperation(operation: Operation): Operation {
+  const { apiVersion, kind, status } = operation;
+  if (!isVeleroOperation(operation)) return { apiVersion, kind, metadata: identity(operation.metadata) };
+  const metadata = tenantMetadata(operation.metadata);
+  if (status?.phase === "Succeeded") {
+    return { apiVersion, kind, metadata, spec: request(operation), status: ending(status) };
+  }
+  return {
+    apiVersion,
+    kind,
+    metadata,
+    spec: { ...request(operation), ...parameters(operation), ...approvals(operation) },
+    ...(status && { status }),
+  };
+}
+
+function request({ spec: { type, engine, targetRef } }: VeleroOperation): Spec {
+  const { apiVersion, kind, name } = targetRef;
+  return { type, engine, targetRef: { apiVersion: bounded(apiVersion), kind: bounded(kind), name: bounded(name) } };
+}
+
+/** Parameters that are not valid never will be: what is wrong with them stands for them, however large they are. */
+function parameters({ spec, status }: VeleroOperation): Pick<Spec, "parameters"> {
+  if (spec.parameters === undefined) return {};
+  const schema: z.ZodType = spec.type === "Backup" ? backupParametersSchema : restoreParametersSchema;
+  const parsed = isAdmitted(status) ? { ok: true as const } : parseParameters(schema, spec.parameters);
+  return { parameters: parsed.ok ? spec.parameters : wrongParameters(parsed.message) };
+}
+
+function approvals({ spec }: VeleroOperation): Pick<Spec, "approvals"> {
+  if (spec.approvals === undefined) return {};
+  const { required, claim } = spec.approvals;
+  return { approvals: { required, ...(claim !== undefined && { claim: bounded(claim, MAX_CLAIM) }) } };
+}
+
+function ending({ outputs: _outputs, history: _history, ...status }: Status): Status {
+  return status;
+}
+
+type Metadata = KubeObject["metadata"];
+
+function identity(metadata: Metadata): Metadata {
+  const { name, namespace, uid, resourceVersion, generation, creationTimestamp, deletionTimestamp } = metadata;
+  return { name, namespace, uid, resourceVersion, generation, creationTimestamp, deletionTimestamp };
+}
+
+function tenantMetadata(metadata: Metadata): Metadata {
+  const labels = those(metadata.labels, Object.values(Label));
+  const annotations = those(metadata.annotations, Object.values(Annotation));
+  return { ...identity(metadata), ...(labels && { labels }), ...(annotations && { annotations }) };
+}
+
+function those(all: Record<string, string> | undefined, names: readonly string[]): Record<string, string> | undefined {
+  const found = names.flatMap((name) => {
+    const value = all?.[name];
+    return value === undefined ? [] : [[name, bounded(value)] as const];
+  });
+  return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
+/** A tenant's text that something is compared with; nothing that is longer than this can be what is looked for. */
+function bounded(value: string, most: number = MAX_TEXT): string {
+  return value.length <= most ? value : textDigest(value);
+}
+
+/** What is only shown, as far as that goes. */
+function text(value: unknown): string {
+  return cutToBytes(typeof value === "string" ? value : JSON.stringify(value), MAX_TEXT);
+}
+
+/** As much as a message has (message.ts). In characters or bytes. */
+const MAX_TEXT = 1024;

@@ -1,0 +1,88 @@
+import { RIGHTS_POLICY } from "../../api/crossNamespace.ts";
+import { Label } from "../../api/labels.ts";
+import { attemptOf, type Operation } from "../../api/operation.ts";
+import type { Clock } from "../../kube/clock.ts";
+import { type KubeObject, keyOf } from "../../kube/metadata.ts";
+import type { Settings } from "../settings.ts";
+import type { TemplateStore } from "../templates/templateStore.ts";
+import type { Caches } from "./caches.ts";
+import { attemptTerm, type Indexes } from "./indexes.ts";
+import { jobLeftBehind, veleroLeftBehind } from "./orphanedWork.ts";
+import { operationUidOf } from "./owners.ts";
+import type { Claims } from "./pendingWrites.ts";
+import { rightsAskedSince } from "./protection.ts";
+import type { World } from "./world.ts";
+
+export interface LiveWorldParts {
+  readonly caches: Caches;
+  readonly indexes: Indexes;
+  readonly claims: Claims;
+  readonly templates: TemplateStore;
+  readonly settings: Settings;
+  readonly approvalKey: string | undefined;
+  readonly clock: Clock;
+}
+
+/** The world as the caches show it now, with what is being written already in it. */
+export function liveWorld({ caches, indexes, claims, templates, settings, approvalKey, clock }: LiveWorldParts): World {
+  let ableToRun = new WeakMap<Operation, boolean>();
+  const forget = () => {
+    ableToRun = new WeakMap();
+  };
+  // All that an Operation's own checks look at. Their listeners are told before anybody decides anew.
+  for (const store of [caches.targets, caches.snapshotClasses, caches.locations, caches.namespaces])
+    store.onChange(forget);
+  templates.onChange(forget);
+  const here = (name: string) => `${settings.jobNamespace}/${name}`;
+  const isOrphan = (object: KubeObject) => indexes.operationsByUid.get(operationUidOf(object) ?? "").length === 0;
+  return {
+    settings,
+    approvalKey,
+    get now() {
+      return clock.now();
+    },
+    get rightsAskedSince() {
+      return rightsAskedSince(caches.rightsPolicy.get(RIGHTS_POLICY), caches.rightsBinding.get(RIGHTS_POLICY));
+    },
+    get templates() {
+      return templates.current;
+    },
+    *operations() {
+      for (const operation of indexes.openOperations.values()) yield claims.current(operation);
+    },
+    operation: (uid) => {
+      const [found] = indexes.operationsByUid.get(uid);
+      return found && claims.current(found);
+    },
+    target: (namespace, name) => caches.targets.get(`${namespace}/${name}`),
+    namespace: (name) => caches.namespaces.get(name),
+    snapshotClass: (name) => caches.snapshotClasses.get(name),
+    storageLocation: (name) => caches.locations.get(`${settings.veleroNamespace}/${name}`),
+    job: (name) => caches.jobs.get(here(name)),
+    jobsOf: (operation) => [
+      ...indexes.jobsByOwner.get(operation.metadata.uid),
+      ...indexes.jobsByOwner.get(keyOf(operation)),
+    ],
+    podsOf: (job) => indexes.podsByJobUid.get(job.metadata.uid),
+    refusalsOf: (job) => indexes.refusalsByJobUid.get(job.metadata.uid),
+    podEventsOf: (pod) => indexes.eventsByPodUid.get(pod.metadata.uid),
+    defaultStorageLocation: () => {
+      for (const location of caches.locations.values()) if (location.spec?.default === true) return location;
+      return undefined;
+    },
+    veleroObject: (operation) => {
+      const uid = operation.status?.engineRef?.uid;
+      if (uid !== undefined) return indexes.veleroByUid.get(uid)[0];
+      return indexes.veleroByAttempt.get(attemptTerm(operation.metadata.uid, attemptOf(operation)))[0];
+    },
+    veleroObjectsOf: (job) =>
+      indexes.veleroByAttempt.get(attemptTerm(operationUidOf(job), job.metadata.labels?.[Label.attempt])),
+    leftBehind: (namespace) => [
+      ...indexes.busyVelero.get(namespace).filter(isOrphan).map(veleroLeftBehind),
+      ...indexes.busyJobs.get(namespace).filter(isOrphan).map(jobLeftBehind),
+    ],
+    get ableToRun() {
+      return ableToRun;
+    },
+  };
+}

@@ -1,0 +1,220 @@
+import * as z from "zod";
+import { Label, MANAGED_BY } from "../../api/labels.ts";
+import { jobName, labelValue } from "../../api/names.ts";
+import type { OperationType, VeleroOperation } from "../../api/operation.ts";
+import type { Manifest } from "../../kube/metadata.ts";
+import type { Settings } from "../settings.ts";
+
+/** The one container whose exit code counts; the podFailurePolicy names it. */
+export const RUNNER_CONTAINER = "runner";
+
+/** Who runs a Job of that type. Each may do in Velero's namespace what its type needs, and no more. */
+const SERVICE_ACCOUNT: Record<OperationType, string> = {
+  Backup: "operation-backup-runner",
+  Restore: "operation-restore-runner",
+};
+
+/** As whom the dispatcher writes, for the API server to note in managedFields. */
+export const FIELD_MANAGER = "operation-dispatcher";
+
+export const COMPONENT_LABEL = "app.kubernetes.io/component";
+
+/** What the {@link COMPONENT_LABEL} of a Job says: of what type its Operation is, or was. */
+export function componentOf(type: OperationType): string {
+  return `${type.toLowerCase()}-runner`;
+}
+
+const DEFAULT_BACKOFF_LIMIT = 3;
+const DAY_SECONDS = 86_400;
+/** A dispatcher that restarts or is cut off for a while would take a Job that is gone for one to be made again. */
+const MIN_TTL_SECONDS = 300;
+
+const strings = z.record(z.string(), z.string());
+const metadataSchema = z.looseObject({ labels: strings.optional(), annotations: strings.optional() });
+const containerSchema = z.looseObject({
+  name: z.string().min(1),
+  image: z.string().min(1, "must name an image"),
+  env: z.array(z.looseObject({ name: z.string().min(1), value: z.string().optional() })).optional(),
+  securityContext: z.looseObject({}).optional(),
+});
+const one = z.literal(1, "must be 1 or left out: one pod carries out an Operation").optional();
+const never = z.undefined("must be left out: the Job controller sets it").optional();
+
+/** An admin's Job template, as far as it is looked at here; the API server judges the rest. */
+export const jobTemplateSchema = z.looseObject({
+  apiVersion: z.literal("batch/v1", 'must be "batch/v1"'),
+  kind: z.literal("Job", 'must be "Job"'),
+  metadata: metadataSchema.default({}),
+  spec: z.looseObject({
+    backoffLimit: z.number().int().min(0).max(20).default(DEFAULT_BACKOFF_LIMIT),
+    ttlSecondsAfterFinished: z
+      .number()
+      .int()
+      .min(MIN_TTL_SECONDS, `must be ${MIN_TTL_SECONDS} or more: an ended Job must be seen before it is removed`)
+      .default(DAY_SECONDS),
+    parallelism: one,
+    completions: one,
+    selector: never,
+    manualSelector: never,
+    template: z.looseObject({
+      metadata: metadataSchema.default({}),
+      spec: z.looseObject({
+        containers: z
+          .array(containerSchema)
+          .refine(
+            (containers) => containers.some(({ name }) => name === RUNNER_CONTAINER),
+            `must have a container named "${RUNNER_CONTAINER}"`,
+          ),
+        initContainers: z.array(containerSchema).optional(),
+        securityContext: z.looseObject({}).optional(),
+      }),
+    }),
+  }),
+});
+
+export type JobTemplate = z.infer<typeof jobTemplateSchema>;
+type Container = z.infer<typeof containerSchema>;
+
+/** A template, or what is wrong with it: file, field, and what is allowed. */
+export type TemplateState =
+  | { readonly ok: true; readonly template: JobTemplate }
+  | { readonly ok: false; readonly problem: string };
+
+export type JobTemplates = Readonly<Record<OperationType, TemplateState>>;
+
+/**
+ * The Job of one attempt of an Operation: the admin's template, with everything set again that says whose Job it is, what
+ * it may do and how it ends. docs/contract.md, Job.
+ *
+ * @param attempt counts from 1
+ * @returns a manifest in `settings.jobNamespace`, equal for equal arguments
+ */
+export function buildJob(
+  operation: VeleroOperation,
+  template: JobTemplate,
+  settings: Settings,
+  attempt: number,
+): Manifest {
+  const { metadata, spec } = template;
+  const { metadata: podMetadata, spec: podSpec } = spec.template;
+  const labels = jobLabels(operation, settings, attempt);
+  return {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: {
+      name: jobName({ name: operation.metadata.name, uid: operation.metadata.uid }, attempt),
+      namespace: settings.jobNamespace,
+      labels: { ...metadata.labels, ...labels },
+      ...(metadata.annotations && { annotations: metadata.annotations }),
+    },
+    spec: {
+      ...spec,
+      // A pod that still terminates may still write: its successor starts when it is gone.
+      podReplacementPolicy: "Failed",
+      podFailurePolicy: {
+        rules: [
+          // An eviction or a drained node says nothing about the Operation and costs no retry.
+          { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
+          { action: "FailJob", onExitCodes: { containerName: RUNNER_CONTAINER, operator: "In", values: [2] } },
+        ],
+      },
+      template: {
+        ...spec.template,
+        metadata: { ...podMetadata, labels: { ...podMetadata.labels, ...labels } },
+        spec: {
+          ...podSpec,
+          restartPolicy: "Never",
+          serviceAccountName: SERVICE_ACCOUNT[operation.spec.type],
+          automountServiceAccountToken: true,
+          securityContext: {
+            ...podSpec.securityContext,
+            runAsNonRoot: true,
+            seccompProfile: { type: "RuntimeDefault" },
+          },
+          containers: podSpec.containers.map((container) =>
+            restricted(container.name === RUNNER_CONTAINER ? identified(container, operation, settings) : container),
+          ),
+          ...(podSpec.initContainers && { initContainers: podSpec.initContainers.map(restricted) }),
+        },
+      },
+    },
+  };
+}
+
+function jobLabels(operation: VeleroOperation, settings: Settings, attempt: number): Record<string, string> {
+  const { name, namespace, uid } = operation.metadata;
+  const target = tenantLabel(operation.spec.targetRef.name);
+  return {
+    "app.kubernetes.io/name": "operation-runner",
+    [COMPONENT_LABEL]: componentOf(operation.spec.type),
+    "app.kubernetes.io/part-of": "operation-runner",
+    "app.kubernetes.io/managed-by": "operation-dispatcher",
+    [Label.managedBy]: MANAGED_BY,
+    ...(settings.clusterId !== "" && { [Label.clusterId]: settings.clusterId }),
+    [Label.operation]: uid,
+    [Label.operationNamespace]: namespace,
+    [Label.operationName]: labelValue(name),
+    [Label.attempt]: String(attempt),
+    ...(target !== undefined && { [Label.target]: target, [Label.applicationInstance]: target }),
+  };
+}
+
+/** A name that only its tenant vouches for: left out where it is no label value, instead of breaking the Job. */
+function tenantLabel(name: string): string | undefined {
+  const value = labelValue(name);
+  return /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(value) ? value : undefined;
+}
+
+/** The settings that a runner of that type is told, as variables of its environment (src/runner/settings.ts). */
+export function runnerSettings(type: OperationType, settings: Settings): Record<string, string> {
+  return {
+    VELERO_NAMESPACE: settings.veleroNamespace,
+    CLUSTER_ID: settings.clusterId,
+    HIDE_VELERO_MESSAGES: String(settings.hideVeleroMessages),
+    MAX_RUN_TIME: settings.limits.maxRunTime,
+    ...(type === "Restore" && {
+      RESTORE_EXCLUDED_RESOURCES: JSON.stringify(settings.restore.excludedResources),
+      REQUEST_WINDOW: settings.requestWindow,
+    }),
+  };
+}
+
+/** The runner's container with the environment that tells it whom it works for; the admin's other variables follow. */
+function identified(container: Container, operation: VeleroOperation, settings: Settings): Container {
+  const identity = [
+    { name: "OPERATION_NAMESPACE", value: operation.metadata.namespace },
+    { name: "OPERATION_NAME", value: operation.metadata.name },
+    { name: "OPERATION_UID", value: operation.metadata.uid },
+    ...Object.entries(runnerSettings(operation.spec.type, settings)).map(([name, value]) => ({ name, value })),
+    // The Job controller puts both labels on every pod.
+    { name: "JOB_NAME", ...fromField(`metadata.labels['${Label.jobName}']`) },
+    { name: "JOB_UID", ...fromField(`metadata.labels['${Label.jobUid}']`) },
+    { name: "POD_NAME", ...fromField("metadata.name") },
+    { name: "POD_NAMESPACE", ...fromField("metadata.namespace") },
+  ];
+  const taken = new Set(identity.map(({ name }) => name));
+  const others = (container.env ?? []).filter(({ name }) => !taken.has(name));
+  const level = others.some(({ name }) => name === "LOG_LEVEL")
+    ? []
+    : [{ name: "LOG_LEVEL", value: settings.logLevel }];
+  return { ...container, env: [...identity, ...level, ...others] };
+}
+
+function fromField(fieldPath: string) {
+  return { valueFrom: { fieldRef: { fieldPath } } };
+}
+
+/** What PodSecurity "restricted" asks of a container, and a root file system that nobody writes to. */
+function restricted(container: Container): Container {
+  return {
+    ...container,
+    securityContext: {
+      ...container.securityContext,
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      runAsNonRoot: true,
+      capabilities: { drop: ["ALL"] },
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import { Label } from "../../api/labels.ts";
+import { veleroNames } from "../../api/names.ts";
+import type { VeleroOperation } from "../../api/operation.ts";
+import { ConditionType, Reason } from "../../api/reasons.ts";
+import { conditionOf } from "../../api/status.ts";
+import { isAtWork, isRefusedForLocation } from "../../api/velero.ts";
+import { retry } from "../../kube/retry.ts";
+import type { RunnerContext } from "../context.ts";
+import { veleroResource } from "../object/findOwn.ts";
+import { operationSelector } from "../object/plan.ts";
+import { remove } from "../object/remove.ts";
+import { cancel } from "./cancel.ts";
+
+/**
+ * Cancels what was made for an attempt that was over before it could be recorded: one run was still creating it when
+ * another one ended the attempt. Nobody else would: the status knows nothing of it.
+ *
+ * @param upTo the last attempt that has ended
+ * @throws as {@link cancel}
+ */
+export async function removeStrays(context: RunnerContext, operation: VeleroOperation, upTo: number): Promise<void> {
+  const { status, spec, metadata } = operation;
+  // What a runner that gave up has left at work is what a re-run resumes, recorded or not.
+  if (conditionOf(status, ConditionType.failed)?.reason === Reason.runnerFailed) return;
+  const resource = veleroResource(spec.type);
+  const selection = { namespace: context.settings.veleroNamespace, labelSelector: operationSelector(metadata.uid) };
+  const { items } = await retry(() => context.client.list(resource, selection, context), context);
+  const recorded = new Set(
+    [status?.engineRef, ...(status?.history ?? []).map(({ engineRef }) => engineRef)].map((ref) => ref?.uid),
+  );
+  for (const object of items) {
+    const attempt = Number(object.metadata.labels?.[Label.attempt] ?? 0);
+    if (attempt > upTo || recorded.has(object.metadata.uid)) continue;
+    // Labels can be copied onto anything; what a runner makes goes by the attempt's own names.
+    if (!veleroNames(metadata, attempt).includes(object.metadata.name)) continue;
+    // It was to be tried again, and now is not.
+    if (isRefusedForLocation(object)) await remove(context, resource, object, false);
+    if (!isAtWork(object)) continue;
+    context.logger.info({ veleroObject: object.metadata.name }, "cleaning up: its attempt was over before it was made");
+    await cancel(context, spec.type, object);
+  }
+}

@@ -1,0 +1,122 @@
+import { isCancelled } from "../../api/cancel.ts";
+import { type Operation, operations, type VeleroOperation } from "../../api/operation.ts";
+import type { VeleroObject } from "../../api/velero.ts";
+import type { KubeObject } from "../../kube/metadata.ts";
+import type { Resource } from "../../kube/resource.ts";
+import { watchResource } from "../../kube/watch.ts";
+import type { RunnerContext } from "../context.ts";
+import { veleroResource } from "../object/findOwn.ts";
+import { Bell } from "./notifier.ts";
+
+/** Both objects as the API server last told them. */
+export interface View {
+  /** Undefined once it is gone, or another one has its name. */
+  readonly object: VeleroObject | undefined;
+  /** Undefined once it is gone or being deleted, or another one has its name. */
+  readonly operation: Operation | undefined;
+}
+
+/** No more than one look at mere progress in this time, in milliseconds. docs/contract.md, Runner 4. */
+const PROGRESS_INTERVAL_MS = 2_000;
+/** The bytes that Velero's data movers have moved show nowhere in the object: they are looked at this often. */
+const GLANCE_INTERVAL_MS = 10_000;
+
+/**
+ * Follows an attempt's Velero object and its Operation at once: yields the newest view at each transition (phase, a
+ * cancel, either one gone), at most every two seconds while only progress changes (the last of it is never left out), and
+ * every ten seconds while nothing does. What happens while the consumer is busy is one view.
+ *
+ * @throws the context's signal's reason, and nothing else
+ */
+export async function* follow(
+  context: RunnerContext,
+  followed: VeleroOperation,
+  object: VeleroObject,
+): AsyncGenerator<View, never> {
+  const { clock, signal } = context;
+  const bell = new Bell(clock);
+  const stop = new AbortController();
+  const giveUp = () => stop.abort(signal.reason);
+  signal.addEventListener("abort", giveUp, { once: true });
+  if (signal.aborted) giveUp();
+
+  let ended: { readonly reason: unknown } | undefined;
+  const velero = new Watched(context, veleroResource(followed.spec.type), object, stop.signal, bell);
+  const request = new Watched<Operation>(context, operations, followed, stop.signal, bell);
+  const watching = Promise.all([velero.run(), request.run()]).catch((reason: unknown) => {
+    ended = { reason };
+    bell.ring();
+  });
+  try {
+    let shown: View | undefined;
+    let shownAt = 0;
+    for (;;) {
+      await bell.heard(shown && shownAt + pause(shown, velero.current) - clock.monotonic());
+      if (ended !== undefined) throw ended.reason;
+      if (!velero.synced || !request.synced) continue;
+      const operation = request.current?.metadata.deletionTimestamp === undefined ? request.current : undefined;
+      const view = { object: velero.current, operation };
+      if (shown !== undefined && !isTransition(shown, view)) {
+        if (clock.monotonic() < shownAt + pause(shown, view.object)) continue;
+      }
+      shown = view;
+      shownAt = clock.monotonic();
+      yield view;
+    }
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+    stop.abort();
+    await watching;
+  }
+}
+
+/** How long after a view the next is due, in milliseconds, if it is no transition. */
+function pause(shown: View, object: VeleroObject | undefined): number {
+  return shown.object === object ? GLANCE_INTERVAL_MS : PROGRESS_INTERVAL_MS;
+}
+
+function isTransition(last: View, next: View): boolean {
+  return (
+    last.object?.status?.phase !== next.object?.status?.phase ||
+    (last.object === undefined) !== (next.object === undefined) ||
+    (last.operation === undefined) !== (next.operation === undefined) ||
+    wantsCancel(last) !== wantsCancel(next)
+  );
+}
+
+function wantsCancel({ operation }: View): boolean {
+  return operation !== undefined && isCancelled(operation);
+}
+
+/** One object, followed by name; whatever else takes its name does not count. */
+class Watched<T extends KubeObject> {
+  /** Whether the API server has told what there is, at least once. */
+  synced = false;
+  current: T | undefined;
+  readonly #context: RunnerContext;
+  readonly #resource: Resource<T>;
+  readonly #target: T;
+  readonly #signal: AbortSignal;
+  readonly #bell: Bell;
+
+  constructor(context: RunnerContext, resource: Resource<T>, target: T, signal: AbortSignal, bell: Bell) {
+    this.#context = context;
+    this.#resource = resource;
+    this.#target = target;
+    this.#signal = signal;
+    this.#bell = bell;
+  }
+
+  /** @throws the signal's reason, and nothing else */
+  async run(): Promise<never> {
+    const { client, logger, clock } = this.#context;
+    const { name, namespace, uid } = this.#target.metadata;
+    const options = { namespace, fieldSelector: `metadata.name=${name}`, signal: this.#signal, logger, clock };
+    for await (const event of watchResource(client, this.#resource, options)) {
+      if (event.type === "synced") this.synced = true;
+      else this.current = event.type !== "deleted" && event.object.metadata.uid === uid ? event.object : undefined;
+      this.#bell.ring();
+    }
+    throw new Error("a watch never ends");
+  }
+}

@@ -1,0 +1,33 @@
+import type { Clock } from "../../kube/clock.ts";
+
+/** Wakes the one who waits for it. Any number of rings while nobody waits are one: what is new is read afterwards. */
+export class Bell {
+  readonly #clock: Clock;
+  #rung = false;
+  #wake: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  ring(): void {
+    this.#rung = true;
+    this.#wake?.();
+  }
+
+  /** Resolves once it was rung since the last time, or after so many milliseconds; at once for 0 and less. */
+  async heard(withinMs?: number): Promise<void> {
+    if (!this.#rung) {
+      const over = new AbortController();
+      const rung = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      // The sleep is ended when it is no longer needed: that it then rejects says nothing.
+      const late = withinMs === undefined ? [] : [this.#clock.sleep(withinMs, over.signal).catch(() => undefined)];
+      await Promise.race([rung, ...late]);
+      over.abort();
+      this.#wake = undefined;
+    }
+    this.#rung = false;
+  }
+}

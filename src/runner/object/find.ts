@@ -1,0 +1,23 @@
+import { isNotFound } from "../../kube/errors.ts";
+import type { KubeObject } from "../../kube/metadata.ts";
+import type { Resource } from "../../kube/resource.ts";
+import { retry } from "../../kube/retry.ts";
+import type { RunnerContext } from "../context.ts";
+
+/**
+ * Reads an object by name; undefined when there is none.
+ *
+ * @throws ApiError also where the API server does not know the kind (now): that says nothing of the object
+ */
+export async function find<T extends KubeObject>(
+  context: RunnerContext,
+  resource: Resource<T>,
+  target: { namespace?: string; name: string },
+): Promise<T | undefined> {
+  try {
+    return await retry(() => context.client.get(resource, target, context), context);
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}

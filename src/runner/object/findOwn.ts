@@ -1,0 +1,69 @@
+import { isCancelled } from "../../api/cancel.ts";
+import type { EngineRef, OperationType, VeleroOperation } from "../../api/operation.ts";
+import { backups, isRefusedForLocation, restores, type VeleroObject } from "../../api/velero.ts";
+import { isNotFound } from "../../kube/errors.ts";
+import { apiVersionOf, type Resource } from "../../kube/resource.ts";
+import { retry } from "../../kube/retry.ts";
+import { isCollided } from "../cancel/cancelStep.ts";
+import type { RunnerContext } from "../context.ts";
+import { attemptSelector, isOwn } from "./plan.ts";
+
+/** What there is of the Velero object of an attempt. */
+export type Own =
+  | { readonly kind: "found"; readonly object: VeleroObject }
+  /** It was recorded, and is gone: it is never made again. */
+  | { readonly kind: "vanished" }
+  /** Still to be made, after removing what Velero refused: its name was taken in the object store, or that was out of reach. */
+  | { readonly kind: "none"; readonly refused: readonly VeleroObject[] };
+
+/** Where Velero's objects of that type live in the API. */
+export function veleroResource(type: OperationType): Resource<VeleroObject> {
+  return type === "Backup" ? backups : restores;
+}
+
+/**
+ * Finds the Velero object of the attempt: by the uid that was recorded, else, after a crash between creating and
+ * recording, by its labels. A cancelled attempt's is also what Velero has since made anew of it from the object store,
+ * under another uid: it is to be removed all the same. docs/contract.md, Runner 3; docs/velero-facts.md, section 0.
+ */
+export async function findOwn(context: RunnerContext, operation: VeleroOperation): Promise<Own> {
+  const ref = operation.status?.engineRef;
+  if (ref?.uid !== undefined && ref.name !== undefined) {
+    const object = await getVelero(context, operation.spec.type, ref.name);
+    const isAnew = object !== undefined && isCancelled(operation) && isOwn(operation, object.metadata.labels);
+    return object?.metadata.uid === ref.uid || isAnew ? { kind: "found", object } : { kind: "vanished" };
+  }
+  const selection = { namespace: context.settings.veleroNamespace, labelSelector: attemptSelector(operation) };
+  const resource = veleroResource(operation.spec.type);
+  const { items } = await retry(() => context.client.list(resource, selection, context), context);
+  const usable = items.filter((item) => !isRefusedForLocation(item));
+  const object = usable.find((item) => item.metadata.name === ref?.name) ?? usable.find((item) => !isCollided(item));
+  return object === undefined ? { kind: "none", refused: items } : { kind: "found", object };
+}
+
+/** Reads a Velero object by name; undefined when there is none. */
+export async function getVelero(
+  context: RunnerContext,
+  type: OperationType,
+  name: string,
+): Promise<VeleroObject | undefined> {
+  const target = { namespace: context.settings.veleroNamespace, name };
+  try {
+    return await retry(() => context.client.get(veleroResource(type), target, context), context);
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The reference that goes into status.engineRef: without a uid it says what is about to be created. */
+export function engineRef(context: RunnerContext, type: OperationType, name: string, uid?: string): EngineRef {
+  const resource = veleroResource(type);
+  return {
+    apiVersion: apiVersionOf(resource),
+    kind: resource.kind,
+    namespace: context.settings.veleroNamespace,
+    name,
+    ...(uid !== undefined && { uid }),
+  };
+}

@@ -1,0 +1,30 @@
+import { backups, restores, type StorageLocation, storageLocations, type VeleroObject } from "../../api/velero.ts";
+import { retry } from "../../kube/retry.ts";
+import type { RunnerContext } from "../context.ts";
+
+/**
+ * The BackupStorageLocation where the files of a Backup, or of a Restore and its Backup, lie.
+ *
+ * @throws as KubeClient.get; Error when the Backup names no location
+ */
+export async function locationOf(context: RunnerContext, object: VeleroObject): Promise<StorageLocation> {
+  const name = await locationNameOf(context, object);
+  if (name === undefined) throw new Error("the Backup names no storage location");
+  const target = { namespace: context.settings.veleroNamespace, name };
+  return await retry(() => context.client.get(storageLocations, target, context), context);
+}
+
+/**
+ * The name of that location, as Velero has written it down.
+ *
+ * @returns undefined when the Backup names none
+ * @throws as KubeClient.get
+ */
+export async function locationNameOf(context: RunnerContext, object: VeleroObject): Promise<string | undefined> {
+  let name = object.spec?.storageLocation;
+  if (object.kind === restores.kind) {
+    const source = { namespace: context.settings.veleroNamespace, name: String(object.spec?.backupName) };
+    name = (await retry(() => context.client.get(backups, source, context), context)).spec?.storageLocation;
+  }
+  return typeof name === "string" && name !== "" ? name : undefined;
+}

@@ -1,0 +1,235 @@
+import { cutList } from "../../api/cutList.ts";
+import { leftOut } from "../../api/leftOut.ts";
+import { counted, placesOf } from "../../api/message.ts";
+import type { OperationType, VeleroOperation } from "../../api/operation.ts";
+import { type Backup, isBackup, isRestorable, isRestore, type VeleroObject } from "../../api/velero.ts";
+import type { RunnerContext } from "../context.ts";
+import {
+  type Archive,
+  archiveOf,
+  DOWNLOAD_LIMITS,
+  DownloadError,
+  type DownloadLimits,
+  type DownloadSource,
+  downloadJson,
+  type Try,
+} from "../download/downloadRequest.ts";
+import { NO_GZIP } from "../download/fetch.ts";
+import { movedBytes, movementsOf } from "../follow/dataMovement.ts";
+import { itemsOf } from "../follow/progress.ts";
+import { notesAsShown } from "../hideVeleroMessages.ts";
+import { doubtfulResources } from "../object/resourceLists.ts";
+import { locationOf } from "../object/storageLocation.ts";
+import { restoreOutputs } from "./restoreOutputs.ts";
+import { listResults, resultsSchema } from "./results.ts";
+import { skippedVolumes, unsizedSnapshots, volumeBytes, volumeInfosSchema } from "./volumes.ts";
+
+/** What an Operation hands to its reader. docs/contract.md, Status mapping; a field that is not known is left out. */
+export type Outputs = {
+  backupName?: string;
+  restoreName?: string;
+  storageLocation?: string;
+  /** Of a Restore: what it left out because the platform's settings say so. */
+  excludedResources?: string[];
+  backupItemCount?: string;
+  restoreItemCount?: string;
+  /** Archive and volumes; a lower bound. */
+  backupSizeBytes?: string;
+  warningCount?: string;
+  errorCount?: string;
+  /** Velero's errors (partial failures only, with `error: ` in front) and warnings. */
+  warnings?: string[];
+  restoreCreatedCount?: string;
+  restoreUpdatedCount?: string;
+  restoreSkippedCount?: string;
+  restoreFailedCount?: string;
+  /** What was there before and was changed, as `kind namespace/name`. */
+  updatedItems?: string[];
+  /** What was left as it was: it is there, and the same. */
+  skippedItems?: string[];
+  /** What is not as it is in the backup: there and different, or not to be made. */
+  failedItems?: string[];
+  /** Volumes whose data is not in the backup, or was not restored from it, though nobody asked for that. */
+  skippedVolumes?: string[];
+  /** What was named and Velero may not have known. */
+  unknownResources?: string[];
+  /** Files that are not what Velero wrote, and how that shows. */
+  unreadableFiles?: string[];
+  /** What could not be had, and why. */
+  missing?: string[];
+};
+
+/**
+ * What is known as soon as Velero's object exists.
+ *
+ * @param excludedByPlatform what no Restore brings back (leftOut); told as far as this one really leaves it out
+ */
+export function knownOutputs(
+  type: OperationType,
+  object: VeleroObject,
+  excludedByPlatform: readonly string[],
+): Outputs {
+  const { name } = object.metadata;
+  const location = object.spec?.storageLocation;
+  const { excludedResources } = object.spec ?? {};
+  const excluded =
+    type === "Restore" && Array.isArray(excludedResources)
+      ? excludedByPlatform.filter((resource) => excludedResources.includes(resource))
+      : [];
+  return {
+    ...(type === "Backup" ? { backupName: name } : { restoreName: name, ...sourceOf(object) }),
+    ...(typeof location === "string" && location !== "" && { storageLocation: location }),
+    ...(excluded.length > 0 && { excludedResources: excluded }),
+  };
+}
+
+/** Which Backup a Restore restores, by the name that it has in Velero. */
+function sourceOf({ spec }: VeleroObject): Outputs {
+  const { backupName } = spec ?? {};
+  return typeof backupName === "string" && backupName !== "" ? { backupName } : {};
+}
+
+/**
+ * The outputs of an attempt that reached a terminal phase. Never fails because something could not be had: `missing` says
+ * what and why. Only the files of a Completed or PartiallyFailed object are asked for: Velero finds files by name, and
+ * what lies under the name of a failed backup may be an older backup's.
+ *
+ * @throws the context's signal's reason, and nothing else
+ */
+export async function collectOutputs(
+  context: RunnerContext,
+  operation: VeleroOperation,
+  object: VeleroObject,
+  limits: DownloadLimits = DOWNLOAD_LIMITS,
+): Promise<Outputs> {
+  const { type } = operation.spec;
+  const outputs: Outputs = {
+    ...knownOutputs(type, object, leftOut(context.settings.restoreExcludedResources)),
+    ...counts(type, object),
+  };
+  if (!isRestorable(object.status?.phase)) return outputs;
+
+  const missing: string[] = [];
+  const unreadable: string[] = [];
+  /** Runs one step; what it cannot get is noted as missing, or as unreadable. */
+  const attempt: Try = async (what, step) => {
+    try {
+      return await step();
+    } catch (error) {
+      context.signal.throwIfAborted();
+      context.logger.warn({ err: error, what }, "could not be had");
+      if (error instanceof DownloadError && error.garbled) unreadable.push(error.message);
+      else missing.push(`${what}: ${publicWords(error)}`);
+      return undefined;
+    }
+  };
+
+  const location = await attempt("storage location", () => locationOf(context, object));
+  const source: DownloadSource = { object, location, limits };
+  // One large file after the other, for the sake of memory.
+  const warnings = await attempt("warnings", () => warningsOf(context, type, source));
+  const restored = isRestore(object) ? await restoreOutputs(context, { ...source, object }, attempt) : undefined;
+  const sizes = isBackup(object) ? await backupSizes(context, { ...source, object }, attempt) : undefined;
+  const unknown = (await attempt("unknownResources", () => doubtfulResources(context, operation, object))) ?? [];
+  if (location !== undefined) outputs.storageLocation = location.metadata.name;
+  if (warnings !== undefined) outputs.warnings = warnings.entries;
+  if (warnings?.unlisted !== undefined) missing.push(warnings.unlisted);
+  if (sizes?.unsized !== undefined) missing.push(sizes.unsized);
+  return {
+    ...outputs,
+    ...sizes?.outputs,
+    ...restored,
+    ...(unknown.length > 0 && { unknownResources: cutList(unknown, placesOf(type, object), MAX_LISTED_BYTES) }),
+    ...(unreadable.length > 0 && { unreadableFiles: unreadable.sort() }),
+    ...(missing.length > 0 && { missing: missing.sort() }),
+  };
+}
+
+/** What the API server or the program itself says is for the log alone: who reads outputs need not know the cluster. */
+function publicWords(error: unknown): string {
+  return error instanceof DownloadError ? error.message : "could not be read; the log of the runner's Job says why";
+}
+
+function counts(type: OperationType, object: VeleroObject): Outputs {
+  const items = itemsOf(object);
+  const { warnings = 0, errors = 0 } = object.status ?? {};
+  return {
+    ...(items && { [type === "Backup" ? "backupItemCount" : "restoreItemCount"]: String(items.completed) }),
+    warningCount: String(warnings),
+    errorCount: String(errors),
+  };
+}
+
+interface Warnings {
+  readonly entries: string[];
+  /** Set when Velero counted more errors than it listed. */
+  readonly unlisted?: string;
+}
+
+async function warningsOf(context: RunnerContext, type: OperationType, source: DownloadSource): Promise<Warnings> {
+  const { status } = source.object;
+  const { warnings = 0, errors = 0 } = status ?? {};
+  if (warnings === 0 && errors === 0) return { entries: [] };
+  const whereToFind = placesOf(type, source.object);
+  const results = await downloadJson(context, `${type}Results`, source, resultsSchema);
+  const withErrors = status?.phase === "PartiallyFailed";
+  const entries = listResults(results, { withErrors });
+  const listed = entries.length - listResults(results, { withErrors: false }).length;
+  return {
+    entries: cutList(notesAsShown(context, entries, source.object), whereToFind),
+    // Errors of work that went on after the main run are counted and not listed.
+    ...(withErrors &&
+      listed < errors && { unlisted: `errors: Velero counted ${errors} and listed ${listed}: ${whereToFind}` }),
+  };
+}
+
+interface Sizes {
+  readonly outputs: Outputs;
+  /** Set when there are snapshots of which Velero tells no size. */
+  readonly unsized?: string;
+}
+
+async function backupSizes(
+  context: RunnerContext,
+  source: DownloadSource & { readonly object: Backup },
+  attempt: Try,
+): Promise<Sizes> {
+  const [archive, volumes] = await Promise.all([
+    attempt("backupSizeBytes: size of the archive", () => readableArchive(context, source)),
+    attempt("skippedVolumes and sizes of snapshots", () =>
+      downloadJson(context, "BackupVolumeInfos", source, volumeInfosSchema),
+    ),
+  ]);
+  // Without volume infos (Velero 1.12, or out of reach) what was copied can still be summed up; snapshots cannot.
+  const bytes =
+    volumes === undefined
+      ? await attempt("backupSizeBytes: sizes of the volumes", async () => {
+          return movedBytes(await movementsOf(context, source.object)).total;
+        })
+      : volumeBytes(volumes);
+  const unsized = volumes === undefined ? 0 : unsizedSnapshots(volumes, attemptedSnapshots(source.object));
+  const skipped = skippedVolumes(volumes ?? [], source.object.spec ?? {});
+  return {
+    outputs: {
+      ...(archive !== undefined && bytes !== undefined && { backupSizeBytes: String(archive.size + bytes) }),
+      ...(skipped.length > 0 && {
+        skippedVolumes: cutList(skipped, placesOf("Backup", source.object), MAX_LISTED_BYTES),
+      }),
+    },
+    ...(unsized > 0 && { unsized: `backupSizeBytes: Velero tells no size of ${counted(unsized, "snapshot")}` }),
+  };
+}
+
+/** @throws as archiveOf; DownloadError when the archive does not begin as Velero's do */
+async function readableArchive(context: RunnerContext, source: DownloadSource): Promise<Archive> {
+  const archive = await archiveOf(context, source);
+  if (!archive.isGzip) throw new DownloadError(`BackupContents: ${NO_GZIP}`, { garbled: true });
+  return archive;
+}
+
+const MAX_LISTED_BYTES = 32 * 1024;
+
+function attemptedSnapshots({ status }: VeleroObject): number {
+  const attempted = status?.csiVolumeSnapshotsAttempted;
+  return typeof attempted === "number" ? attempted : 0;
+}

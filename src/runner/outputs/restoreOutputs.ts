@@ -1,0 +1,70 @@
+import { cutList } from "../../api/cutList.ts";
+import { placesOf } from "../../api/message.ts";
+import type { Restore } from "../../api/velero.ts";
+import type { RunnerContext } from "../context.ts";
+import { DownloadError, type DownloadSource, downloadJson, type Try } from "../download/downloadRequest.ts";
+import type { Outputs } from "./outputs.ts";
+import {
+  type Fate,
+  isClaim,
+  leftOutVolumes,
+  type RestoredItem,
+  restoredItems,
+  restoredListSchema,
+  restoredVolumesSchema,
+} from "./restored.ts";
+import { volumeInfosSchema } from "./volumes.ts";
+
+/** The most that one list of items may take in a status, in bytes of JSON. */
+const MAX_ITEMS_BYTES = 16 * 1024;
+
+export interface RestoreSource extends DownloadSource {
+  readonly object: Restore;
+}
+
+/** What became of the items of a restore, and which volumes it left out. docs/contract.md, Status mapping. */
+export async function restoreOutputs(context: RunnerContext, source: RestoreSource, attempt: Try): Promise<Outputs> {
+  const items = await attempt("what was created, updated, skipped", () => itemsOfRestore(context, source));
+  if (items === undefined) return {};
+  const leftOut = await attempt("skippedVolumes", () => leftOutBy(context, source, items));
+  const whereToFind = placesOf("Restore", source.object);
+  const named = (fate: Fate): string[] => {
+    const those = items.filter((item) => item.fate === fate).map(({ kind, name }) => `${kind} ${name}`);
+    return cutList(those, whereToFind, MAX_ITEMS_BYTES);
+  };
+  const count = (fate: Fate): string => String(items.filter((item) => item.fate === fate).length);
+  const lists = { updatedItems: named("updated"), skippedItems: named("skipped"), failedItems: named("failed") };
+  return {
+    restoreCreatedCount: count("created"),
+    restoreUpdatedCount: count("updated"),
+    restoreSkippedCount: count("skipped"),
+    restoreFailedCount: count("failed"),
+    ...Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0)),
+    ...(leftOut !== undefined &&
+      leftOut.length > 0 && { skippedVolumes: cutList(leftOut, whereToFind, MAX_ITEMS_BYTES) }),
+  };
+}
+
+async function itemsOfRestore(context: RunnerContext, source: RestoreSource): Promise<RestoredItem[]> {
+  const items = restoredItems(await downloadJson(context, "RestoreResourceList", source, restoredListSchema));
+  if (items.some(({ fate }) => fate === undefined)) {
+    throw new DownloadError("this Velero does not say it in a way that is known here");
+  }
+  return items;
+}
+
+/** Nothing is asked for where no claim was to be restored, or none of which the backup has data. */
+async function leftOutBy(
+  context: RunnerContext,
+  source: RestoreSource,
+  items: readonly RestoredItem[],
+): Promise<string[]> {
+  const { backupName = "", namespaceMapping, restorePVs } = source.object.spec ?? {};
+  const request = { namespaceMapping: namespaceMapping ?? {}, restorePVs };
+  if (!items.some(isClaim)) return [];
+  const ofBackup = { ...source, name: backupName };
+  const backedUp = await downloadJson(context, "BackupVolumeInfos", ofBackup, volumeInfosSchema);
+  if (leftOutVolumes(items, backedUp, [], request).length === 0) return [];
+  const filled = await downloadJson(context, "RestoreVolumeInfo", source, restoredVolumesSchema);
+  return leftOutVolumes(items, backedUp, filled, request);
+}

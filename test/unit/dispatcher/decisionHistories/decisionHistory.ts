@@ -1,0 +1,378 @@
+import {
+  attemptOf,
+  isTerminal,
+  isVeleroOperation,
+  type Status,
+  type VeleroOperation,
+} from "../../../../src/api/operation.ts";
+import { isAdmitted, nextStatus, type StatusChange } from "../../../../src/api/status.ts";
+import { isVeleroTerminal } from "../../../../src/api/velero.ts";
+import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
+import type { Action, World } from "../../../../src/dispatcher/state/world.ts";
+import type { Job } from "../../../../src/kube/resources.ts";
+import { Cluster, condition, signClaim } from "../fakeCluster.ts";
+import type { Happening } from "./decisionEvents.ts";
+
+/** Of an approval, in seconds; histories are about as long. */
+const APPROVAL = 100;
+
+/** Whom it makes sense to do something to; histories are too short to waste them. */
+const CONCERNED: Record<string, (operation: VeleroOperation) => boolean> = {
+  rerun: ({ status }) => status?.phase === "Failed",
+  cancel: ({ status }) => !isTerminal(status?.phase),
+  uncancel: ({ metadata }) => metadata.annotations?.["ops.vworkspace.io/cancel"] !== undefined,
+  approve: ({ spec }) => spec.approvals?.required === true,
+};
+
+/**
+ * A cluster to which things happen: people, runners and Velero do theirs, and the dispatcher decides in any order, upon old
+ * news too, and loses its memory between any two decisions because it has none. After each step it is checked that nothing
+ * happened that must not.
+ */
+export class History extends Cluster {
+  readonly limits: { maxConcurrent: number; maxConcurrentPerNamespace: number };
+  /** Every Job name that was made, by Operation and attempt. */
+  readonly #jobNames = new Map<string, string>();
+  /** The Jobs that people made, by uid. */
+  readonly #copies = new Set<string>();
+  #tokens = 0;
+  #ableToRun: World["ableToRun"] = new WeakMap();
+  #old = new Map<string, VeleroOperation>();
+
+  constructor(limits: { maxConcurrent: number; maxConcurrentPerNamespace: number }) {
+    super();
+    this.limits = limits;
+    this.settings = settingsSchema.parse({ limits });
+  }
+
+  /** As the dispatcher does it: forgotten with every change around the Operations. */
+  protected override get ableToRun(): World["ableToRun"] {
+    return this.#ableToRun;
+  }
+
+  override target(...change: Parameters<Cluster["target"]>): void {
+    super.target(...change);
+    this.#ableToRun = new WeakMap();
+  }
+
+  override breakTemplates(): void {
+    super.breakTemplates();
+    this.#ableToRun = new WeakMap();
+  }
+
+  override mendTemplates(): void {
+    super.mendTemplates();
+    this.#ableToRun = new WeakMap();
+  }
+
+  all(): VeleroOperation[] {
+    return [...this.operations.values()].filter(isVeleroOperation);
+  }
+
+  happen(happening: Happening): void {
+    switch (happening.kind) {
+      case "create": {
+        const { namespace, restore, second, approval } = happening;
+        this.add({
+          namespace: `org-${namespace}`,
+          type: restore ? "Restore" : "Backup",
+          creationTimestamp: `2026-11-22T10:00:0${second}Z`,
+          ...(approval && { approvals: { required: true } }),
+        });
+        return;
+      }
+      case "target":
+        this.target(`org-${happening.namespace}`, {
+          ready: [condition("Ready", happening.ready ? "True" : "False", "Any")],
+        });
+        return;
+      case "template":
+        if (happening.broken) this.breakTemplates();
+        else this.mendTemplates();
+        return;
+      case "time":
+        this.now = new Date(this.now.getTime() + happening.seconds * 1000);
+        return;
+      case "runner":
+      case "crash":
+      case "removeJob":
+        this.#withJob(happening.kind, pick([...this.jobs.values()].filter(isUnfinished), happening.which));
+        return;
+      case "copyJob":
+      case "replaceJob": {
+        const job = pick([...this.jobs.values()], happening.which);
+        const name = happening.kind === "replaceJob" ? job?.metadata.name : undefined;
+        if (job !== undefined) this.#copies.add(this.copyJob(job, name).metadata.uid);
+        return;
+      }
+      case "velero": {
+        const object = pick(
+          [...this.veleroObjects.values()].filter(({ status }) => !isVeleroTerminal(status?.phase)),
+          happening.which,
+        );
+        if (object !== undefined) this.setVeleroPhase(object, happening.phase);
+        return;
+      }
+      default: {
+        const { kind } = happening;
+        const operation = pick(this.all().filter(CONCERNED[kind] ?? (() => true)), happening.which);
+        if (operation !== undefined) this.#withOperation(kind, operation);
+      }
+    }
+  }
+
+  /** Lets everything that can run run, and everybody who is asked say yes. */
+  calmDown(): void {
+    this.mendTemplates();
+    for (const namespace of [0, 1, 2]) this.target(`org-${namespace}`);
+    for (const operation of this.all())
+      if (operation.spec.approvals?.required) this.#withOperation("approve", operation);
+  }
+
+  /** Decides on everybody until nobody has anything to do. */
+  settleAll(): void {
+    for (let rounds = 0; ; rounds += 1) {
+      if (rounds > 20) throw new Error("the dispatcher does not come to rest");
+      const before = this.operations.size + this.jobs.size;
+      let idle = true;
+      for (const operation of this.all()) idle = this.act(operation) === undefined && idle;
+      if (idle && before === this.operations.size + this.jobs.size) return;
+    }
+  }
+
+  /** Lets the runners and Velero take one step each. */
+  work(): void {
+    for (const job of [...this.jobs.values()].filter(isUnfinished)) this.#withJob("runner", job);
+    for (const object of this.veleroObjects.values()) {
+      if (!isVeleroTerminal(object.status?.phase)) this.setVeleroPhase(object, "Completed");
+    }
+  }
+
+  /** One decision and its action; what must not be done is found out here. */
+  act(operation: VeleroOperation, news: VeleroOperation = this.current(operation)): Action | undefined {
+    const { action } = this.decide(news);
+    if (action === undefined) return undefined;
+    const now = this.current(operation);
+    if (action.kind === "writeStatus") {
+      // The API server refuses a write upon old news.
+      if (news.metadata.resourceVersion !== now.metadata.resourceVersion) return action;
+      const reopened = isTerminal(now.status?.phase) && !isTerminal(action.status.phase);
+      if (reopened) this.#checkRerun(now, action.status);
+      const cancelled = action.status.conditions?.some(({ type, status }) => type === "Cancelled" && status === "True");
+      if (cancelled && now.status?.runner?.jobUIDs !== undefined && !isTerminal(now.status.phase)) {
+        throw new Error("cancelled over the head of a runner that has begun");
+      }
+      if (isAdmitted(action.status) && !isAdmitted(now.status) && !reopened) this.#checkOrder(now);
+    }
+    if (action.kind === "createJob") {
+      const attempt = `${operation.metadata.uid}/${attemptOf(news)}`;
+      const known = this.#jobNames.get(attempt) ?? action.name;
+      if (known !== action.name) throw new Error(`a second Job name for ${attempt}: ${known}, ${action.name}`);
+      this.#jobNames.set(attempt, known);
+    }
+    this.carryOut(operation, action);
+    return action;
+  }
+
+  check(): void {
+    const underWay = this.all().filter((operation) => this.#isUnderWay(operation) && !this.#onlyCleansUp(operation));
+    if (underWay.length > this.limits.maxConcurrent) throw new Error(`${underWay.length} under way at once`);
+    for (const namespace of new Set(underWay.map(({ metadata }) => metadata.namespace))) {
+      const here = underWay.filter(({ metadata }) => metadata.namespace === namespace);
+      if (here.length > this.limits.maxConcurrentPerNamespace)
+        throw new Error(`${here.length} at once in ${namespace}`);
+      if (here.length > 1 && here.some(({ spec }) => spec.type === "Restore"))
+        throw new Error(`conflict in ${namespace}`);
+    }
+  }
+
+  #isHeldByTheDead({ metadata, spec }: VeleroOperation): boolean {
+    return this.leftBehind(metadata.namespace).some(({ isBackup }) => spec.type === "Restore" || !isBackup);
+  }
+
+  #checkRerun(now: VeleroOperation, next: Status): void {
+    const cancel = now.metadata.annotations?.["ops.vworkspace.io/cancel"] === "true";
+    const sameAttempt = next.runner?.attempt === attemptOf(now);
+    const forCancel = sameAttempt && (isCancelDecided(now) || (cancel && this.#isUnderWay(now)));
+    const asked = next.observedRerun !== now.status?.observedRerun || this.#isAskedByJob(now);
+    if (now.status?.phase !== "Failed" || !(asked || forCancel)) {
+      throw new Error("a terminal phase was left without anybody asking for it");
+    }
+    if (cancel && !forCancel) throw new Error("re-run though it is cancelled");
+    if (!sameAttempt && this.#isUnderWay(now)) throw new Error("a new attempt while Velero is at work on the last one");
+    const old = this.jobs.get(now.status.runner?.jobName ?? "");
+    const gaveUp = old !== undefined && !isUnfinished(old) && !this.#copies.has(old.metadata.uid);
+    if (sameAttempt && gaveUp) throw new Error("resumed beside the Job that gave up");
+  }
+
+  /** Each Job that people make asks once. */
+  #isAskedByJob(operation: VeleroOperation): boolean {
+    const { runner, history = [] } = operation.status ?? {};
+    const past = history.flatMap(({ jobUIDs = [] }) => jobUIDs);
+    const known = [...(runner?.jobUIDs ?? []), ...(runner?.requestedBy ?? []), ...past];
+    return this.jobsOf(operation).some(({ metadata: { uid } }) => this.#copies.has(uid) && !known.includes(uid));
+  }
+
+  /** Told independently of the dispatcher: no older one that could have run was overtaken. */
+  #checkOrder(admitted: VeleroOperation): void {
+    const older = this.all().filter((other) => this.#couldRun(other) && age(other) < age(admitted));
+    const underWay = this.all().filter((operation) => this.#isUnderWay(operation));
+    if (this.#isHeldByTheDead(admitted)) throw new Error(`${age(admitted)} beside what was left behind`);
+    const overtaken = older.find((other) => conflict(other, admitted));
+    if (overtaken !== undefined) throw new Error(`${age(admitted)} overtook ${age(overtaken)}`);
+    let kept = 0;
+    for (const namespace of new Set(older.map(({ metadata }) => metadata.namespace))) {
+      const here = (operation: VeleroOperation) => operation.metadata.namespace === namespace;
+      const ready = older
+        .filter(here)
+        .filter((one) => !this.#isHeldByTheDead(one))
+        .filter(
+          (one) =>
+            ![...underWay, ...older.filter((other) => age(other) < age(one))].some((other) => conflict(one, other)),
+        );
+      const room = this.limits.maxConcurrentPerNamespace - underWay.filter(here).length;
+      kept += Math.min(ready.length, Math.max(0, room));
+      if (here(admitted) && ready.length >= room)
+        throw new Error(`${age(admitted)} took the last slot of ${namespace}`);
+    }
+    const free = this.limits.maxConcurrent - underWay.length;
+    if (free <= kept) throw new Error(`${age(admitted)} took one of ${free} slots that ${kept} older ones wait for`);
+  }
+
+  #isUnderWay({ status }: VeleroOperation): boolean {
+    if (!isTerminal(status?.phase)) return isAdmitted(status);
+    const gaveUp = status?.conditions?.some(({ type, reason }) => type === "Failed" && reason === "RunnerFailed");
+    const phase = this.veleroObjects.get(status?.engineRef?.uid ?? "")?.status?.phase;
+    return gaveUp === true && phase === "InProgress";
+  }
+
+  /** A cancel goes on to its end after Velero is done, whoever has the slot by then. */
+  #onlyCleansUp(operation: VeleroOperation): boolean {
+    const phase = this.veleroObjects.get(operation.status?.engineRef?.uid ?? "")?.status?.phase;
+    return isCancelDecided(operation) && phase !== "InProgress";
+  }
+
+  #couldRun({ metadata, spec, status }: VeleroOperation): boolean {
+    if (isTerminal(status?.phase) || isAdmitted(status) || !this.templates.Backup.ok) return false;
+    if (metadata.annotations?.["ops.vworkspace.io/cancel"] === "true") return false;
+    if (spec.approvals?.required && !((this.#approvedUntil.get(metadata.uid) ?? 0) >= this.now.getTime())) return false;
+    const ready = this.targets.get(`${metadata.namespace}/shop`)?.status?.conditions?.[0]?.status === "True";
+    return spec.type === "Restore" || ready;
+  }
+
+  readonly #approvedUntil = new Map<string, number>();
+
+  #withOperation(kind: string, operation: VeleroOperation): void {
+    const { uid, name } = operation.metadata;
+    switch (kind) {
+      case "decide":
+        this.act(operation);
+        this.#old.set(uid, operation);
+        return;
+      case "decideOnOldNews":
+        this.act(operation, this.#old.get(uid) ?? operation);
+        return;
+      case "approve": {
+        const until = Math.floor(this.now.getTime() / 1000) + APPROVAL;
+        this.#approvedUntil.set(uid, until * 1000);
+        if (operation.spec.approvals?.required) this.approve(operation, signClaim({ op: name, exp: until }));
+        return;
+      }
+      case "cancel":
+        this.annotate(operation, { "ops.vworkspace.io/cancel": "true" });
+        return;
+      case "uncancel":
+        this.annotate(operation, { "ops.vworkspace.io/cancel": undefined });
+        return;
+      case "rerun":
+        this.#tokens += 1;
+        this.annotate(operation, { "ops.vworkspace.io/rerun": `token-${this.#tokens}` });
+        return;
+      case "remove":
+        this.operations.delete(`${operation.metadata.namespace}/${name}`);
+    }
+  }
+
+  #withJob(kind: "runner" | "crash" | "removeJob", job: Job | undefined): void {
+    if (job === undefined) return;
+    if (kind === "removeJob") this.jobs.delete(job.metadata.name);
+    else if (kind === "crash") this.endJob(job, "Failed");
+    else this.#run(job);
+  }
+
+  /** One step of a runner, as docs/contract.md, Runner, has it. */
+  #run(job: Job): void {
+    const uid = job.metadata.labels?.["ops.vworkspace.io/operation"];
+    const operation = this.all().find(({ metadata }) => metadata.uid === uid);
+    const { runner, history = [], phase: stands } = operation?.status ?? {};
+    const { uid: own } = job.metadata;
+    const isKnown = [...(runner?.jobUIDs ?? []), ...(runner?.requestedBy ?? [])].includes(own);
+    const isPast = !isKnown && history.some(({ jobUIDs = [] }) => jobUIDs.includes(own));
+    const mayAsk = stands === "Failed" && operation?.metadata.annotations?.["ops.vworkspace.io/cancel"] !== "true";
+    // Whoever asks, or comes too late, waits until the dispatcher has said which it is.
+    if (mayAsk && !isKnown && !isPast) return;
+    if (operation === undefined || isTerminal(stands) || isPast) {
+      this.endJob(job, "Complete");
+      return;
+    }
+    if (!isAdmitted(operation.status) && this.#copies.has(own)) {
+      if (!runner?.requestedBy?.length) this.endJob(job, "Failed");
+      return;
+    }
+    if (!isAdmitted(operation.status)) throw new Error(`${age(operation)} has a Job at work and is not admitted`);
+    const object = this.veleroObjects.get(operation.status?.engineRef?.uid ?? "");
+    const phase = object?.status?.phase;
+    if (!operation.status?.runner?.jobUIDs?.includes(job.metadata.uid)) {
+      this.join(operation, job);
+    } else if (isCancelDecided(operation) || operation.metadata.annotations?.["ops.vworkspace.io/cancel"] === "true") {
+      if (object !== undefined) this.veleroObjects.delete(object.metadata.uid);
+      this.#end(operation, job, "Failed", "Cancelled");
+    } else if (operation.status.engineRef === undefined) {
+      this.veleroObject(operation, "InProgress", `object-of-${operation.metadata.uid}`);
+      this.#tell(operation, { phase: "Running" });
+    } else if (phase === "Completed") {
+      this.#end(operation, job, "Succeeded", "Succeeded");
+    } else if (phase !== "InProgress") {
+      this.#end(operation, job, "Failed", "Failed");
+    }
+  }
+
+  #end(
+    operation: VeleroOperation,
+    job: Job,
+    phase: "Succeeded" | "Failed",
+    type: "Succeeded" | "Failed" | "Cancelled",
+  ): void {
+    this.#tell(operation, { phase, conditions: [{ type, status: "True", reason: "Told", message: "by its runner" }] });
+    this.endJob(job, phase === "Failed" ? "Failed" : "Complete");
+  }
+
+  #tell(operation: VeleroOperation, change: StatusChange): void {
+    this.setStatus(operation, nextStatus(this.status(operation), change, { now: this.now, generation: 1 }));
+  }
+}
+
+export function isUnfinished({ status }: Job): boolean {
+  return status?.conditions === undefined;
+}
+
+function age({ metadata }: VeleroOperation): string {
+  return `${metadata.creationTimestamp}/${metadata.uid}`;
+}
+
+/** Somebody has seen that it is to end: no way back. */
+function isCancelDecided({ status }: VeleroOperation): boolean {
+  return status?.conditions?.some(({ type, status }) => type === "Cancelled" && status === "Unknown") === true;
+}
+
+function conflict(one: VeleroOperation, other: VeleroOperation): boolean {
+  return (
+    one.metadata.uid !== other.metadata.uid &&
+    one.metadata.namespace === other.metadata.namespace &&
+    (one.spec.type === "Restore" || other.spec.type === "Restore")
+  );
+}
+
+function pick<T>(from: readonly T[], which: number): T | undefined {
+  return from[which % from.length];
+}
