@@ -3,6 +3,7 @@ import { lenient } from "../kube/lenient.ts";
 import { kubeObjectSchema } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
 import { conditionSchema } from "../kube/resources.ts";
+import { Annotation } from "./labels.ts";
 
 /**
  * Upstream's description of an installed application: what an Operation backs up or restores. Its annotations alone are
@@ -37,3 +38,8 @@ export const applicationInstances: Resource<ApplicationInstance> = {
   namespaced: true,
   schema: applicationInstanceSchema,
 };
+
+/** Whether a target carries a pause of the dispatcher's. */
+export function isPaused({ metadata: { annotations } }: ApplicationInstance): boolean {
+  return annotations?.[Annotation.pausedBy] !== undefined;
+}

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { Logger } from "pino";
+import { isPaused } from "../api/applicationInstance.ts";
 import { RIGHTS_POLICY } from "../api/crossNamespace.ts";
 import { Annotation, Label } from "../api/labels.ts";
 import { attemptOf, isVeleroOperation, operations } from "../api/operation.ts";
@@ -10,7 +11,7 @@ import { withLease } from "../kube/lease.ts";
 import { WorkQueue } from "../kube/queue.ts";
 import { qualifiedName } from "../kube/resource.ts";
 import { annotateTarget, carryOut, deleteJob, type Hands } from "./actions.ts";
-import { endOfPause, isPaused } from "./admission/pauseTarget.ts";
+import { endOfPause } from "./admission/pauseTarget.ts";
 import { decide, decideOrphan } from "./decide.ts";
 import { createMetrics } from "./metrics.ts";
 import type { Server, ServerParts } from "./server.ts";

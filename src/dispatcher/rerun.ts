@@ -2,6 +2,7 @@ import { cancelDecided, cancelRequested } from "../api/cancel.ts";
 import { isCrossNamespace, requestDigest } from "../api/crossNamespace.ts";
 import { textDigest } from "../api/digest.ts";
 import { Annotation } from "../api/labels.ts";
+import { quoted } from "../api/message.ts";
 import { isTerminal, jobsOfAttempt, type Status, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { conditionOf, openAttempt, resumeAttempt, type StatusChange, timestamp } from "../api/status.ts";
@@ -9,7 +10,6 @@ import type { Job } from "../kube/resources.ts";
 import { admittedChange } from "./admission/admission.ts";
 import { livesOn } from "./admission/line.ts";
 import { deletionOf, endedOwnJob, isMadeByDispatcher, unknownJobs } from "./jobs/jobState.ts";
-import { quoted } from "./message.ts";
 import { NOTHING, unblocked, write } from "./state/statusDecision.ts";
 import type { Decision, World } from "./state/world.ts";
 

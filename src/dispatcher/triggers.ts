@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { isPaused } from "../api/applicationInstance.ts";
 import { isCrossNamespace } from "../api/crossNamespace.ts";
 import { Label } from "../api/labels.ts";
 import { isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
@@ -6,7 +7,6 @@ import { isAdmitted } from "../api/status.ts";
 import { isAtWork, type StorageLocation } from "../api/velero.ts";
 import { keyOf } from "../kube/metadata.ts";
 import type { Job, Pod } from "../kube/resources.ts";
-import { isPaused } from "./admission/pauseTarget.ts";
 import type { Caches } from "./state/caches.ts";
 import type { Indexes } from "./state/indexes.ts";
 import { byAge, isInLine, isQueued, isWaiting, standing } from "./state/operationState.ts";

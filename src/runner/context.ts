@@ -3,7 +3,7 @@ import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
 import { isTransient, mayBeRestored } from "../kube/errors.ts";
 import type { EventRecorder } from "../kube/events.ts";
-import type { Fetcher } from "./download/fetch.ts";
+import type { Fetcher } from "./fetcher.ts";
 
 /** Who this run is and whom it works for, as its environment says it (settings.ts). */
 export interface RunnerSettings {

@@ -11,11 +11,12 @@ import { writeStatus } from "./attempt/writeStatus.ts";
 import { cancel } from "./cancel/cancel.ts";
 import { hopeful, type RunnerContext } from "./context.ts";
 import { Failure } from "./errors.ts";
-import type { End } from "./finish.ts";
 import { refusalAsShown } from "./hideVeleroMessages.ts";
-import { engineRef, findOwn, getVelero, veleroResource } from "./object/findOwn.ts";
+import { findOwn } from "./object/findOwn.ts";
 import { namespaceGoes } from "./object/namespace.ts";
 import { isOwn, type Plan } from "./object/plan.ts";
+import type { ObjectEnd } from "./object/recordedObject.ts";
+import { engineRef, getVelero, veleroResource } from "./object/veleroObject.ts";
 
 /**
  * Creates the Velero object of an attempt, once: first the intent goes into status.engineRef, then one POST, then its uid
@@ -25,7 +26,7 @@ import { isOwn, type Plan } from "./object/plan.ts";
  * @throws Failure when Velero's API refuses the object, every name is taken, or the namespace to restore into goes;
  *   OperationGone, AttemptOver
  */
-export async function createOnce(context: RunnerContext, operation: VeleroOperation, plan: Plan): Promise<End> {
+export async function createOnce(context: RunnerContext, operation: VeleroOperation, plan: Plan): Promise<ObjectEnd> {
   const attempt = attemptIn(operation);
   let taken: string | undefined;
   for (;;) {

@@ -3,34 +3,31 @@ import { cutBytes } from "../api/message.ts";
 import { attemptOf, isTerminal, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
-import { isVeleroTerminal, type VeleroObject } from "../api/velero.ts";
+import { isVeleroTerminal } from "../api/velero.ts";
 import { type Attempt, readAttempt } from "./attempt/attempt.ts";
 import { writeStatus } from "./attempt/writeStatus.ts";
 import { removeShadows } from "./cancel/nameCollisions.ts";
 import { removeStrays } from "./cancel/unrecordedObjects.ts";
 import { impatient, type RunnerContext } from "./context.ts";
-import { type Ending, EXIT, type Failure, ObjectChanged } from "./errors.ts";
+import type { Failure } from "./errors.ts";
+import { type Ending, EXIT } from "./exit.ts";
 import { advanced, ProgressReader } from "./follow/progress.ts";
 import { asShown } from "./hideVeleroMessages.ts";
+import { checkObject, type ObjectEnd, type RecordedObject } from "./object/recordedObject.ts";
 import { collectOutputs } from "./outputs/outputs.ts";
 import { verdict } from "./verdict.ts";
-
-/** What is left of an attempt's Velero object when there is nothing more to wait for. */
-export interface End {
-  /** Undefined when there is none (any more). */
-  readonly object: VeleroObject | undefined;
-  /** This run removed it, or did not make it, because the Operation was cancelled. */
-  readonly cancelled?: boolean;
-  /** What that could not clean up, in words. */
-  readonly remains?: string | undefined;
-}
 
 /**
  * Writes the attempt's end, outputs and all, in one write. docs/contract.md, Runner 5.
  *
  * @throws ObjectChanged as {@link checkObject}
  */
-export async function finish(context: RunnerContext, attempt: Attempt, end: End, known: Known): Promise<Ending> {
+export async function finish(
+  context: RunnerContext,
+  attempt: Attempt,
+  end: ObjectEnd,
+  known: RecordedObject,
+): Promise<Ending> {
   const { object, cancelled = false, remains } = end;
   const operation = await readAttempt(context, attempt);
   const { type } = operation.spec;
@@ -53,26 +50,6 @@ export async function finish(context: RunnerContext, attempt: Attempt, end: End,
     };
   });
   return await over(context, written);
-}
-
-/** What a run took for its attempt's object. */
-export interface Known {
-  /** As it was called, or was to be called. */
-  readonly name: string | undefined;
-  /** As it is recorded; undefined while it is not made. */
-  readonly uid: string | undefined;
-}
-
-/**
- * Before anything is written about an object: that it still is the attempt's. A run that hears late may have followed one
- * that another run has removed since, because Velero refused it, or found none just before another run made it.
- *
- * @throws ObjectChanged when the attempt has another one now
- */
-export function checkObject({ status }: Operation, { name, uid }: Known): void {
-  const now = status?.engineRef;
-  const renamed = name !== undefined && now?.name !== undefined && now.name !== name;
-  if (renamed || now?.uid !== uid) throw new ObjectChanged(`the attempt's object is ${now?.name ?? "none"} now`);
 }
 
 /** Writes that the Operation cannot be carried out, and why. */

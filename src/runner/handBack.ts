@@ -8,9 +8,9 @@ import { attemptIn } from "./attempt/attempt.ts";
 import { writeStatus } from "./attempt/writeStatus.ts";
 import type { RunnerContext } from "./context.ts";
 import { LocationUnavailable } from "./errors.ts";
-import { veleroResource } from "./object/findOwn.ts";
 import { remove } from "./object/remove.ts";
 import { locationNameOf } from "./object/storageLocation.ts";
+import { veleroResource } from "./object/veleroObject.ts";
 
 /**
  * Gives an attempt that has to wait for a storage location back to the dispatcher, which admits it again when the location

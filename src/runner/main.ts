@@ -9,7 +9,7 @@ import { createLogger } from "../log.ts";
 import { VERSION } from "../version.ts";
 import type { RunnerContext, RunnerSettings } from "./context.ts";
 import { httpFetcher } from "./download/fetch.ts";
-import { type Ending, EXIT } from "./errors.ts";
+import { type Ending, EXIT } from "./exit.ts";
 import { endingCondition } from "./finish.ts";
 import { run } from "./run.ts";
 import { readSettings, SettingsError } from "./settings.ts";

@@ -12,14 +12,12 @@ import { joinAttempt } from "./attempt/join.ts";
 import { writeStatus } from "./attempt/writeStatus.ts";
 import { cleanUp } from "./cancel/afterDeletion.ts";
 import { cancel } from "./cancel/cancel.ts";
-import { isCollided, isKept } from "./cancel/cancelStep.ts";
+import { isKept } from "./cancel/cancelStep.ts";
 import { removeShadows } from "./cancel/nameCollisions.ts";
 import { hopeful, patient, type RunnerContext } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
 import {
   AttemptOver,
-  type Ending,
-  EXIT,
   Failure,
   LocationUnavailable,
   NotAdmitted,
@@ -27,16 +25,20 @@ import {
   OperationGone,
   Refused,
 } from "./errors.ts";
-import { checkObject, type End, fail, finish, type Known, over } from "./finish.ts";
+import { type Ending, EXIT } from "./exit.ts";
+import { fail, finish, over } from "./finish.ts";
 import { confirmed } from "./follow/confirmFailure.ts";
 import { follow } from "./follow/follow.ts";
 import { exceeded } from "./follow/maxRunTime.ts";
 import { advanced, ProgressReader } from "./follow/progress.ts";
 import { handBack, refusedForLocation } from "./handBack.ts";
 import { asShown } from "./hideVeleroMessages.ts";
-import { findOwn, veleroResource } from "./object/findOwn.ts";
+import { findOwn } from "./object/findOwn.ts";
+import { isCollided } from "./object/nameCollision.ts";
 import { prepare } from "./object/prepare.ts";
+import { checkObject, type ObjectEnd, type RecordedObject } from "./object/recordedObject.ts";
 import { areGone, remove } from "./object/remove.ts";
+import { veleroResource } from "./object/veleroObject.ts";
 import { knownOutputs } from "./outputs/outputs.ts";
 import { verdict } from "./verdict.ts";
 
@@ -120,7 +122,7 @@ async function pursue(
  * @returns none when it has vanished, or a cancel came before it was made: that this run obeyed it stays true, even if the
  *   request is taken back meanwhile
  */
-async function ownObject(context: RunnerContext, operation: VeleroOperation): Promise<End> {
+async function ownObject(context: RunnerContext, operation: VeleroOperation): Promise<ObjectEnd> {
   const own =
     operation.status?.engineRef === undefined
       ? await unlessRefused(() => findOwn(context, operation))
@@ -150,8 +152,8 @@ async function toTheEnd(
   runContext: RunnerContext,
   operation: VeleroOperation,
   object: VeleroObject,
-  known: Known,
-): Promise<End> {
+  known: RecordedObject,
+): Promise<ObjectEnd> {
   const context = { ...runContext, logger: runContext.logger.child({ veleroObject: object.metadata.name }) };
   const { type } = operation.spec;
   const attempt = attemptIn(operation);
@@ -193,7 +195,7 @@ async function cancelled(
   operation: VeleroOperation,
   object: VeleroObject,
   decision: ConditionChange,
-): Promise<End> {
+): Promise<ObjectEnd> {
   const attempt = attemptIn(operation);
   const decided = cancelDecided(await readAttempt(context, attempt));
   if (!isKept({ asked: object, decided })) {

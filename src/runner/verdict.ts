@@ -1,10 +1,10 @@
 import { counted, cutBytes, humanBytes } from "../api/message.ts";
 import type { OperationType } from "../api/operation.ts";
+import type { Outputs } from "../api/outputs.ts";
 import { ConditionType, Reason, type ReasonName, veleroReason } from "../api/reasons.ts";
 import type { ConditionChange, StatusChange } from "../api/status.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import { waitsFor } from "./follow/waitsFor.ts";
-import type { Outputs } from "./outputs/outputs.ts";
 
 /** What is known of an attempt when its status is decided. */
 export interface Seen {

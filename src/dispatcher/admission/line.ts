@@ -5,7 +5,7 @@ import { ConditionType, Reason } from "../../api/reasons.ts";
 import { conditionOf, isAdmitted } from "../../api/status.ts";
 import { isAtWork } from "../../api/velero.ts";
 import { activeJobs } from "../jobs/jobState.ts";
-import type { LeftBehind } from "../state/orphanedWork.ts";
+import type { OrphanedWork } from "../state/orphanedWork.ts";
 import type { World } from "../state/world.ts";
 import { needsApproval } from "./checks/approval.ts";
 import { firstHindrance } from "./checks.ts";
@@ -142,7 +142,7 @@ function slotOf(
 }
 
 /** What was left behind takes no slot: nobody would know when it is free again. */
-function asLeft(left: readonly LeftBehind[]): Namespace {
+function asLeft(left: readonly OrphanedWork[]): Namespace {
   return { slots: 0, taken: left.length > 0, takenByRestore: left.some(({ isBackup }) => !isBackup) };
 }
 

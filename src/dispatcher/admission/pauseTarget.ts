@@ -65,11 +65,6 @@ export function endOfPause(target: ApplicationInstance, world: World): Annotate 
   );
 }
 
-/** Whether a target carries a pause of the dispatcher's. */
-export function isPaused(target: ApplicationInstance): boolean {
-  return saidOf(target).pausedBy !== undefined;
-}
-
 function isHeld({ metadata }: ApplicationInstance, pausedBy: string, world: World): boolean {
   const [uid = ""] = pausedBy.split("/");
   const operation = world.operation(uid);

@@ -1,7 +1,8 @@
 import { Label } from "../../api/labels.ts";
 import { jobName } from "../../api/names.ts";
 import { attemptOf, jobsOfAttempt, pastJobs, type VeleroOperation } from "../../api/operation.ts";
-import type { Job, Pod } from "../../kube/resources.ts";
+import { hasEnded } from "../../kube/jobStatus.ts";
+import type { Job } from "../../kube/resources.ts";
 import type { Action, World } from "../state/world.ts";
 import { FIELD_MANAGER } from "../templates/buildJob.ts";
 
@@ -95,29 +96,6 @@ export function isMadeByDispatcher({ metadata: { managedFields = [], creationTim
   );
 }
 
-/** The condition Failed, never FailureTarget: until then pods of it may live. */
-export function failureOf(job: Job): NonNullable<NonNullable<Job["status"]>["conditions"]>[number] | undefined {
-  return job.status?.conditions?.find(({ type, status }) => type === "Failed" && status === "True");
-}
-
-/**
- * Whether no container of a Job ever ran, as far as the Job and its pods can say; where they differ, one may have.
- *
- * @param pods all that are known of this Job
- */
-export function neverStarted({ status = {} }: Job, pods: readonly Pod[]): boolean {
-  const { active = 0, terminating = 0, succeeded = 0, failed = 0 } = status;
-  return succeeded + failed === 0 && active + terminating <= pods.length && !pods.some(hasStarted);
-}
-
-/** Whether a container of it ever ran. */
-export function hasStarted({ status = {} }: Pod): boolean {
-  const { containerStatuses = [], initContainerStatuses = [] } = status;
-  return [...containerStatuses, ...initContainerStatuses].some(
-    ({ state, lastState }) => (state?.running ?? state?.terminated ?? lastState?.terminated) !== undefined,
-  );
-}
-
 /** The Job that the dispatcher makes for the attempt; one of that name that is somebody else's does not count. */
 function ownJob(operation: VeleroOperation, world: World): Job | undefined {
   const { name, uid } = operation.metadata;
@@ -135,21 +113,4 @@ function lastJob(operation: VeleroOperation, world: World): Job | undefined {
   const asking = requestedBy.filter((uid) => !jobUIDs.includes(uid));
   const last = joined === undefined || joined === resumedAfter ? asking.at(-1) : joined;
   return last === undefined ? undefined : world.jobsOf(operation).find(({ metadata }) => metadata.uid === last);
-}
-
-/** No pod of it will ever start again. */
-export function hasEnded(job: Job): boolean {
-  return endingOf(job) !== undefined;
-}
-
-/** When that was; long ago, where its controller does not say. */
-export function endOfJob(job: Job): Date {
-  const at = Date.parse(endingOf(job)?.lastTransitionTime ?? "");
-  return new Date(Number.isNaN(at) ? 0 : at);
-}
-
-function endingOf({ status }: Job) {
-  return status?.conditions?.find(
-    (condition) => (condition.type === "Failed" || condition.type === "Complete") && condition.status === "True",
-  );
 }

@@ -1,7 +1,8 @@
 import type { VeleroOperation } from "../../api/operation.ts";
+import { failureOf, hasStarted } from "../../kube/jobStatus.ts";
 import type { Job, Pod } from "../../kube/resources.ts";
 import type { World } from "../state/world.ts";
-import { failureOf, hasStarted, isMadeByDispatcher } from "./jobState.ts";
+import { isMadeByDispatcher } from "./jobState.ts";
 import { hasEnded, overdueEnd } from "./overduePods.ts";
 
 // When a Job of the dispatcher's is to be made again, for the same attempt and under the same name. docs/contract.md, Job.

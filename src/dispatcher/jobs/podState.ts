@@ -1,10 +1,10 @@
 import * as z from "zod";
+import { oneLine } from "../../api/message.ts";
 import { timestamp } from "../../api/status.ts";
+import { failureOf } from "../../kube/jobStatus.ts";
 import type { ContainerStatus, Event, Job, Pod } from "../../kube/resources.ts";
-import { oneLine } from "../message.ts";
 import type { World } from "../state/world.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
-import { failureOf } from "./jobState.ts";
 import { hasEnded, type Overdue, outlivingContainer, outlivingText, overdueEnd, overdueStart } from "./overduePods.ts";
 
 /** What the pods of unfinished Jobs are up to. */

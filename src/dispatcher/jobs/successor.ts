@@ -2,11 +2,11 @@ import type { VeleroOperation } from "../../api/operation.ts";
 import { ConditionType, Reason } from "../../api/reasons.ts";
 import { timestamp } from "../../api/status.ts";
 import { isAtWork } from "../../api/velero.ts";
+import { endOfJob } from "../../kube/jobStatus.ts";
 import type { Job } from "../../kube/resources.ts";
 import { write } from "../state/statusDecision.ts";
 import type { Decision, World } from "../state/world.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
-import { endOfJob } from "./jobState.ts";
 import { endOf, type Trouble } from "./podState.ts";
 
 /** How long after the end of a Job its successor is made: it doubles each time, in milliseconds. */

@@ -1,10 +1,9 @@
-import type { ApplicationInstance } from "../../api/applicationInstance.ts";
+import { type ApplicationInstance, isPaused } from "../../api/applicationInstance.ts";
 import { Label } from "../../api/labels.ts";
 import type { Operation } from "../../api/operation.ts";
 import type { VeleroObject } from "../../api/velero.ts";
 import type { Event, Job, Pod } from "../../kube/resources.ts";
 import { Index, type Store } from "../../kube/stores.ts";
-import { isPaused } from "../admission/pauseTarget.ts";
 import type { Caches } from "./caches.ts";
 import { isOpen } from "./operationState.ts";
 import { jobNamespaces, veleroNamespaces } from "./orphanedWork.ts";

@@ -1,11 +1,11 @@
 import { Label } from "../../api/labels.ts";
 import { backups, isAtWork, type Restore, type VeleroObject } from "../../api/velero.ts";
+import { hasEnded } from "../../kube/jobStatus.ts";
 import type { Job } from "../../kube/resources.ts";
-import { hasEnded } from "../jobs/jobState.ts";
 import { COMPONENT_LABEL, componentOf } from "../templates/buildJob.ts";
 
 /** Work that goes on in a namespace though its Operation was deleted: it still counts in docs/contract.md, Admission 9. */
-export interface LeftBehind {
+export interface OrphanedWork {
   /** A Backup; anything else runs alone in its namespace. */
   readonly isBackup: boolean;
   /** As a person finds it: `Backup velero/b1`, `Job vworkspace-system/b1-0123456789`. */
@@ -21,7 +21,7 @@ export function veleroNamespaces(object: VeleroObject): readonly string[] {
   return [...new Set((includedNamespaces ?? []).map((from) => namespaceMapping?.[from] ?? from))];
 }
 
-export function veleroLeftBehind({ kind, metadata }: VeleroObject): LeftBehind {
+export function veleroLeftBehind({ kind, metadata }: VeleroObject): OrphanedWork {
   return { isBackup: kind === backups.kind, what: `${kind} ${metadata.namespace}/${metadata.name}` };
 }
 
@@ -31,6 +31,6 @@ export function jobNamespaces(job: Job): readonly string[] {
   return uid === undefined || namespace === undefined || hasEnded(job) ? [] : [namespace];
 }
 
-export function jobLeftBehind({ metadata: { namespace, name, labels } }: Job): LeftBehind {
+export function jobLeftBehind({ metadata: { namespace, name, labels } }: Job): OrphanedWork {
   return { isBackup: labels?.[COMPONENT_LABEL] === componentOf("Backup"), what: `Job ${namespace}/${name}` };
 }

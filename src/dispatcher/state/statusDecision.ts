@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { latestRequest } from "../../api/crossNamespace.ts";
+import { oneLine } from "../../api/message.ts";
 import { isTerminal, type Status, type VeleroOperation } from "../../api/operation.ts";
 import { ConditionType, Reason } from "../../api/reasons.ts";
 import { type ConditionChange, conditionOf, nextStatus, type StatusChange, timestamp } from "../../api/status.ts";
-import { oneLine } from "../message.ts";
 import type { Decision, World } from "./world.ts";
 
 /** Everything is as it should be, or what is waited for will wake the Operation. */

@@ -6,7 +6,7 @@ import type { KubeObject, Manifest } from "../../kube/metadata.ts";
 import type { Event, Job, Pod, VolumeSnapshotClass } from "../../kube/resources.ts";
 import type { Settings } from "../settings.ts";
 import type { JobTemplates } from "../templates/buildJob.ts";
-import type { LeftBehind } from "./orphanedWork.ts";
+import type { OrphanedWork } from "./orphanedWork.ts";
 
 /**
  * Everything a decision may look at, as the API server last told it. Reading it costs nothing and changes nothing; a
@@ -54,7 +54,7 @@ export interface World {
   /** The Backups and Restores whose labels name the same Operation and attempt as the Job's. */
   veleroObjectsOf(job: Job): readonly VeleroObject[];
   /** What is at work in a namespace and whose Operation is gone. */
-  leftBehind(namespace: string): readonly LeftBehind[];
+  leftBehind(namespace: string): readonly OrphanedWork[];
   /**
    * What was worked out of each waiting Operation: whether it could run if there were room. With hundreds of them each
    * decision asks for all the others. A new, empty one after every change of anything but Operations, or for every World.

@@ -3,10 +3,11 @@ import { isVeleroTerminal, type VeleroObject } from "../../api/velero.ts";
 import { isForbidden, isTransient } from "../../kube/errors.ts";
 import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
-import { type Ending, EXIT, type OperationGone } from "../errors.ts";
-import { veleroResource } from "../object/findOwn.ts";
+import type { OperationGone } from "../errors.ts";
+import { type Ending, EXIT } from "../exit.ts";
 import { namespaceGoes } from "../object/namespace.ts";
 import { operationSelector } from "../object/plan.ts";
+import { veleroResource } from "../object/veleroObject.ts";
 import { cancel } from "./cancel.ts";
 import { removeShadows } from "./nameCollisions.ts";
 

@@ -11,9 +11,9 @@ import { watchResource } from "../../kube/watch.ts";
 import { impatient, type RunnerContext } from "../context.ts";
 import { isMovementOver, movementsOf } from "../follow/dataMovement.ts";
 import { notesAsShown } from "../hideVeleroMessages.ts";
-import { getVelero, veleroResource } from "../object/findOwn.ts";
 import { ownershipLabels } from "../object/ownership.ts";
 import { remove } from "../object/remove.ts";
+import { getVelero, veleroResource } from "../object/veleroObject.ts";
 import { whoseFiles } from "./archiveOwner.ts";
 import { type CancelResult, nextCancelStep, type Stored } from "./cancelStep.ts";
 

@@ -1,5 +1,6 @@
-import type { Backup, DeleteBackupRequest, VeleroObject } from "../../api/velero.ts";
+import type { DeleteBackupRequest, VeleroObject } from "../../api/velero.ts";
 import { isRestorable, restores } from "../../api/velero.ts";
+import { wasRefused } from "../object/nameCollision.ts";
 import { hasSameOwner } from "../object/ownership.ts";
 
 /**
@@ -57,23 +58,6 @@ export type CancelStep =
 /** @returns what to do next; never a deletion of what this attempt did not make */
 export function nextCancelStep(view: CancelView): CancelStep {
   return view.asked.kind === restores.kind ? restoreStep(view) : backupStep(view);
-}
-
-/**
- * Whether Velero refused this Backup because the object store holds one of its name already. A DeleteBackupRequest for it
- * would destroy that one. Velero, pkg/controller/backup_controller.go.
- */
-export function isCollided(object: VeleroObject): boolean {
-  return object.status?.failureReason?.includes("already exists in object storage") ?? false;
-}
-
-/**
- * Whether Velero refused this Backup without beginning it, so that nothing in the object store is its own: an older backup
- * of its name may lie there. Its phase may be Deleting by now, which hides FailedValidation.
- */
-export function wasRefused(backup: Backup): boolean {
-  const { phase, validationErrors } = backup.status ?? {};
-  return isCollided(backup) || phase === "FailedValidation" || (validationErrors ?? []).length > 0;
 }
 
 function restoreStep(view: CancelView): CancelStep {

@@ -3,10 +3,10 @@ import { isHashedName } from "../../api/names.ts";
 import { type Backup, backups } from "../../api/velero.ts";
 import { retry } from "../../kube/retry.ts";
 import { impatient, type RunnerContext } from "../context.ts";
+import { wasRefused } from "../object/nameCollision.ts";
 import { operationSelector } from "../object/plan.ts";
 import { remove } from "../object/remove.ts";
 import { whoseFiles } from "./archiveOwner.ts";
-import { wasRefused } from "./cancelStep.ts";
 
 /**
  * Removes what is left of an Operation's refused or failed Backups where an older backup of the same name lies in the

@@ -6,9 +6,9 @@ import { conditionOf } from "../../api/status.ts";
 import { isAtWork, isRefusedForLocation } from "../../api/velero.ts";
 import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
-import { veleroResource } from "../object/findOwn.ts";
 import { operationSelector } from "../object/plan.ts";
 import { remove } from "../object/remove.ts";
+import { veleroResource } from "../object/veleroObject.ts";
 import { cancel } from "./cancel.ts";
 
 /**

@@ -11,8 +11,9 @@ import { ApiError, isAlreadyExists, isInvalid, isNotFound } from "../../kube/err
 import { retry } from "../../kube/retry.ts";
 import { awaitCondition } from "../../kube/wait.ts";
 import type { RunnerContext } from "../context.ts";
+import type { FetchLimits, FetchOptions, RemoteFile } from "../fetcher.ts";
 import { ownershipLabels } from "../object/ownership.ts";
-import { FetchError, type FetchLimits, type FetchOptions, type RemoteFile } from "./fetch.ts";
+import { FetchError } from "./fetch.ts";
 
 export interface DownloadLimits extends FetchLimits {
   /** How long Velero may take to sign a URL, in milliseconds: it has no other way to say that it cannot. */

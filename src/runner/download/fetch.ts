@@ -2,37 +2,7 @@ import { getCACertificates } from "node:tls";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { type Dispatcher, EnvHttpProxyAgent, request } from "undici";
-
-/** Reading from the object store by signed URLs. The URLs are secrets: no message here has one. */
-
-export interface FetchOptions {
-  /** PEM of authorities that are trusted beside the usual ones. */
-  readonly ca?: string | undefined;
-  /** Gives up; the call then rejects with the signal's reason. */
-  readonly signal: AbortSignal;
-  readonly limits: FetchLimits;
-  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY stand, in upper or lower case. Default: no proxy. */
-  readonly env?: NodeJS.ProcessEnv;
-}
-
-export interface FetchLimits {
-  /** For one whole request, in milliseconds. */
-  readonly timeoutMs: number;
-  /** The most that is read, in bytes. */
-  readonly maxBytes: number;
-  /** The most that it may unpack to, in bytes. */
-  readonly maxUnpackedBytes: number;
-}
-
-/** What a ranged request tells of a file without reading it. */
-export interface RemoteFile {
-  /** Bytes. */
-  readonly size: number;
-  /** How long ago it was last written, in milliseconds, by the server's own clock; undefined where it does not tell. */
-  readonly ageMs: number | undefined;
-  /** Its first bytes are those of every gzip file. */
-  readonly isGzip: boolean;
-}
+import type { Fetcher, FetchOptions, RemoteFile } from "../fetcher.ts";
 
 /** A file could not be read; the message says why in words that may be shown to anybody. */
 export class FetchError extends Error {
@@ -57,15 +27,6 @@ export class FetchError extends Error {
 }
 
 type FetchErrorKind = Partial<Pick<FetchError, "absent" | "untrusted" | "garbled" | "transient">>;
-
-/** How files are read from the object store. */
-export interface Fetcher {
-  /** @see fetchGzip */
-  readonly gzip: (url: string, options: FetchOptions) => Promise<string>;
-  /** @see fetchSize */
-  readonly size: (url: string, options: FetchOptions) => Promise<RemoteFile>;
-}
-
 const unpack = promisify(gunzip);
 
 /**
@@ -100,7 +61,7 @@ export const NO_GZIP = "the file is not gzip";
 /** What every gzip file begins with. RFC 1952, section 2.3.1. */
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 
-function isGzip(head: Buffer): boolean {
+export function isGzip(head: Buffer): boolean {
   return head.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC);
 }
 

@@ -1,7 +1,7 @@
 import type { VeleroObject } from "../../api/velero.ts";
 import { awaitCondition } from "../../kube/wait.ts";
 import type { RunnerContext } from "../context.ts";
-import { veleroResource } from "../object/findOwn.ts";
+import { veleroResource } from "../object/veleroObject.ts";
 
 /** How long a backup that Velero gave up when it restarted may take to turn out well, in milliseconds. */
 const SECOND_THOUGHTS_MS = 30_000;

@@ -5,7 +5,7 @@ import type { KubeObject } from "../../kube/metadata.ts";
 import type { Resource } from "../../kube/resource.ts";
 import { watchResource } from "../../kube/watch.ts";
 import type { RunnerContext } from "../context.ts";
-import { veleroResource } from "../object/findOwn.ts";
+import { veleroResource } from "../object/veleroObject.ts";
 import { Bell } from "./notifier.ts";
 
 /** Both objects as the API server last told them. */

@@ -1,12 +1,11 @@
 import { isCancelled } from "../../api/cancel.ts";
-import type { EngineRef, OperationType, VeleroOperation } from "../../api/operation.ts";
-import { backups, isRefusedForLocation, restores, type VeleroObject } from "../../api/velero.ts";
-import { isNotFound } from "../../kube/errors.ts";
-import { apiVersionOf, type Resource } from "../../kube/resource.ts";
+import type { VeleroOperation } from "../../api/operation.ts";
+import { isRefusedForLocation, type VeleroObject } from "../../api/velero.ts";
 import { retry } from "../../kube/retry.ts";
-import { isCollided } from "../cancel/cancelStep.ts";
 import type { RunnerContext } from "../context.ts";
+import { isCollided } from "./nameCollision.ts";
 import { attemptSelector, isOwn } from "./plan.ts";
+import { getVelero, veleroResource } from "./veleroObject.ts";
 
 /** What there is of the Velero object of an attempt. */
 export type Own =
@@ -15,11 +14,6 @@ export type Own =
   | { readonly kind: "vanished" }
   /** Still to be made, after removing what Velero refused: its name was taken in the object store, or that was out of reach. */
   | { readonly kind: "none"; readonly refused: readonly VeleroObject[] };
-
-/** Where Velero's objects of that type live in the API. */
-export function veleroResource(type: OperationType): Resource<VeleroObject> {
-  return type === "Backup" ? backups : restores;
-}
 
 /**
  * Finds the Velero object of the attempt: by the uid that was recorded, else, after a crash between creating and
@@ -39,31 +33,4 @@ export async function findOwn(context: RunnerContext, operation: VeleroOperation
   const usable = items.filter((item) => !isRefusedForLocation(item));
   const object = usable.find((item) => item.metadata.name === ref?.name) ?? usable.find((item) => !isCollided(item));
   return object === undefined ? { kind: "none", refused: items } : { kind: "found", object };
-}
-
-/** Reads a Velero object by name; undefined when there is none. */
-export async function getVelero(
-  context: RunnerContext,
-  type: OperationType,
-  name: string,
-): Promise<VeleroObject | undefined> {
-  const target = { namespace: context.settings.veleroNamespace, name };
-  try {
-    return await retry(() => context.client.get(veleroResource(type), target, context), context);
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
-}
-
-/** The reference that goes into status.engineRef: without a uid it says what is about to be created. */
-export function engineRef(context: RunnerContext, type: OperationType, name: string, uid?: string): EngineRef {
-  const resource = veleroResource(type);
-  return {
-    apiVersion: apiVersionOf(resource),
-    kind: resource.kind,
-    namespace: context.settings.veleroNamespace,
-    name,
-    ...(uid !== undefined && { uid }),
-  };
 }

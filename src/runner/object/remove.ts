@@ -5,7 +5,7 @@ import type { Resource } from "../../kube/resource.ts";
 import { retry } from "../../kube/retry.ts";
 import { awaitCondition } from "../../kube/wait.ts";
 import type { RunnerContext } from "../context.ts";
-import { veleroResource } from "./findOwn.ts";
+import { veleroResource } from "./veleroObject.ts";
 
 /**
  * Deletes an object by a plain delete: this very one, never another that has its name by now.

@@ -1,9 +1,9 @@
 import { cutList } from "../../api/cutList.ts";
 import { placesOf } from "../../api/message.ts";
+import type { Outputs } from "../../api/outputs.ts";
 import type { Restore } from "../../api/velero.ts";
 import type { RunnerContext } from "../context.ts";
 import { DownloadError, type DownloadSource, downloadJson, type Try } from "../download/downloadRequest.ts";
-import type { Outputs } from "./outputs.ts";
 import {
   type Fate,
   isClaim,

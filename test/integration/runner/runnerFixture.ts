@@ -40,7 +40,7 @@ import { awaitCondition } from "../../../src/kube/wait.ts";
 import { createLogger } from "../../../src/log.ts";
 import type { RunnerContext } from "../../../src/runner/context.ts";
 import { httpFetcher } from "../../../src/runner/download/fetch.ts";
-import type { Ending } from "../../../src/runner/errors.ts";
+import type { Ending } from "../../../src/runner/exit.ts";
 import { run } from "../../../src/runner/run.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { waitFor } from "../../scenario/platform.ts";

@@ -9,7 +9,7 @@ import { isNotFound } from "../../../src/kube/errors.ts";
 import { awaitCondition } from "../../../src/kube/wait.ts";
 import { watchResource } from "../../../src/kube/watch.ts";
 import { createLogger } from "../../../src/log.ts";
-import { veleroResource } from "../../../src/runner/object/findOwn.ts";
+import { veleroResource } from "../../../src/runner/object/veleroObject.ts";
 
 /** Bytes of every archive that this Velero says it wrote. */
 export const ARCHIVE_BYTES = 4096;

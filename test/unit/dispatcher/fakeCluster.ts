@@ -21,7 +21,7 @@ import { type Settings, settingsSchema } from "../../../src/dispatcher/settings.
 import {
   jobLeftBehind,
   jobNamespaces,
-  type LeftBehind,
+  type OrphanedWork,
   veleroLeftBehind,
   veleroNamespaces,
 } from "../../../src/dispatcher/state/orphanedWork.ts";
@@ -269,7 +269,7 @@ export class Cluster {
     return object;
   }
 
-  leftBehind(namespace: string): LeftBehind[] {
+  leftBehind(namespace: string): OrphanedWork[] {
     const known = new Set([...this.operations.values()].map(({ metadata }) => metadata.uid));
     const isOrphan = ({ metadata }: KubeObject) => !known.has(metadata.labels?.[Label.operation] ?? "");
     const objects = [...this.veleroObjects.values()].filter((one) => veleroNamespaces(one).includes(namespace));

@@ -12,7 +12,7 @@ import {
 import { Reason } from "../../../src/api/reasons.ts";
 import { conditionOf, isAdmitted } from "../../../src/api/status.ts";
 import { backupSchema, deleteBackupRequestSchema, isRestorable, type VeleroObject } from "../../../src/api/velero.ts";
-import { hasEnded } from "../../../src/dispatcher/jobs/jobState.ts";
+import { hasEnded } from "../../../src/kube/jobStatus.ts";
 import type { KubeObject } from "../../../src/kube/metadata.ts";
 import { jobs } from "../../../src/kube/resources.ts";
 import type { Write } from "./fakeApiServer.ts";

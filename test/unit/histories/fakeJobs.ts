@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { Label } from "../../../src/api/labels.ts";
-import { hasEnded } from "../../../src/dispatcher/jobs/jobState.ts";
 import type { Clock } from "../../../src/kube/clock.ts";
+import { hasEnded } from "../../../src/kube/jobStatus.ts";
 import { type Job, jobs, type Pod, pods } from "../../../src/kube/resources.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 

@@ -12,7 +12,8 @@ import {
   type VeleroObject,
 } from "../../../src/api/velero.ts";
 import type { KubeObject } from "../../../src/kube/metadata.ts";
-import { FetchError, type Fetcher } from "../../../src/runner/download/fetch.ts";
+import { FetchError } from "../../../src/runner/download/fetch.ts";
+import type { Fetcher } from "../../../src/runner/fetcher.ts";
 import type { FakeClock } from "../kube/fakeClock.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 

@@ -4,7 +4,7 @@ import { settingsSchema } from "../../../src/dispatcher/settings.ts";
 import { KubeClient } from "../../../src/kube/client.ts";
 import type { Clock } from "../../../src/kube/clock.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
-import type { Fetcher } from "../../../src/runner/download/fetch.ts";
+import type { Fetcher } from "../../../src/runner/fetcher.ts";
 import { conclude } from "../../../src/runner/main.ts";
 import { readSettings } from "../../../src/runner/settings.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";

@@ -17,7 +17,7 @@ import {
   restores,
   storageLocations,
 } from "../../../src/api/velero.ts";
-import { hasEnded } from "../../../src/dispatcher/jobs/jobState.ts";
+import { hasEnded } from "../../../src/kube/jobStatus.ts";
 import type { KubeObject } from "../../../src/kube/metadata.ts";
 import {
   configMaps,

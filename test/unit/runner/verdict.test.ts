@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { OperationType, Status } from "../../../src/api/operation.ts";
+import type { Outputs } from "../../../src/api/outputs.ts";
 import { nextStatus } from "../../../src/api/status.ts";
-import type { Outputs } from "../../../src/runner/outputs/outputs.ts";
 import { type Seen, verdict } from "../../../src/runner/verdict.ts";
 import { backup, restore } from "./veleroObjects.ts";
 

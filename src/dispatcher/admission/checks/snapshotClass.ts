@@ -1,5 +1,5 @@
+import { quoted } from "../../../api/message.ts";
 import { Reason } from "../../../api/reasons.ts";
-import { quoted } from "../../message.ts";
 import { type Check, textParameter } from "../hindrance.ts";
 
 /** Velero falls through silently to another class where the named one is missing. docs/contract.md, Admission 6. */

@@ -1,7 +1,7 @@
+import { quoted } from "../../../api/message.ts";
 import type { VeleroOperation } from "../../../api/operation.ts";
 import { Reason } from "../../../api/reasons.ts";
 import { locationHindrance } from "../../../api/velero.ts";
-import { quoted } from "../../message.ts";
 import type { World } from "../../state/world.ts";
 import { type Check, textParameter } from "../hindrance.ts";
 

@@ -1,8 +1,8 @@
 import type { ApplicationInstance } from "../../../api/applicationInstance.ts";
 import { Annotation } from "../../../api/labels.ts";
+import { quoted } from "../../../api/message.ts";
 import { ENGINE, type VeleroOperation } from "../../../api/operation.ts";
 import { Reason } from "../../../api/reasons.ts";
-import { quoted } from "../../message.ts";
 import type { World } from "../../state/world.ts";
 import type { Check } from "../hindrance.ts";
 

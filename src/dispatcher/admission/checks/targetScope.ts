@@ -1,6 +1,6 @@
 import { Label, MANAGED_BY_CONTROL_PLANE } from "../../../api/labels.ts";
+import { quoted } from "../../../api/message.ts";
 import { Reason } from "../../../api/reasons.ts";
-import { quoted } from "../../message.ts";
 import type { Check, Hindrance } from "../hindrance.ts";
 
 /** The Operation's namespace, and what admins may demand of it and of the Operation. docs/contract.md, Admission 1. */

@@ -2,6 +2,7 @@ import type * as z from "zod";
 import { applicationInstances } from "../../../api/applicationInstance.ts";
 import { milliseconds } from "../../../api/duration.ts";
 import { MAX_SNAPSHOT_DRIVER_LENGTH } from "../../../api/labels.ts";
+import { quoted } from "../../../api/message.ts";
 import { MAX_NAME_LENGTH } from "../../../api/names.ts";
 import type { VeleroOperation } from "../../../api/operation.ts";
 import {
@@ -14,7 +15,6 @@ import {
   restoreParametersSchema,
 } from "../../../api/parameters.ts";
 import { Reason } from "../../../api/reasons.ts";
-import { quoted } from "../../message.ts";
 import type { Settings } from "../../settings.ts";
 import type { World } from "../../state/world.ts";
 import type { Check } from "../hindrance.ts";

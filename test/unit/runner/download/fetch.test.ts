@@ -1,13 +1,8 @@
 import type { RequestListener } from "node:http";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import {
-  FetchError,
-  type FetchLimits,
-  type FetchOptions,
-  fetchGzip,
-  fetchSize,
-} from "../../../../src/runner/download/fetch.ts";
+import { FetchError, fetchGzip, fetchSize } from "../../../../src/runner/download/fetch.ts";
+import type { FetchLimits, FetchOptions } from "../../../../src/runner/fetcher.ts";
 import { answersWith, archive, type Files, httpStore, httpsStore, tunnel } from "../objectStore.ts";
 
 const SECRET = "X-Amz-Signature=s3cr3t";

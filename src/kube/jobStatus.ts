@@ -1,0 +1,41 @@
+import type { Job, Pod } from "./resources.ts";
+
+/** The condition Failed, never FailureTarget: until then pods of it may live. */
+export function failureOf(job: Job): NonNullable<NonNullable<Job["status"]>["conditions"]>[number] | undefined {
+  return job.status?.conditions?.find(({ type, status }) => type === "Failed" && status === "True");
+}
+
+/**
+ * Whether no container of a Job ever ran, as far as the Job and its pods can say; where they differ, one may have.
+ *
+ * @param pods all that are known of this Job
+ */
+export function neverStarted({ status = {} }: Job, pods: readonly Pod[]): boolean {
+  const { active = 0, terminating = 0, succeeded = 0, failed = 0 } = status;
+  return succeeded + failed === 0 && active + terminating <= pods.length && !pods.some(hasStarted);
+}
+
+/** Whether a container of it ever ran. */
+export function hasStarted({ status = {} }: Pod): boolean {
+  const { containerStatuses = [], initContainerStatuses = [] } = status;
+  return [...containerStatuses, ...initContainerStatuses].some(
+    ({ state, lastState }) => (state?.running ?? state?.terminated ?? lastState?.terminated) !== undefined,
+  );
+}
+
+/** No pod of it will ever start again. */
+export function hasEnded(job: Job): boolean {
+  return endingOf(job) !== undefined;
+}
+
+/** When that was; long ago, where its controller does not say. */
+export function endOfJob(job: Job): Date {
+  const at = Date.parse(endingOf(job)?.lastTransitionTime ?? "");
+  return new Date(Number.isNaN(at) ? 0 : at);
+}
+
+function endingOf({ status }: Job) {
+  return status?.conditions?.find(
+    (condition) => (condition.type === "Failed" || condition.type === "Complete") && condition.status === "True",
+  );
+}

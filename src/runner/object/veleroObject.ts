@@ -1,0 +1,38 @@
+import type { EngineRef, OperationType } from "../../api/operation.ts";
+import { backups, restores, type VeleroObject } from "../../api/velero.ts";
+import { isNotFound } from "../../kube/errors.ts";
+import { apiVersionOf, type Resource } from "../../kube/resource.ts";
+import { retry } from "../../kube/retry.ts";
+import type { RunnerContext } from "../context.ts";
+
+/** Where Velero's objects of that type live in the API. */
+export function veleroResource(type: OperationType): Resource<VeleroObject> {
+  return type === "Backup" ? backups : restores;
+}
+
+/** Reads a Velero object by name; undefined when there is none. */
+export async function getVelero(
+  context: RunnerContext,
+  type: OperationType,
+  name: string,
+): Promise<VeleroObject | undefined> {
+  const target = { namespace: context.settings.veleroNamespace, name };
+  try {
+    return await retry(() => context.client.get(veleroResource(type), target, context), context);
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The reference that goes into status.engineRef: without a uid it says what is about to be created. */
+export function engineRef(context: RunnerContext, type: OperationType, name: string, uid?: string): EngineRef {
+  const resource = veleroResource(type);
+  return {
+    apiVersion: apiVersionOf(resource),
+    kind: resource.kind,
+    namespace: context.settings.veleroNamespace,
+    name,
+    ...(uid !== undefined && { uid }),
+  };
+}
