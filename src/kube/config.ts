@@ -1,40 +1,69 @@
 import { accessSync, constants, readFileSync } from "node:fs";
+import { Agent as PlainAgent } from "node:http";
+import { Agent as SecureAgent } from "node:https";
 import { delimiter, dirname, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { type DispatcherOptions, KubeConfig } from "@kubernetes/client-node/dist/config.js";
-import type { RequestContext } from "@kubernetes/client-node/dist/gen/http/http.js";
+import { HttpProxyAgent, HttpsProxyAgent } from "hpagent";
 import { load } from "js-yaml";
+import { SocksProxyAgent } from "socks-proxy-agent";
 import * as z from "zod";
 
 const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /**
- * A KubeConfig that keeps its connections. The stock one makes a new connection pool for every request, that is a TLS
- * handshake each and a socket left open; this one keeps the pool as long as the certificates stay the same. Tokens are
+ * A connection that nobody has used for so long is closed, in milliseconds: before a load balancer on the way forgets it,
+ * which the next request would have to find out.
+ */
+const IDLE_MS = 30_000;
+
+/**
+ * A KubeConfig that keeps its connections, in an agent of Node's. The stock one makes a pool for every request, that is a TLS
+ * handshake each and a socket left open; this one keeps the agent as long as the certificates stay the same. Tokens are
  * still read afresh from their file, so rotation works.
  */
 export class KeptAliveConfig extends KubeConfig {
   #options: DispatcherOptions | undefined;
-  #pool: ReturnType<RequestContext["getDispatcher"]>;
+  #agent: PlainAgent | undefined;
 
+  /** For requests that have been given their credentials ({@link applySecurityAuthentication}). */
+  get agent(): PlainAgent {
+    if (this.#agent === undefined) throw new Error("no request has been given its credentials yet");
+    return this.#agent;
+  }
+
+  /** @returns that undici has nothing to connect: {@link agent} does */
   override createDispatcherOptions(
     ...parameters: Parameters<KubeConfig["createDispatcherOptions"]>
   ): DispatcherOptions {
     const options = super.createDispatcherOptions(...parameters);
-    // Over HTTP/2 undici 8.12 leaves requests hanging when a connection broke while another was being made.
-    if (options.type === "agent") Object.assign(options.connect, { allowH2: false });
-    if (options.type === "proxy") Object.assign(options.requestTls, { allowH2: false });
-    if (!isDeepStrictEqual(options, this.#options)) {
+    if (this.#agent === undefined || !isDeepStrictEqual(options, this.#options)) {
       this.#options = options;
-      this.#pool = undefined;
+      this.#agent = agentFor(options, this.getCurrentCluster()?.server ?? "");
     }
-    return options;
+    return { type: "none" };
   }
+}
 
-  override async applySecurityAuthentication(context: RequestContext): Promise<void> {
-    await super.applySecurityAuthentication(context);
-    this.#pool ??= context.getDispatcher();
-    if (this.#pool !== undefined) context.setDispatcher(this.#pool);
+function agentFor(options: DispatcherOptions, server: string): PlainAgent {
+  const kept = { keepAlive: true, keepAliveMsecs: IDLE_MS, timeout: IDLE_MS };
+  const secure = !server.startsWith("http:");
+  switch (options.type) {
+    case "none":
+    case "agent": {
+      const { connect = {} } = options.type === "agent" ? options : {};
+      return secure ? new SecureAgent({ ...connect, ...kept }) : new PlainAgent(kept);
+    }
+    case "proxy": {
+      const { uri: proxy, requestTls } = options;
+      return secure ? new HttpsProxyAgent({ ...requestTls, ...kept, proxy }) : new HttpProxyAgent({ ...kept, proxy });
+    }
+    case "socks":
+      // The proxy looks names up, as it does for kubectl: it may know more of them.
+      return new SocksProxyAgent(
+        options.uri.replace(/^socks(4|5):/, (_, version) => (version === "4" ? "socks4a:" : "socks5h:")),
+        { ...options.requestTls, ...kept },
+      );
   }
 }
 
@@ -44,7 +73,7 @@ export class KeptAliveConfig extends KubeConfig {
  *
  * @throws Error saying what was looked for, when there is neither, or when a file cannot be read
  */
-export function loadConfig(env: NodeJS.ProcessEnv): KubeConfig {
+export function loadConfig(env: NodeJS.ProcessEnv): KeptAliveConfig {
   const config = new KeptAliveConfig();
   const files = (env.KUBECONFIG ?? "").split(delimiter).filter((file) => file !== "");
   for (const file of files) {

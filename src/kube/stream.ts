@@ -4,8 +4,7 @@
  *
  * @throws SyntaxError for a whole line that is no JSON, and whatever the body fails with
  */
-export async function* jsonLines(body: ReadableStream<Uint8Array> | null): AsyncGenerator<unknown, undefined> {
-  if (body === null) return;
+export async function* jsonLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<unknown, undefined> {
   const decoder = new TextDecoder();
   // A line of megabytes comes in many parts, which are put together once.
   let begun: string[] = [];
@@ -26,13 +25,20 @@ export async function* jsonLines(body: ReadableStream<Uint8Array> | null): Async
  *
  * @returns undefined for a longer one
  */
-export async function textUpTo(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string | undefined> {
+export async function textUpTo(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string | undefined> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
-  for await (const part of body ?? []) {
+  for await (const part of body) {
     bytes += part.length;
     if (bytes > maxBytes) return undefined;
     parts.push(part);
   }
   return Buffer.concat(parts).toString("utf8");
+}
+
+/** Reads a body to its end. */
+export async function bytesOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of body) parts.push(part);
+  return Buffer.concat(parts);
 }

@@ -1,7 +1,7 @@
-import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
-import { type HttpMethod, RequestContext, type ResponseContext } from "@kubernetes/client-node/dist/gen/http/http.js";
-import { IsomorphicFetchHttpLibrary } from "@kubernetes/client-node/dist/gen/http/isomorphic-fetch.js";
+import { type HttpMethod, RequestContext } from "@kubernetes/client-node/dist/gen/http/http.js";
+import type { KeptAliveConfig } from "./config.ts";
 import { AnswerTooLargeError, ApiError, UnreachableError } from "./errors.ts";
+import { type Answer, NodeHttpLibrary } from "./http.ts";
 import { jsonLines, textUpTo } from "./stream.ts";
 
 /** One HTTP request to the API server. */
@@ -24,15 +24,16 @@ export interface ApiRequest {
 
 /** Sends requests with the identity and over the connections of a KubeConfig. */
 export class Transport {
-  readonly #config: KubeConfig;
+  readonly #config: KeptAliveConfig;
   readonly #server: string;
   readonly #userAgent: string;
-  readonly #http = new IsomorphicFetchHttpLibrary();
+  readonly #http: NodeHttpLibrary;
 
-  constructor(config: KubeConfig, userAgent: string) {
+  constructor(config: KeptAliveConfig, userAgent: string) {
     this.#config = config;
     this.#server = (config.getCurrentCluster()?.server ?? "").replace(/\/+$/, "");
     this.#userAgent = userAgent;
+    this.#http = new NodeHttpLibrary(() => config.agent);
   }
 
   /**
@@ -44,9 +45,9 @@ export class Transport {
   async text(request: ApiRequest): Promise<string> {
     const context = await this.#context(request);
     return await this.#answered(request, async () => {
-      const { body } = await this.#accepted(request, context);
+      const { body, message } = await this.#accepted(request, context);
       if (request.maxBytes === undefined) return await body.text();
-      const text = await textUpTo(body.stream(), request.maxBytes);
+      const text = await textUpTo(message, request.maxBytes);
       if (text === undefined) throw new AnswerTooLargeError(request.call, request.maxBytes);
       return text;
     });
@@ -60,9 +61,9 @@ export class Transport {
    */
   async *lines(request: ApiRequest, onContact: () => void): AsyncGenerator<unknown> {
     const context = await this.#context(request);
-    const response = await this.#answered(request, () => this.#accepted(request, context));
+    const answer = await this.#answered(request, () => this.#accepted(request, context));
     onContact();
-    const lines = jsonLines(response.body.stream());
+    const lines = jsonLines(answer.message);
     try {
       for (;;) {
         const { done, value } = await this.#answered(request, () => lines.next());
@@ -92,10 +93,10 @@ export class Transport {
     return context;
   }
 
-  async #accepted(request: ApiRequest, context: RequestContext): Promise<ResponseContext> {
-    const response = await this.#http.send(context).toPromise();
-    const { httpStatusCode, headers, body } = response;
-    if (httpStatusCode >= 200 && httpStatusCode <= 299) return response;
+  async #accepted(request: ApiRequest, context: RequestContext): Promise<Answer> {
+    const answer = await this.#http.send(context).toPromise();
+    const { httpStatusCode, headers, body } = answer;
+    if (httpStatusCode >= 200 && httpStatusCode <= 299) return answer;
     throw new ApiError(request.call, httpStatusCode, jsonOrText(await body.text()), headers["retry-after"]);
   }
 

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { afterAll, beforeAll, expect } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { latestRequest } from "../../../src/api/crossNamespace.ts";
@@ -30,7 +29,7 @@ import {
 } from "../../../src/api/velero.ts";
 import { connect, KubeClient } from "../../../src/kube/client.ts";
 import { type Clock, systemClock } from "../../../src/kube/clock.ts";
-import { loadConfig } from "../../../src/kube/config.ts";
+import { type KeptAliveConfig, loadConfig } from "../../../src/kube/config.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
 import type { Resource } from "../../../src/kube/resource.ts";
 import { namespaces } from "../../../src/kube/resources.ts";
@@ -254,7 +253,7 @@ export class Stage {
 }
 
 const RUNNERS = { Backup: "operation-backup-runner", Restore: "operation-restore-runner" } as const;
-type Accounts = Readonly<Record<keyof typeof RUNNERS, { kubeconfig: string; config: KubeConfig }>>;
+type Accounts = Readonly<Record<keyof typeof RUNNERS, { kubeconfig: string; config: KeptAliveConfig }>>;
 
 async function accountsOf(): Promise<Accounts> {
   const account = async (name: string) => {
@@ -339,7 +338,7 @@ class MortalTransport extends Transport {
   readonly #meanwhile: RunOptions["meanwhile"];
   #calls = 0;
 
-  constructor(config: KubeConfig, stop: AbortController, { dies, meanwhile }: RunOptions) {
+  constructor(config: KeptAliveConfig, stop: AbortController, { dies, meanwhile }: RunOptions) {
     super(config, "operation-runner/0 (runner)");
     this.#stop = stop;
     this.#dies = dies;

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import {
   ApiError,
@@ -127,6 +128,20 @@ test("connections are reused, and who asks is written on every request", async (
   expect(new Set(seen.map((headers) => JSON.stringify(headers)))).toEqual(
     new Set([JSON.stringify(["operation-runner/1.2.3 (test)", "Bearer t0ken"])]),
   );
+});
+
+test("what a deletion says arrives with it, and not in front of the next call", async () => {
+  const seen: [string | undefined, string][] = [];
+  const { client } = await serve(async ({ request, json }) => {
+    seen.push([request.method, await text(request)]);
+    json(200, configMap("a", 1));
+  });
+  await client.delete(configMaps, a, { preconditions: { uid: "u\u00e9" } });
+  await client.get(configMaps, a);
+  expect(seen).toEqual([
+    ["DELETE", '{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":"u\u00e9"}}'],
+    ["GET", ""],
+  ]);
 });
 
 test("a long list comes page by page; when the next page has expired it is read anew from its beginning", async () => {

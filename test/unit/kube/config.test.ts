@@ -27,7 +27,7 @@ function kubeconfig(name: string, user: Record<string, unknown> = {}): string {
 async function applied(config: ReturnType<typeof loadConfig>) {
   const context = new RequestContext("https://one.invalid/api", "GET");
   await config.applySecurityAuthentication(context);
-  return { pool: context.getDispatcher(), authorization: context.getHeaders().Authorization };
+  return { agent: config.agent, authorization: context.getHeaders().Authorization };
 }
 
 test("without KUBECONFIG and outside of a pod the error says what was looked for", () => {
@@ -72,8 +72,7 @@ test("a token that was renewed in its file is used, over the same connections", 
   vi.setSystemTime(Date.now() + 61_000);
   const after = await applied(config);
   expect([before.authorization, after.authorization]).toEqual(["Bearer first", "Bearer second"]);
-  expect(before.pool).toBeDefined();
-  expect(after.pool).toBe(before.pool);
+  expect(after.agent).toBe(before.agent);
 });
 
 test("a renewed client certificate means new connections", async () => {
@@ -87,6 +86,6 @@ test("a renewed client certificate means new connections", async () => {
   const [first, again] = [await applied(config), await applied(config)];
   await writeFile(path.join(made, "crt"), "second");
   const renewed = await applied(config);
-  expect(again.pool).toBe(first.pool);
-  expect(renewed.pool).not.toBe(first.pool);
+  expect(again.agent).toBe(first.agent);
+  expect(renewed.agent).not.toBe(first.agent);
 });

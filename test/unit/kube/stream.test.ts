@@ -1,9 +1,10 @@
+import { Readable } from "node:stream";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { jsonLines } from "../../../src/kube/stream.ts";
 
 async function read(chunks: readonly Uint8Array[]): Promise<unknown[]> {
-  const body = ReadableStream.from<Uint8Array>(chunks);
+  const body = Readable.from(chunks);
   const lines: unknown[] = [];
   for await (const line of jsonLines(body)) lines.push(line);
   return lines;
