@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { type Backoff, backoffDelay } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import { ApiError, isConflict, isTransient } from "./errors.ts";
+import { Heap } from "./heap.ts";
 
 export interface QueueOptions {
   /** Does what is due for one key. Throwing means: again later. */
@@ -15,21 +16,36 @@ export interface QueueOptions {
   readonly logger: Logger;
 }
 
-/** So often work that waits for nothing may follow upon work before everything else has its turn: watches, probes, the Lease. */
-const MAX_IN_A_ROW = 10;
+/** So long, and so often, work that waits for nothing may go on before everything else has its turn: watches, probes, the Lease. */
+const SLICE_MS = 10;
+const MAX_IN_A_ROW = 50;
+
+/** When a key is to be worked on. */
+interface Entry {
+  readonly key: string;
+  /** In the clock's monotonic milliseconds. */
+  readonly due: number;
+  readonly urgent: boolean;
+  readonly number: number;
+}
 
 /**
  * Keys waiting to be worked on: one entry per key (the earlier due time wins), never two workers on one key, a cap on all,
- * and a growing wait per key while its work fails.
+ * and a growing wait per key while its work fails. What is urgent goes before everything else that is due. However many
+ * keys wait, the next one is found at once.
  */
 export class WorkQueue {
   readonly #options: QueueOptions;
-  /** Key -> when it is due, in the clock's monotonic milliseconds. */
-  readonly #due = new Map<string, number>();
+  readonly #entries = new Map<string, Entry>();
+  /** Both hold entries that are no more in force, too: another one has taken the key's place. */
+  readonly #later = new Heap<Entry>((a, b) => isEarlier(a, b));
+  readonly #due = new Heap<Entry>((a, b) => (a.urgent === b.urgent ? isEarlier(a, b) : a.urgent));
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, number>();
-  /** What was begun since everything else had its turn. */
+  #added = 0;
+  /** What was begun since everything else had its turn, and when that was. */
   #inARow = 0;
+  #sliceBegan = 0;
   #wake = Promise.withResolvers<void>();
 
   constructor(options: QueueOptions) {
@@ -38,14 +54,23 @@ export class WorkQueue {
 
   /** How many keys wait, and how many are worked on now. */
   get size(): { readonly waiting: number; readonly running: number } {
-    return { waiting: this.#due.size, running: this.#running.size };
+    return { waiting: this.#entries.size, running: this.#running.size };
   }
 
   /** Asks for work on a key, `afterMs` from now. A key being worked on comes again once that is done. */
-  add(key: string, { afterMs = 0 }: { afterMs?: number } = {}): void {
+  add(key: string, { afterMs = 0, urgent = false }: { afterMs?: number; urgent?: boolean } = {}): void {
     const due = this.#options.clock.monotonic() + afterMs;
-    if (due >= (this.#due.get(key) ?? Number.POSITIVE_INFINITY)) return;
-    this.#due.set(key, due);
+    const last = this.#entries.get(key);
+    if (last !== undefined && due >= last.due && (last.urgent || !urgent)) return;
+    const entry = {
+      key,
+      due: Math.min(due, last?.due ?? due),
+      urgent: urgent || (last?.urgent ?? false),
+      number: this.#added,
+    };
+    this.#added += 1;
+    this.#entries.set(key, entry);
+    this.#later.push(entry);
     this.#wake.resolve();
   }
 
@@ -55,42 +80,62 @@ export class WorkQueue {
     const stop = () => this.#wake.resolve();
     signal.addEventListener("abort", stop);
     while (!signal.aborted) {
-      if (this.#inARow >= MAX_IN_A_ROW) await nextTurn();
+      if (this.#isSliceOver()) await nextTurn();
       this.#wake = Promise.withResolvers<void>();
-      const next = this.#running.size < concurrency ? this.#earliest() : undefined;
-      const waitMs = next === undefined ? undefined : next.due - clock.monotonic();
-      if (next !== undefined && waitMs !== undefined && waitMs <= 0) this.#start(next.key, signal);
-      else await this.#idle(waitMs);
+      const next = this.#running.size < concurrency ? this.#next() : undefined;
+      if (next !== undefined) this.#start(next.key, signal);
+      else await this.#idle(this.#running.size < concurrency ? this.#later.peek() : undefined);
     }
     signal.removeEventListener("abort", stop);
     await Promise.all(this.#running.values());
   }
 
-  #earliest(): { key: string; due: number } | undefined {
-    let earliest: { key: string; due: number } | undefined;
-    for (const [key, due] of this.#due) {
-      if (this.#running.has(key)) continue;
-      if (earliest === undefined || due < earliest.due) earliest = { key, due };
-    }
-    return earliest;
+  #isSliceOver(): boolean {
+    if (this.#inARow === 0) return false;
+    return this.#inARow >= MAX_IN_A_ROW || this.#options.clock.monotonic() - this.#sliceBegan >= SLICE_MS;
   }
 
-  /** Waits until something changes, at most so long. */
-  async #idle(waitMs: number | undefined): Promise<void> {
-    if (waitMs === undefined) return await this.#wake.promise;
+  /** Takes out the key that is to be worked on now. */
+  #next(): Entry | undefined {
+    const now = this.#options.clock.monotonic();
+    for (let first = this.#later.peek(); first !== undefined && first.due <= now; first = this.#later.peek()) {
+      this.#later.pop();
+      if (this.#isInForce(first)) this.#due.push(first);
+    }
+    for (let first = this.#due.pop(); first !== undefined; first = this.#due.pop()) {
+      // What is being worked on comes back when that is done.
+      if (!this.#isInForce(first) || this.#running.has(first.key)) continue;
+      this.#entries.delete(first.key);
+      return first;
+    }
+    return undefined;
+  }
+
+  #isInForce(entry: Entry): boolean {
+    return this.#entries.get(entry.key) === entry;
+  }
+
+  /** Waits until something changes, at most until that is due. */
+  async #idle(next: Entry | undefined): Promise<void> {
+    if (next === undefined) return await this.#wake.promise;
+    const { clock } = this.#options;
     const timer = new AbortController();
     // Aborted below when something else comes first.
-    const due = this.#options.clock.sleep(waitMs, timer.signal).catch(() => undefined);
+    const due = clock.sleep(Math.max(0, next.due - clock.monotonic()), timer.signal).catch(() => undefined);
     await Promise.race([due, this.#wake.promise]);
     timer.abort();
   }
 
   #start(key: string, signal: AbortSignal): void {
-    this.#due.delete(key);
-    if (this.#inARow === 0) setImmediate(() => (this.#inARow = 0));
+    if (this.#inARow === 0) {
+      this.#sliceBegan = this.#options.clock.monotonic();
+      setImmediate(() => (this.#inARow = 0));
+    }
     this.#inARow += 1;
     const running = this.#attempt(key, signal).finally(() => {
       this.#running.delete(key);
+      const again = this.#entries.get(key);
+      if (again !== undefined) this.#later.push(again);
       this.#wake.resolve();
     });
     this.#running.set(key, running);
@@ -115,4 +160,8 @@ export class WorkQueue {
       );
     }
   }
+}
+
+function isEarlier(a: Entry, b: Entry): boolean {
+  return a.due < b.due || (a.due === b.due && a.number < b.number);
 }

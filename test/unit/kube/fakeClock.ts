@@ -61,7 +61,7 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets everything run that needs no further event from outside. */
+/** Lets everything run that needs no further event from outside, also what lets everything else have its turn first. */
 async function settled(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

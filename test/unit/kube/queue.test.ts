@@ -75,6 +75,18 @@ test("no more are worked on at once than allowed, first come first served", asyn
   expect(started).toEqual(["a@0", "b@0", "c@0"]);
 });
 
+test("what is urgent goes before all else that is due, also where the key waited already", async () => {
+  const { queue, clock, started, end } = start({ concurrency: 1 });
+  for (const key of ["a", "b", "c", "d"]) queue.add(key);
+  queue.add("later", { afterMs: 50 });
+  queue.add("d", { urgent: true });
+  queue.add("soon", { afterMs: 10, urgent: true });
+  await clock.advance(0);
+  await clock.advance(10);
+  for (const key of ["d", "soon", "a", "b", "c"]) await end(key);
+  expect(started).toEqual(["d@0", "soon@10", "a@10", "b@10", "c@10"]);
+});
+
 test("failing work comes again after a growing wait; success forgets the failures", async () => {
   const { queue, clock, open, started, end } = start();
   const waits: number[] = [];
