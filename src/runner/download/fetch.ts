@@ -1,7 +1,8 @@
+import { type IncomingMessage, Agent as PlainAgent, request as plainRequest, type RequestOptions } from "node:http";
+import { Agent as SecureAgent, request as secureRequest } from "node:https";
 import { getCACertificates } from "node:tls";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 import type { Fetcher, FetchOptions, RemoteFile } from "../fetcher.ts";
 
 /** A file could not be read; the message says why in words that may be shown to anybody. */
@@ -36,10 +37,10 @@ const unpack = promisify(gunzip);
  */
 export async function fetchGzip(url: string, options: FetchOptions): Promise<string> {
   const { maxBytes, maxUnpackedBytes } = options.limits;
-  const packed = await get(url, {}, options, async ({ body }) => {
+  const packed = await get(url, {}, options, async (answer) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    for await (const chunk of body) {
+    for await (const chunk of answer) {
       size += chunk.length;
       if (size > maxBytes) throw new FetchError(`the file is larger than ${maxBytes} bytes`);
       chunks.push(chunk);
@@ -72,7 +73,8 @@ export function isGzip(head: Buffer): boolean {
  * @throws as {@link fetchGzip}
  */
 export async function fetchSize(url: string, options: FetchOptions): Promise<RemoteFile> {
-  return await get(url, { range: "bytes=0-1" }, options, async ({ statusCode, headers, body }) => {
+  return await get(url, { range: "bytes=0-1" }, options, async (answer) => {
+    const { statusCode, headers } = answer;
     const whole =
       statusCode === 206
         ? /^bytes 0-[01]\/(\d+)$/.exec(text(headers["content-range"]))?.[1]
@@ -83,7 +85,7 @@ export async function fetchSize(url: string, options: FetchOptions): Promise<Rem
     return {
       size: Number(whole),
       ageMs: Number.isNaN(ageMs) ? undefined : ageMs,
-      isGzip: isGzip(await beginning(body, GZIP_MAGIC.length)),
+      isGzip: isGzip(await beginning(answer, GZIP_MAGIC.length)),
     };
   });
 }
@@ -100,7 +102,7 @@ async function get<T>(
   url: string,
   headers: Record<string, string>,
   { ca, signal, limits, env = {} }: FetchOptions,
-  read: (response: Dispatcher.ResponseData) => Promise<T>,
+  read: (answer: IncomingMessage) => Promise<T>,
 ): Promise<T> {
   const parsed = URL.parse(url);
   if (parsed === null || !["http:", "https:"].includes(parsed.protocol)) {
@@ -108,35 +110,40 @@ async function get<T>(
   }
   signal.throwIfAborted();
   const tooLate = AbortSignal.timeout(limits.timeoutMs);
-  const agent = agentOf(ca, env);
+  const agent = agentOf(parsed, ca, env);
   try {
-    const response = await request(parsed, { dispatcher: agent, headers, signal: AbortSignal.any([signal, tooLate]) });
-    if (response.statusCode !== 200 && response.statusCode !== 206) throw await refused(response);
-    return await read(response);
+    const answer = await answerTo(parsed, { agent, headers, signal: AbortSignal.any([signal, tooLate]) });
+    if (answer.statusCode !== 200 && answer.statusCode !== 206) throw await refused(answer);
+    return await read(answer);
   } catch (error) {
     signal.throwIfAborted();
     if (tooLate.aborted) throw new FetchError(`${parsed.host} did not deliver within ${limits.timeoutMs / 1000} s`);
     throw error instanceof FetchError ? error : unreachable(parsed.host, error);
   } finally {
     // Whatever was not read is not wanted: the connection goes with it.
-    await agent.destroy();
+    agent.destroy();
   }
 }
 
-function agentOf(ca: string | undefined, env: NodeJS.ProcessEnv): Dispatcher {
-  const tls = ca === undefined ? {} : { ca: [...getCACertificates("default"), ca] };
-  try {
-    return new EnvHttpProxyAgent({
-      connect: tls,
-      requestTls: tls,
-      httpProxy: env.http_proxy ?? env.HTTP_PROXY ?? "",
-      httpsProxy: env.https_proxy ?? env.HTTPS_PROXY ?? "",
-      noProxy: env.no_proxy ?? env.NO_PROXY ?? "",
-    });
-  } catch {
+function agentOf({ protocol }: URL, ca: string | undefined, env: NodeJS.ProcessEnv): PlainAgent {
+  const httpProxy = env.http_proxy ?? env.HTTP_PROXY;
+  const httpsProxy = env.https_proxy ?? env.HTTPS_PROXY;
+  for (const proxy of [httpProxy, httpsProxy]) {
     // The URL of a proxy may have a password in it.
-    throw new FetchError("HTTP_PROXY or HTTPS_PROXY in the runner's environment is not the URL of a proxy");
+    if (proxy && !["http:", "https:"].includes(URL.parse(proxy)?.protocol ?? ""))
+      throw new FetchError("HTTP_PROXY or HTTPS_PROXY in the runner's environment is not the URL of a proxy");
   }
+  const proxyEnv = { HTTP_PROXY: httpProxy, HTTPS_PROXY: httpsProxy, NO_PROXY: env.no_proxy ?? env.NO_PROXY };
+  if (protocol === "http:") return new PlainAgent({ proxyEnv });
+  return new SecureAgent({ proxyEnv, ...(ca === undefined ? {} : { ca: [...getCACertificates("default"), ca] }) });
+}
+
+/** Resolves when the answer begins; follows no redirect. */
+async function answerTo(url: URL, options: RequestOptions): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const request = (url.protocol === "http:" ? plainRequest : secureRequest)(url, options, resolve);
+  request.on("error", reject).end();
+  return await promise;
 }
 
 /** How stores name the error when a file of that very name is missing: S3, Google and most others; Azure. */
@@ -150,9 +157,10 @@ const MAX_ANSWER_BYTES = 4096;
  * What a refusal means. A 404 alone does not say that the file is missing: so answer a bucket that is gone, a proxy
  * without a backend and a policy, too.
  */
-async function refused({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<FetchError> {
-  const answer = (await beginning(body, MAX_ANSWER_BYTES)).toString("utf8");
-  const told = text(headers["x-ms-error-code"]) || /<Code>\s*(\w+)\s*<\/Code>/.exec(answer)?.[1] || "";
+async function refused(answer: IncomingMessage): Promise<FetchError> {
+  const { statusCode = 0, headers } = answer;
+  const words = (await beginning(answer, MAX_ANSWER_BYTES)).toString("utf8");
+  const told = text(headers["x-ms-error-code"]) || /<Code>\s*(\w+)\s*<\/Code>/.exec(words)?.[1] || "";
   const code = /^[A-Za-z]{1,64}$/.test(told) ? told : undefined;
   if (statusCode === 416) return new FetchError("the file is empty", { garbled: true });
   if (statusCode !== 404) {
@@ -165,7 +173,7 @@ async function refused({ statusCode, headers, body }: Dispatcher.ResponseData): 
 }
 
 /** The first bytes of an answer, or all of it where there are less. */
-async function beginning(body: Dispatcher.ResponseData["body"], bytes: number): Promise<Buffer> {
+async function beginning(body: IncomingMessage, bytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of body) {
@@ -182,8 +190,9 @@ function unreachable(host: string, error: unknown): FetchError {
   const code = codeOf(error) ?? "unknown";
   if (UNTRUSTED.test(code))
     return new FetchError(`the certificate of ${host} cannot be verified (${code})`, { untrusted: true });
-  const proxy = /^Proxy response \((\d+)\)/.exec(error instanceof Error ? error.message : "")?.[1];
-  if (proxy !== undefined) return new FetchError(`the proxy does not let the runner reach ${host} (${proxy})`);
+  // Node tells the proxy's answer beside a message that holds the proxy's URL.
+  if (error instanceof Error && code === "ERR_PROXY_TUNNEL" && "statusCode" in error)
+    return new FetchError(`the proxy does not let the runner reach ${host} (${error.statusCode})`);
   return new FetchError(`${host} cannot be reached or broke off (${code})`, { transient: true });
 }
 
