@@ -32,6 +32,8 @@ export interface CallOptions {
 export interface WriteOptions extends CallOptions {
   /** Recorded in managedFields as the writer. */
   readonly fieldManager?: string | undefined;
+  /** Has the server check everything and store nothing. */
+  readonly dryRun?: boolean | undefined;
 }
 
 export interface DeleteOptions extends CallOptions {
@@ -247,7 +249,7 @@ export class KubeClient {
     request: { path?: string; body?: unknown; contentType?: string },
   ): Promise<T> {
     const call = describe(verb, resource, object);
-    const query = { fieldManager: options.fieldManager };
+    const query = { fieldManager: options.fieldManager, dryRun: options.dryRun === true ? "All" : undefined };
     const path = pathOf(resource, object);
     const answer = await this.#limited(call, options, (signal) =>
       this.#transport.text({ method, path, query, ...request, call, signal }),

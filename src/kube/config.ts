@@ -86,7 +86,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): KeptAliveConfig {
     config.mergeConfig(part, config.currentContext !== undefined);
   }
   if (files.length === 0) {
-    if (env.KUBERNETES_SERVICE_HOST === undefined || !readable(TOKEN_PATH)) {
+    if (!runsInPod(env)) {
       throw new Error(
         `no API server: KUBECONFIG is not set, and this is no pod with a service account (no KUBERNETES_SERVICE_HOST, or ${TOKEN_PATH} cannot be read)`,
       );
@@ -103,8 +103,13 @@ const usersSchema = z.object({
   users: z.array(z.object({ name: z.string(), user: z.looseObject({ tokenFile: z.string().optional() }).nullish() })),
 });
 
+/** Whether this is a pod that has the token of a service account. */
+export function runsInPod(env: NodeJS.ProcessEnv): boolean {
+  return env.KUBERNETES_SERVICE_HOST !== undefined && readable(TOKEN_PATH);
+}
+
 /** Reads one kubeconfig, with the `tokenFile` of its users, which the stock loader drops. */
-function loadFile(file: string): KubeConfig {
+export function loadFile(file: string): KubeConfig {
   const config = new KubeConfig();
   config.loadFromFile(file);
   const tokenFiles = new Map(
