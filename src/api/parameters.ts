@@ -2,7 +2,7 @@ import * as z from "zod";
 import { parseBackupName } from "./backupName.ts";
 import { parseGoDuration } from "./duration.ts";
 import { labelSelector } from "./labelSelector.ts";
-import { leftOut, leftOutAs } from "./leftOut.ts";
+import { leftOutAs, platformExclusions } from "./platformExclusions.ts";
 
 /**
  * The parameters of a Backup and of a Restore, each value with what is allowed. The CRD declares the same fields by type
@@ -107,7 +107,7 @@ export function asksForLeftOut(
   excludedResources: readonly string[],
 ): string | undefined {
   for (const [at, name] of includedResources.entries()) {
-    const resource = leftOutAs(name, leftOut(excludedResources));
+    const resource = leftOutAs(name, platformExclusions(excludedResources));
     if (resource === undefined) continue;
     return `spec.parameters.includedResources.${at}: ${quoted(name)} must be left out: no Restore brings ${resource} back on this platform`;
   }

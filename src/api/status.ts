@@ -1,6 +1,6 @@
 import { shortHistory } from "./history.ts";
 import { type Condition, isTerminal, jobsOfAttempt, type Phase, type Status } from "./operation.ts";
-import { ConditionType, type ConditionTypeName } from "./reasons.ts";
+import { ConditionType, type ConditionTypeName, Reason } from "./reasons.ts";
 
 /** A condition as it is decided; the times and the generation are added by {@link nextStatus}. */
 export interface ConditionChange {
@@ -153,6 +153,11 @@ export function isAdmitted(status: Status | undefined): boolean {
     conditionOf(status, ConditionType.accepted)?.status === "True" &&
     conditionOf(status, ConditionType.blocked)?.status !== "True"
   );
+}
+
+/** The attempt ended without a result of its runner's: its Velero object may live on. */
+export function runnerGaveUp(status: Status | undefined): boolean {
+  return conditionOf(status, ConditionType.failed)?.reason === Reason.runnerFailed;
 }
 
 /** RFC 3339 with seconds, as Kubernetes writes times. */

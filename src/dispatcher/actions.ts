@@ -22,9 +22,9 @@ import type { Announcement } from "../kube/events.ts";
 import { jobs } from "../kube/resources.ts";
 import { notCreated } from "./jobs/jobTroubles.ts";
 import { operationUidOf } from "./state/owners.ts";
-import type { Claims } from "./state/pendingWrites.ts";
-import { keptOperations } from "./state/trim.ts";
+import { trimmedOperations } from "./state/trim.ts";
 import type { Action } from "./state/world.ts";
+import type { WritesInFlight } from "./state/writesInFlight.ts";
 import { FIELD_MANAGER } from "./templates/buildJob.ts";
 import type { TemplateStore } from "./templates/templateStore.ts";
 
@@ -32,10 +32,10 @@ const NO_ANSWER =
   "the API server gives no answer to it, perhaps because a webhook for Jobs gives none; it is tried again";
 const NOT_PAUSED = "its target cannot be paused";
 
-export interface Hands {
+export interface ActionContext {
   readonly client: KubeClient;
   readonly clock: Clock;
-  readonly claims: Claims;
+  readonly writesInFlight: WritesInFlight;
   readonly templates: TemplateStore;
   /** Writes an Event, sooner or later; nothing waits for it. */
   readonly announce: (operation: VeleroOperation, announcement: Announcement) => void;
@@ -44,7 +44,7 @@ export interface Hands {
   /** How long one call may take, in milliseconds. */
   readonly callTimeoutMs: number;
   /** Told when an Operation is not, after all, what others were told that it would be. */
-  readonly onClaimDropped: (operation: VeleroOperation) => void;
+  readonly onWriteDropped: (operation: VeleroOperation) => void;
 }
 
 /**
@@ -55,7 +55,7 @@ export interface Hands {
  * @throws ApiError, UnreachableError: to be tried again later
  */
 export async function carryOut(
-  hands: Hands,
+  hands: ActionContext,
   operation: VeleroOperation,
   action: Action,
   logger: Logger,
@@ -75,18 +75,23 @@ export async function carryOut(
   }
 }
 
-async function writeStatus(hands: Hands, operation: VeleroOperation, status: Status, logger: Logger): Promise<void> {
-  const { client, claims, announce, callTimeoutMs: timeoutMs } = hands;
+async function writeStatus(
+  hands: ActionContext,
+  operation: VeleroOperation,
+  status: Status,
+  logger: Logger,
+): Promise<void> {
+  const { client, writesInFlight, announce, callTimeoutMs: timeoutMs } = hands;
   const options = { fieldManager: FIELD_MANAGER, timeoutMs };
-  claims.begin(operation, status);
+  writesInFlight.begin(operation, status);
   try {
     // Of what is not status the API server takes the version only; the rest stays as it has it.
-    const replace = (form: Status) => client.replaceStatus(keptOperations, { ...operation, status: form }, options);
-    claims.confirm(operation, await writeFitting(status, replace));
+    const replace = (form: Status) => client.replaceStatus(trimmedOperations, { ...operation, status: form }, options);
+    writesInFlight.confirm(operation, await writeFitting(status, replace));
   } catch (error) {
     // No answer: it may have been written, so it still counts until the watch or the next try tells.
-    if (!(error instanceof UnreachableError) && claims.drop(operation)) hands.onClaimDropped(operation);
-    if (isTooLarge(error)) return tellNoRoom(hands, operation, error, logger);
+    if (!(error instanceof UnreachableError) && writesInFlight.drop(operation)) hands.onWriteDropped(operation);
+    if (isTooLarge(error)) return reportTooLarge(hands, operation, error, logger);
     if (!isConflict(error) && !isNotFound(error)) throw error;
     logger.debug({ err: error }, "Operation changed meanwhile, will be decided again");
     return;
@@ -98,7 +103,7 @@ async function writeStatus(hands: Hands, operation: VeleroOperation, status: Sta
 }
 
 /** Another try ends the same way until somebody makes the Operation smaller, which then wakes it. */
-function tellNoRoom(hands: Hands, operation: VeleroOperation, error: unknown, logger: Logger): void {
+function reportTooLarge(hands: ActionContext, operation: VeleroOperation, error: unknown, logger: Logger): void {
   const message =
     "the Operation is so large that the API server's store has no room for its status: make a smaller one";
   logger.error({ err: error }, message);
@@ -112,7 +117,7 @@ function tellNoRoom(hands: Hands, operation: VeleroOperation, error: unknown, lo
 }
 
 async function createJob(
-  hands: Hands,
+  hands: ActionContext,
   operation: VeleroOperation,
   { name, manifest }: Extract<Action, { kind: "createJob" }>,
   logger: Logger,
@@ -122,14 +127,14 @@ async function createJob(
     await client.create(jobs, manifest, { fieldManager: FIELD_MANAGER, timeoutMs });
   } catch (error) {
     if (isAlreadyExists(error)) return await adoptJob(hands, operation, name, logger);
-    if (error instanceof UnreachableError) await say(hands, operation, NO_ANSWER, logger);
+    if (error instanceof UnreachableError) await reportNotCreated(hands, operation, NO_ANSWER, logger);
     if (error instanceof ApiError) {
       const fields = wrongFields(error);
       if (fields.length > 0) {
         logger.error({ err: error, job: name }, "the API server refuses what is made from the template");
         return templates.reject(operation.spec.type, fields);
       }
-      await say(hands, operation, refusal(error), logger);
+      await reportNotCreated(hands, operation, refusal(error), logger);
     }
     throw error;
   }
@@ -157,18 +162,18 @@ function refusal(error: ApiError): string {
 }
 
 /** The name is taken: by ourselves, when a create got lost on its way back; or else by somebody to be told of. */
-async function adoptJob(hands: Hands, operation: VeleroOperation, name: string, logger: Logger): Promise<void> {
+async function adoptJob(hands: ActionContext, operation: VeleroOperation, name: string, logger: Logger): Promise<void> {
   const { client, jobNamespace: namespace, callTimeoutMs: timeoutMs } = hands;
   const job = await client.get(jobs, { namespace, name }, { timeoutMs });
   if (operationUidOf(job) === operation.metadata.uid) return logger.info({ job: name }, "Job exists already, adopted");
   const problem = `Job ${namespace}/${name} was not made for this Operation but has the name of its Job; delete it`;
-  await say(hands, operation, problem, logger);
+  await reportNotCreated(hands, operation, problem, logger);
   throw new Error(problem);
 }
 
 /** Without its pause the Operation gets no Job, or is not admitted if it has one, so who waits for it is told what is missing; a runner at work has the word. */
 async function pauseTarget(
-  hands: Hands,
+  hands: ActionContext,
   operation: VeleroOperation,
   action: Extract<Action, { kind: "annotateTarget" }>,
   logger: Logger,
@@ -178,14 +183,15 @@ async function pauseTarget(
   } catch (error) {
     const { status } = operation;
     const begun = isAdmitted(status) && (status?.runner?.jobUIDs ?? []).length > 0;
-    if (error instanceof ApiError && !begun) await say(hands, operation, `${NOT_PAUSED}: ${refusal(error)}`, logger);
+    if (error instanceof ApiError && !begun)
+      await reportNotCreated(hands, operation, `${NOT_PAUSED}: ${refusal(error)}`, logger);
     throw error;
   }
 }
 
 /** Sets or takes away annotations of a target, in the very state that was looked at. */
 export async function annotateTarget(
-  { client, callTimeoutMs: timeoutMs }: Pick<Hands, "client" | "callTimeoutMs">,
+  { client, callTimeoutMs: timeoutMs }: Pick<ActionContext, "client" | "callTimeoutMs">,
   { target, resourceVersion, annotations, why }: Extract<Action, { kind: "annotateTarget" }>,
   logger: Logger,
 ): Promise<void> {
@@ -201,7 +207,12 @@ export async function annotateTarget(
 }
 
 /** Writes why the Operation has no Job; that its create is tried again is the queue's business. */
-async function say(hands: Hands, operation: VeleroOperation, why: string, logger: Logger): Promise<void> {
+async function reportNotCreated(
+  hands: ActionContext,
+  operation: VeleroOperation,
+  why: string,
+  logger: Logger,
+): Promise<void> {
   const { status, metadata } = operation;
   const context = { now: hands.clock.now(), generation: metadata.generation };
   const next = nextStatus(status, notCreated(status, why, context.now), context);
@@ -217,7 +228,7 @@ export async function deleteJob(
     client,
     jobNamespace: namespace,
     callTimeoutMs: timeoutMs,
-  }: Pick<Hands, "client" | "jobNamespace" | "callTimeoutMs">,
+  }: Pick<ActionContext, "client" | "jobNamespace" | "callTimeoutMs">,
   { name, uid, resourceVersion, why }: Extract<Action, { kind: "deleteJob" }>,
   logger: Logger,
 ): Promise<void> {

@@ -6,19 +6,27 @@ import { ConditionType, Reason } from "../api/reasons.ts";
 import { isAdmitted } from "../api/status.ts";
 import { neverStarted } from "../kube/jobStatus.ts";
 import type { Job } from "../kube/resources.ts";
-import { admission, hindered } from "./admission/admission.ts";
-import { original } from "./admission/checks/restoredCopy.ts";
-import { templateUsable } from "./admission/checks/template.ts";
-import { firstOf, KEEPING_APART } from "./admission/checks.ts";
+import { admission, hindranceStatus } from "./admission/admission.ts";
+import { notRestoredCopy } from "./admission/checks/restoredCopy.ts";
+import { noTemplate } from "./admission/checks/template.ts";
+import { firstOf, TENANCY_CHECKS } from "./admission/checks.ts";
 import { pauseOf } from "./admission/pauseTarget.ts";
 import { awaitedCancel } from "./jobs/awaitedCancel.ts";
 import { activeJobs, deletionOf, isMadeByDispatcher, jobState } from "./jobs/jobState.ts";
-import { failed, giveUp, inWords, isOutOfPatience, tell, tellOfPods, toldOf } from "./jobs/jobTroubles.ts";
+import {
+  giveUp,
+  isOutOfPatience,
+  reportedTrouble,
+  reportPods,
+  reportTrouble,
+  runnerFailed,
+  troubleMessage,
+} from "./jobs/jobTroubles.ts";
 import { givenUp, isOutlivedAndDone, lingering, outlived } from "./jobs/lingering.ts";
-import { madeAgainAfterRejection } from "./jobs/madeAgain.ts";
-import { endOf, rejectionOf } from "./jobs/podState.ts";
+import { endOf, rejectionTrouble } from "./jobs/podState.ts";
+import { recreateAfterRejection } from "./jobs/recreateJob.ts";
 import { successor } from "./jobs/successor.ts";
-import { ended } from "./rerun.ts";
+import { afterEnd } from "./rerun.ts";
 import { NOTHING, unblocked, write } from "./state/statusDecision.ts";
 import type { Action, Decision, World } from "./state/world.ts";
 import { buildJob } from "./templates/buildJob.ts";
@@ -55,10 +63,10 @@ export function decide(operation: Operation, world: World): Decision {
 
 /** A copy is not judged by the status that may have come with it. docs/contract.md, Admission 0. */
 function restoredCopy(operation: VeleroOperation, world: World): Decision | undefined {
-  const hindrance = original(operation, world);
+  const hindrance = notRestoredCopy(operation, world);
   if (hindrance === undefined) return undefined;
   if (isTerminal(operation.status?.phase)) return NOTHING;
-  return write(operation, world, hindered(operation, hindrance));
+  return write(operation, world, hindranceStatus(operation, hindrance));
 }
 
 /** Whoever works on it sees that it goes; nothing new is begun. */
@@ -68,7 +76,7 @@ function deleted({ metadata }: VeleroOperation): Decision | undefined {
 
 /** What somebody asks of an ended Operation comes before what it has left running: that may run for a day. */
 function over(operation: VeleroOperation, world: World): Decision | undefined {
-  const next = ended(operation, world);
+  const next = afterEnd(operation, world);
   if (next === undefined) return undefined;
   const { action } = next;
   if (action === undefined) return { ...lingering(operation, world), ...next };
@@ -109,8 +117,8 @@ function admittedUnnoted(operation: VeleroOperation, world: World): Decision | u
   const { status, spec } = operation;
   if (!isAdmitted(status) || status?.admittedSpec !== undefined || status?.engineRef?.uid !== undefined)
     return undefined;
-  const hindrance = firstOf(KEEPING_APART, operation, world);
-  if (hindrance !== undefined) return write(operation, world, hindered(operation, hindrance));
+  const hindrance = firstOf(TENANCY_CHECKS, operation, world);
+  if (hindrance !== undefined) return write(operation, world, hindranceStatus(operation, hindrance));
   return write(operation, world, { admittedSpec: specDigest(spec) });
 }
 
@@ -124,7 +132,7 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
     case "stale":
       return { action: deletionOf(state.job, "it is past, and the attempt is to have another Job") };
     case "active":
-      return whilePaused(operation, world, tellOfPods(operation, world, state.jobs));
+      return whilePaused(operation, world, reportPods(operation, world, state.jobs));
     case "ended":
       return afterJob(operation, world, state.job);
   }
@@ -133,9 +141,9 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
 /** A cancel counts from here, also where the Job that is to carry it out cannot be made. */
 function withoutJob(operation: VeleroOperation, world: World): Decision {
   if (isOutOfPatience(operation, world)) return giveUp(operation, world, []);
-  const { trouble } = toldOf(operation);
+  const { trouble } = reportedTrouble(operation);
   const state = trouble ? ({ kind: "trouble", ...trouble } as const) : ({ kind: "starting", hasPod: false } as const);
-  const conditions = awaitedCancel(operation, world, inWords(state));
+  const conditions = awaitedCancel(operation, world, troubleMessage(state));
   const remembered = conditions.length === 0 ? NOTHING : write(operation, world, { conditions });
   const first = whilePaused(operation, world, remembered);
   return first.action === undefined ? createJob(operation, world) : first;
@@ -143,13 +151,13 @@ function withoutJob(operation: VeleroOperation, world: World): Decision {
 
 /** Unless nodes alone are to blame or Velero has something of it, the attempt ends with its Job. */
 function afterJob(operation: VeleroOperation, world: World, job: Job): Decision {
-  const followed = successor(operation, job, toldOf(operation).trouble, world);
+  const followed = successor(operation, job, reportedTrouble(operation).trouble, world);
   if (followed !== undefined) return followed;
-  const at = madeAgainAfterRejection(operation, job, world);
+  const at = recreateAfterRejection(operation, job, world);
   if (at === undefined) return gaveUp(operation, job, world);
   if (job.metadata.deletionTimestamp !== undefined) return NOTHING;
   if (at <= world.now) return { action: deletionOf(job, "nodes had rejected its pods, and it is made again") };
-  return tell(operation, world, { kind: "trouble", ...rejectionOf(job, world, at), lookAgainAt: at }, []);
+  return reportTrouble(operation, world, { kind: "trouble", ...rejectionTrouble(job, world, at), lookAgainAt: at }, []);
 }
 
 /** Its target is paused as soon as there is nothing else to be written, and again where Velero has brought it back unpaused. */
@@ -160,9 +168,9 @@ function whilePaused(operation: VeleroOperation, world: World, decision: Decisio
 
 /** Nothing of Velero's is left to be followed, and nobody has told how the attempt ended. */
 function gaveUp(operation: VeleroOperation, job: Job, world: World): Decision {
-  const { trouble } = toldOf(operation);
+  const { trouble } = reportedTrouble(operation);
   const told = trouble?.reason === Reason.runnerFailed ? undefined : trouble;
-  return write(operation, world, failed(endOf(job, world, told)));
+  return write(operation, world, runnerFailed(endOf(job, world, told)));
 }
 
 function createJob(operation: VeleroOperation, world: World): Decision {
@@ -173,10 +181,14 @@ function createJob(operation: VeleroOperation, world: World): Decision {
     const manifest = buildJob(operation, template.template, world.settings, attempt);
     return { action: { kind: "createJob", name: jobName({ name, uid }, attempt), manifest } };
   }
-  const hindrance = templateUsable(operation, world);
-  if (hindrance !== undefined && !hasBegun(operation)) return write(operation, world, hindered(operation, hindrance));
+  if (!hasBegun(operation)) return write(operation, world, hindranceStatus(operation, noTemplate(template.problem)));
   // Velero goes on meanwhile, so it stays accepted: it keeps its place, and a mended template gets it a Job again.
-  return tell(operation, world, { kind: "trouble", reason: Reason.templateInvalid, message: template.problem }, []);
+  return reportTrouble(
+    operation,
+    world,
+    { kind: "trouble", reason: Reason.templateInvalid, message: template.problem },
+    [],
+  );
 }
 
 /** A runner works on this attempt, so there may be an object of Velero's. */

@@ -10,20 +10,20 @@ import { EventRecorder } from "../kube/events.ts";
 import { withLease } from "../kube/lease.ts";
 import { WorkQueue } from "../kube/queue.ts";
 import { qualifiedName } from "../kube/resource.ts";
-import { annotateTarget, carryOut, deleteJob, type Hands } from "./actions.ts";
+import { type ActionContext, annotateTarget, carryOut, deleteJob } from "./actions.ts";
 import { endOfPause } from "./admission/pauseTarget.ts";
 import { decide, decideOrphan } from "./decide.ts";
 import { createMetrics } from "./metrics.ts";
 import type { Server, ServerParts } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import { type Caches, openCaches } from "./state/caches.ts";
+import { currentWorld } from "./state/currentWorld.ts";
 import { indexCaches } from "./state/indexes.ts";
 import { operationUidOf } from "./state/owners.ts";
-import { Claims } from "./state/pendingWrites.ts";
 import { missingProtection, rightsAskedSince } from "./state/protection.ts";
-import { liveWorld } from "./state/worldView.ts";
+import { WritesInFlight } from "./state/writesInFlight.ts";
 import { TemplateStore } from "./templates/templateStore.ts";
-import { connectWakeups } from "./triggers.ts";
+import { connectTriggers } from "./triggers.ts";
 
 export interface DispatcherOptions {
   readonly client: KubeClient;
@@ -64,16 +64,16 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   const { client, clock, identity, logger, settings, signal } = options;
   const caches = openCaches(client, settings, { clock, logger });
   const indexes = indexCaches(caches);
-  const claims = new Claims();
+  const writesInFlight = new WritesInFlight();
   const templates = new TemplateStore(caches.templates, settings, logger);
-  const world = liveWorld({ ...options, caches, indexes, claims, templates });
+  const world = currentWorld({ ...options, caches, indexes, writesInFlight, templates });
   const protection = () =>
     missingProtection(
       caches.operationCrd.get(qualifiedName(operations)),
       rightsAskedSince(caches.rightsPolicy.get(RIGHTS_POLICY), caches.rightsBinding.get(RIGHTS_POLICY)),
     );
   const queue = new WorkQueue({ work, concurrency: CONCURRENCY, backoff: BACKOFF, clock, logger });
-  const wakePeers = connectWakeups({
+  const wakePeers = connectTriggers({
     caches,
     indexes,
     templates,
@@ -86,10 +86,10 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   const announcing = new Set<Promise<void>>();
   /** Targets of which it was told that they stay paused, by uid. */
   const leftPaused = new Set<string>();
-  const hands: Hands = {
+  const hands: ActionContext = {
     client,
     clock,
-    claims,
+    writesInFlight,
     templates,
     announce: (operation, announcement) => {
       const written = recorder.announce(operation, announcement).finally(() => announcing.delete(written));
@@ -97,21 +97,21 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     },
     jobNamespace: settings.jobNamespace,
     callTimeoutMs: CALL_TIMEOUT_MS,
-    onClaimDropped: ({ metadata }) => wakePeers(metadata.namespace),
+    onWriteDropped: ({ metadata }) => wakePeers(metadata.namespace),
   };
 
   async function work(key: string): Promise<void> {
     if (key.startsWith(ORPHAN)) return await workOrphan(key.slice(ORPHAN.length));
     if (key.startsWith(TARGET)) return await workTarget(key.slice(TARGET.length));
     const operation = caches.operations.get(key);
-    if (operation === undefined || !isVeleroOperation(operation) || claims.awaitsEcho(operation)) return;
+    if (operation === undefined || !isVeleroOperation(operation) || writesInFlight.awaitsEcho(operation)) return;
     const { action, lookAgainAt } = decide(operation, world);
     if (lookAgainAt !== undefined) {
       queue.add(key, { afterMs: Math.min(MAX_TIMER_MS, Math.max(0, lookAgainAt.getTime() - clock.now().getTime())) });
     }
     if (action === undefined) {
       // What got no answer and is not to be written again does not count any longer.
-      if (claims.drop(operation)) hands.onClaimDropped(operation);
+      if (writesInFlight.drop(operation)) hands.onWriteDropped(operation);
       return;
     }
     const { uid } = operation.metadata;

@@ -5,7 +5,7 @@ import { Annotation } from "../api/labels.ts";
 import { quoted } from "../api/message.ts";
 import { isTerminal, jobsOfAttempt, type Status, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
-import { conditionOf, openAttempt, resumeAttempt, type StatusChange, timestamp } from "../api/status.ts";
+import { conditionOf, openAttempt, resumeAttempt, runnerGaveUp, type StatusChange, timestamp } from "../api/status.ts";
 import type { Job } from "../kube/resources.ts";
 import { admittedChange } from "./admission/admission.ts";
 import { livesOn } from "./admission/line.ts";
@@ -28,7 +28,7 @@ const MAX_PACE_MS = 600_000;
  *
  * @returns undefined for an Operation that has not ended
  */
-export function ended(operation: VeleroOperation, world: World): Decision | undefined {
+export function afterEnd(operation: VeleroOperation, world: World): Decision | undefined {
   const { status } = operation;
   if (status === undefined || !isTerminal(status.phase)) return undefined;
   const { cancelResumes = 0 } = status.runner ?? {};
@@ -116,7 +116,7 @@ function remark(operation: VeleroOperation, world: World, late: Status): Decisio
  * Velero's object since: Velero may have completed it, which then still has to go.
  */
 function isCancelUnfinished(operation: VeleroOperation, world: World): boolean {
-  if (conditionOf(operation.status, ConditionType.failed)?.reason !== Reason.runnerFailed) return false;
+  if (!runnerGaveUp(operation.status)) return false;
   return cancelDecided(operation) || (cancelRequested(operation) && livesOn(operation, world));
 }
 

@@ -3,8 +3,8 @@ import { parseDocument } from "yaml";
 import * as z from "zod";
 import { DEFAULT_REQUEST_WINDOW } from "../api/crossNamespace.ts";
 import { parseGoDuration } from "../api/duration.ts";
-import { DEFAULT_LEFT_OUT } from "../api/leftOut.ts";
 import { SUPPORTED_TYPES } from "../api/operation.ts";
+import { DEFAULT_PLATFORM_EXCLUSIONS } from "../api/platformExclusions.ts";
 
 /** Names the settings file; every other variable with {@link PREFIX} is a key of it. */
 const FILE_VARIABLE = "OPERATION_RUNNER_SETTINGS";
@@ -123,7 +123,7 @@ export const settingsSchema = z.strictObject({
       excludedResources: z
         .array(resource, "must be a list of resources")
         .max(64, "must be a list of 64 resources at most")
-        .default([...DEFAULT_LEFT_OUT])
+        .default([...DEFAULT_PLATFORM_EXCLUSIONS])
         .meta({
           description:
             "What no Restore brings back, because Velero would write it with rights that who asks does not have. Take one out of the list to let it in; the policy `runner-restore` must then let it in, too, by the annotation `ops.vworkspace.io/restorable-resources` of Velero's namespace. Add `roles.rbac.authorization.k8s.io` and `rolebindings.rbac.authorization.k8s.io` to keep old rights from coming back. Operations are left out in any case.",
@@ -146,11 +146,11 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   approvalKeyFile: z.string("must be a path").default("").meta({
     description:
-      "A file (of a mounted Secret) with the key that approval claims are signed with. Empty: no claim is valid, and what needs an approval waits.",
+      "A file (of a mounted Secret) with the key that approval tokens are signed with. Empty: no token is valid, and what needs an approval waits.",
   }),
   requireBoundClaims: flag.default(false).meta({
     description:
-      "Refuse claims of the old form (`vws1`), which name an Operation and neither its namespace nor what it asks for.",
+      "Refuse tokens of the old form (`vws1`), which name an Operation and neither its namespace nor what it asks for.",
   }),
   storageLocations: openTo("locations").default({}).meta({
     description:
@@ -266,7 +266,7 @@ export async function loadSettings(env: NodeJS.ProcessEnv): Promise<Settings> {
 }
 
 /**
- * The key that approval claims are signed with, as the Secret's file has it but for a line break at its end.
+ * The key that approval tokens are signed with, as the Secret's file has it but for a line break at its end.
  *
  * @returns undefined where no key is configured
  * @throws SettingsError when there should be one and there is none

@@ -9,12 +9,12 @@ import { keyOf } from "../kube/metadata.ts";
 import type { Job, Pod } from "../kube/resources.ts";
 import type { Caches } from "./state/caches.ts";
 import type { Indexes } from "./state/indexes.ts";
-import { byAge, isInLine, isQueued, isWaiting, standing } from "./state/operationState.ts";
+import { byAge, isInLine, isQueued, isWaiting, whatOthersSee } from "./state/operationState.ts";
 import { jobNamespaces, veleroNamespaces } from "./state/orphanedWork.ts";
 import { operationUidOf, ownersOf } from "./state/owners.ts";
 import type { TemplateStore } from "./templates/templateStore.ts";
 
-export interface WakeupParts {
+export interface TriggerParts {
   readonly caches: Caches;
   readonly indexes: Indexes;
   readonly templates: TemplateStore;
@@ -37,7 +37,7 @@ const REFRESH_MS = 2_000;
  *
  * @returns to be called when an Operation of that namespace is, after all, not what others were decided upon
  */
-export function connectWakeups(parts: WakeupParts): (namespace: string) => void {
+export function connectTriggers(parts: TriggerParts): (namespace: string) => void {
   const { caches, indexes, templates, maxConcurrentPerNamespace, wake, wakeOrphan, wakeTarget } = parts;
 
   const wakeWaiting = (matches: (operation: VeleroOperation) => boolean) => {
@@ -84,7 +84,7 @@ export function connectWakeups(parts: WakeupParts): (namespace: string) => void 
       for (const job of indexes.jobsByOwner.get(previous.metadata.uid)) wakeOrphan(job.metadata.name);
     }
     const namespace = (current ?? previous)?.metadata.namespace;
-    if (namespace === undefined || standing(current) === standing(previous)) return;
+    if (namespace === undefined || whatOthersSee(current) === whatOthersSee(previous)) return;
     if (previous !== undefined || isAdmitted(current?.status)) return wakePeers(namespace);
     // A new one makes no room; it only makes the line longer.
     for (const operation of indexes.openOperations.values()) {

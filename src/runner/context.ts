@@ -46,16 +46,16 @@ export interface RunnerContext {
 }
 
 /** The context for what may come after a Velero object was made: that rights or kinds are away for a moment ends nothing. */
-export function hopeful(context: RunnerContext): RunnerContext {
+export function retryingRefusals(context: RunnerContext): RunnerContext {
   return { ...context, mayPass: mayBeRestored };
 }
 
 /** The context for what follows a Velero object that exists: that lives on whatever the API server does, so no call gives up. */
-export function patient(context: RunnerContext): RunnerContext {
-  return { ...hopeful(context), maxRetryTimeMs: Number.POSITIVE_INFINITY };
+export function retryingForever(context: RunnerContext): RunnerContext {
+  return { ...retryingRefusals(context), maxRetryTimeMs: Number.POSITIVE_INFINITY };
 }
 
 /** The context for what is good to know, and not worth waiting for as long as it takes. */
-export function impatient(context: RunnerContext): RunnerContext {
+export function retryingBriefly(context: RunnerContext): RunnerContext {
   return { ...context, maxRetryTimeMs: 60_000, mayPass: isTransient };
 }

@@ -4,17 +4,17 @@ import { veleroNames } from "../api/names.ts";
 import { attemptOf, type EngineRef, type VeleroOperation } from "../api/operation.ts";
 import { Reason, veleroReason } from "../api/reasons.ts";
 import type { VeleroObject } from "../api/velero.ts";
-import { ApiError, isAlreadyExists, isTransient } from "../kube/errors.ts";
+import { isAlreadyExists, isRefusal } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
 import { attemptIn } from "./attempt/attempt.ts";
 import { writeStatus } from "./attempt/writeStatus.ts";
 import { cancel } from "./cancel/cancel.ts";
-import { hopeful, type RunnerContext } from "./context.ts";
+import { type RunnerContext, retryingRefusals } from "./context.ts";
 import { Failure } from "./errors.ts";
-import { refusalAsShown } from "./hideVeleroMessages.ts";
-import { findOwn } from "./object/findOwn.ts";
-import { namespaceGoes } from "./object/namespace.ts";
-import { isOwn, type Plan } from "./object/plan.ts";
+import { redactedRefusal } from "./hideVeleroMessages.ts";
+import { findVeleroObject } from "./object/findVeleroObject.ts";
+import { isNamespaceTerminating } from "./object/namespaceTerminating.ts";
+import { isMadeFor, type Plan } from "./object/plan.ts";
 import type { ObjectEnd } from "./object/recordedObject.ts";
 import { engineRef, getVelero, veleroResource } from "./object/veleroObject.ts";
 
@@ -37,13 +37,14 @@ export async function createOnce(context: RunnerContext, operation: VeleroOperat
     if (intent?.name === undefined || intent.uid !== undefined) return { object: await recorded(context, ready) };
 
     // Velero would make the namespace anew. Should it go from here on, the Operation goes, and the run cleans up.
-    if (operation.spec.type === "Restore" && (await namespaceGoes(context))) {
+    if (operation.spec.type === "Restore" && (await isNamespaceTerminating(context))) {
       const message = `namespace ${operation.metadata.namespace} is being deleted: nothing is restored into it`;
       throw new Failure(Reason.namespaceTerminating, message);
     }
     const object = await createOrRead(context, ready, plan, intent.name);
     if (object === undefined) continue;
-    if (isOwn(ready, object.metadata.labels)) return { object: await record(hopeful(context), ready, object) };
+    if (isMadeFor(ready, object.metadata.labels))
+      return { object: await record(retryingRefusals(context), ready, object) };
     context.logger.info({ name: intent.name }, "the name is taken by somebody else's object");
     taken = intent.name;
   }
@@ -99,17 +100,12 @@ async function createOrRead(
   try {
     return await retry(() => context.client.create(veleroResource(type), plan(name), options), context);
   } catch (error) {
-    if (isAlreadyExists(error)) return await getVelero(hopeful(context), type, name);
-    if (isRefusedObject(error)) {
-      throw new Failure(veleroReason(type, "Failed"), refusalAsShown(context, error));
+    if (isAlreadyExists(error)) return await getVelero(retryingRefusals(context), type, name);
+    if (isRefusal(error)) {
+      throw new Failure(veleroReason(type, "Failed"), redactedRefusal(context, error));
     }
     throw error;
   }
-}
-
-/** The server looked at what was sent and will not have it: policy or schema. A kind may only be away for a moment. */
-function isRefusedObject(error: unknown): error is ApiError {
-  return error instanceof ApiError && [400, 403, 422].includes(error.code) && !isTransient(error);
 }
 
 /**
@@ -139,6 +135,6 @@ export async function record(
 }
 
 async function recorded(context: RunnerContext, operation: VeleroOperation): Promise<VeleroObject | undefined> {
-  const own = await findOwn(context, operation);
+  const own = await findVeleroObject(context, operation);
   return own.kind === "found" ? own.object : undefined;
 }

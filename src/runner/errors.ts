@@ -2,7 +2,7 @@ import type { VeleroOperation } from "../api/operation.ts";
 import type { VeleroObject } from "../api/velero.ts";
 
 /** The run may not act, and has written nothing: not admitted, not ours, not while it is cancelled. */
-export class Refused extends Error {
+export class RunNotAllowed extends Error {
   override readonly name = "Refused";
 }
 

@@ -6,21 +6,21 @@ import { type ConditionChange, conditionOf } from "../api/status.ts";
 import { isVeleroTerminal } from "../api/velero.ts";
 import { type Attempt, readAttempt } from "./attempt/attempt.ts";
 import { writeStatus } from "./attempt/writeStatus.ts";
-import { removeShadows } from "./cancel/nameCollisions.ts";
-import { removeStrays } from "./cancel/unrecordedObjects.ts";
-import { impatient, type RunnerContext } from "./context.ts";
+import { removeNameCollisions } from "./cancel/nameCollisions.ts";
+import { removeUnrecordedObjects } from "./cancel/unrecordedObjects.ts";
+import { type RunnerContext, retryingBriefly } from "./context.ts";
 import type { Failure } from "./errors.ts";
 import { type Ending, EXIT } from "./exit.ts";
 import { advanced, ProgressReader } from "./follow/progress.ts";
-import { asShown } from "./hideVeleroMessages.ts";
-import { checkObject, type ObjectEnd, type RecordedObject } from "./object/recordedObject.ts";
+import { redacted } from "./hideVeleroMessages.ts";
+import { checkRecordedObject, type ObjectEnd, type RecordedObject } from "./object/recordedObject.ts";
 import { collectOutputs } from "./outputs/outputs.ts";
 import { verdict } from "./verdict.ts";
 
 /**
  * Writes the attempt's end, outputs and all, in one write. docs/contract.md, Runner 5.
  *
- * @throws ObjectChanged as {@link checkObject}
+ * @throws ObjectChanged as {@link checkRecordedObject}
  */
 export async function finish(
   context: RunnerContext,
@@ -32,14 +32,14 @@ export async function finish(
   const operation = await readAttempt(context, attempt);
   const { type } = operation.spec;
   const ended = isVeleroTerminal(object?.status?.phase) ? object : undefined;
-  const outputs = ended && (await collectOutputs(impatient(context), operation, ended));
+  const outputs = ended && (await collectOutputs(retryingBriefly(context), operation, ended));
   const done = ended && (await new ProgressReader(context).read(ended));
   const written = await writeStatus(context, attempt, (latest) => {
-    checkObject(latest, known);
+    checkRecordedObject(latest, known);
     return {
       ...verdict({
         type,
-        object: asShown(context, object),
+        object: redacted(context, object),
         cancelRequested: cancelled || isCancelled(latest),
         exceeded: exceededDeadline(latest),
         outputs,
@@ -49,7 +49,7 @@ export async function finish(
       ...withoutIntent(latest),
     };
   });
-  return await over(context, written);
+  return await endRun(context, written);
 }
 
 /** Writes that the Operation cannot be carried out, and why. */
@@ -66,21 +66,21 @@ export async function fail(context: RunnerContext, attempt: Attempt, failure: Fa
     conditions,
     ...withoutIntent(latest),
   }));
-  return await over(context, written);
+  return await endRun(context, written);
 }
 
 /**
- * How an attempt that is over ended, once nothing is left of it that nobody knows of ({@link removeStrays}) or that endangers
- * an older backup ({@link removeShadows}).
+ * How an attempt that is over ended, once nothing is left of it that nobody knows of ({@link removeUnrecordedObjects}) or that endangers
+ * an older backup ({@link removeNameCollisions}).
  */
-export async function over(context: RunnerContext, operation: VeleroOperation): Promise<Ending> {
+export async function endRun(context: RunnerContext, operation: VeleroOperation): Promise<Ending> {
   const { status, spec, metadata } = operation;
   const attempt = attemptOf(operation);
   if (status?.phase === "Succeeded") return { exitCode: EXIT.done, message: summary(operation), operation };
   // A later attempt may be under way: its object is not this run's to judge.
   const ended = isTerminal(status?.phase) ? attempt : attempt - 1;
-  await removeStrays(context, operation, ended);
-  if (spec.type === "Backup") await removeShadows(context, metadata.uid, ended);
+  await removeUnrecordedObjects(context, operation, ended);
+  if (spec.type === "Backup") await removeNameCollisions(context, metadata.uid, ended);
   return { exitCode: EXIT.final, message: summary(operation), operation };
 }
 

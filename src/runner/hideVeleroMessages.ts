@@ -8,7 +8,7 @@ import type { RunnerContext } from "./context.ts";
 type Who = Pick<RunnerContext, "settings">;
 
 /** The object as its Operation may tell of it. */
-export function asShown<T extends VeleroObject>({ settings }: Who, object: T | undefined): T | undefined {
+export function redacted<T extends VeleroObject>({ settings }: Who, object: T | undefined): T | undefined {
   const { failureReason = "", validationErrors } = object?.status ?? {};
   const isSilent = failureReason === "" && (validationErrors ?? []).length === 0;
   if (object === undefined || !settings.hideVeleroMessages || isSilent) return object;
@@ -20,13 +20,16 @@ export function asShown<T extends VeleroObject>({ settings }: Who, object: T | u
 }
 
 /** A list of Velero's notes, or of its errors, as an Operation may tell it. */
-export function notesAsShown({ settings }: Who, notes: readonly string[], object: VeleroObject): string[] {
+export function redactedNotes({ settings }: Who, notes: readonly string[], object: VeleroObject): string[] {
   if (!settings.hideVeleroMessages || notes.length === 0) return [...notes];
   return [`${counted(notes.length, "note")} of Velero's: ${whereTheyStand(object)}`];
 }
 
 /** Why the API server refused an object, as an Operation may tell it: policies and webhooks name what is the platform's. */
-export function refusalAsShown({ settings, logger }: Pick<RunnerContext, "settings" | "logger">, error: Error): string {
+export function redactedRefusal(
+  { settings, logger }: Pick<RunnerContext, "settings" | "logger">,
+  error: Error,
+): string {
   logger.error({ err: error }, "the API server refused the Velero object");
   if (!settings.hideVeleroMessages) return error.message;
   return "the API server refused the object for Velero; an admin finds why in the log of the runner's Job";

@@ -1,7 +1,7 @@
 import { type CancelReason, cancelDecided, cancelRequested, decidedReason, isCancelled } from "../api/cancel.ts";
-import { leftOut } from "../api/leftOut.ts";
 import { cutBytes } from "../api/message.ts";
 import { isTerminal, type VeleroOperation } from "../api/operation.ts";
+import { platformExclusions } from "../api/platformExclusions.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
 import { isRefusedForLocation, type VeleroObject } from "../api/velero.ts";
@@ -10,11 +10,11 @@ import { isRefusal } from "../kube/errors.ts";
 import { type Attempt, attemptIn, readAttempt } from "./attempt/attempt.ts";
 import { joinAttempt } from "./attempt/join.ts";
 import { writeStatus } from "./attempt/writeStatus.ts";
-import { cleanUp } from "./cancel/afterDeletion.ts";
+import { cleanUpAfterDeletion } from "./cancel/afterDeletion.ts";
 import { cancel } from "./cancel/cancel.ts";
 import { isKept } from "./cancel/cancelStep.ts";
-import { removeShadows } from "./cancel/nameCollisions.ts";
-import { hopeful, patient, type RunnerContext } from "./context.ts";
+import { removeNameCollisions } from "./cancel/nameCollisions.ts";
+import { type RunnerContext, retryingForever, retryingRefusals } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
 import {
   AttemptOver,
@@ -23,20 +23,20 @@ import {
   NotAdmitted,
   ObjectChanged,
   OperationGone,
-  Refused,
+  RunNotAllowed,
 } from "./errors.ts";
 import { type Ending, EXIT } from "./exit.ts";
-import { fail, finish, over } from "./finish.ts";
-import { confirmed } from "./follow/confirmFailure.ts";
+import { endRun, fail, finish } from "./finish.ts";
+import { confirmFailure } from "./follow/confirmFailure.ts";
 import { follow } from "./follow/follow.ts";
-import { exceeded } from "./follow/maxRunTime.ts";
+import { exceededRunTime } from "./follow/maxRunTime.ts";
 import { advanced, ProgressReader } from "./follow/progress.ts";
 import { handBack, refusedForLocation } from "./handBack.ts";
-import { asShown } from "./hideVeleroMessages.ts";
-import { findOwn } from "./object/findOwn.ts";
-import { isCollided } from "./object/nameCollision.ts";
+import { redacted } from "./hideVeleroMessages.ts";
+import { findVeleroObject } from "./object/findVeleroObject.ts";
+import { isNameCollision } from "./object/nameCollision.ts";
 import { prepare } from "./object/prepare.ts";
-import { checkObject, type ObjectEnd, type RecordedObject } from "./object/recordedObject.ts";
+import { checkRecordedObject, type ObjectEnd, type RecordedObject } from "./object/recordedObject.ts";
 import { areGone, remove } from "./object/remove.ts";
 import { veleroResource } from "./object/veleroObject.ts";
 import { knownOutputs } from "./outputs/outputs.ts";
@@ -52,20 +52,20 @@ import { verdict } from "./verdict.ts";
 export async function run(context: RunnerContext): Promise<Ending> {
   for (let returns = 0; ; returns += 1) {
     try {
-      const operation = await joinAttempt(hopeful(context));
+      const operation = await joinAttempt(retryingRefusals(context));
       // A location that comes and goes must not have Velero asked over and over.
       if (returns > 0) await context.clock.sleep(backoffDelay(returns, RETURNED, Math.random()), context.signal);
       const attempt = attemptIn(operation);
       // Whoever worked on the earlier attempts may not have seen how they ended.
       if (operation.spec.type === "Backup" && attempt.attempt > 1)
-        await removeShadows(context, attempt.uid, attempt.attempt - 1);
+        await removeNameCollisions(context, attempt.uid, attempt.attempt - 1);
       const { uid, attempt: number } = attempt;
       return await carryOut({ ...context, logger: context.logger.child({ uid, attempt: number }) }, attempt);
     } catch (error) {
       if (error instanceof NotAdmitted) context.logger.info(error.message);
-      else if (error instanceof Refused) return { exitCode: EXIT.final, message: error.message };
-      else if (error instanceof AttemptOver) return await over(hopeful(context), error.operation);
-      else if (error instanceof OperationGone) return await cleanUp(patient(context), error);
+      else if (error instanceof RunNotAllowed) return { exitCode: EXIT.final, message: error.message };
+      else if (error instanceof AttemptOver) return await endRun(retryingRefusals(context), error.operation);
+      else if (error instanceof OperationGone) return await cleanUpAfterDeletion(retryingForever(context), error);
       else throw error;
     }
   }
@@ -77,12 +77,12 @@ const RETURNED: Backoff = { minMs: 1_000, maxMs: 60_000 };
 async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Ending> {
   try {
     for (;;) {
-      const operation = await readAttempt(hopeful(context), attempt);
+      const operation = await readAttempt(retryingRefusals(context), attempt);
       try {
         const ending = await pursue(context, attempt, operation);
         if (ending !== undefined) return ending;
       } catch (error) {
-        if (error instanceof LocationUnavailable) await handBack(hopeful(context), operation, error);
+        if (error instanceof LocationUnavailable) await handBack(retryingRefusals(context), operation, error);
         else if (error instanceof ObjectChanged) context.logger.info(error.message);
         else throw error;
       }
@@ -107,13 +107,15 @@ async function pursue(
   const ref = operation.status?.engineRef;
   // Velero may have made it anew, under another uid than the one that is recorded.
   const known = { name: made.object?.metadata.name ?? ref?.name, uid: ref?.uid ?? made.object?.metadata.uid };
-  const end = made.object === undefined ? made : await toTheEnd(patient(context), operation, made.object, known);
+  const end =
+    made.object === undefined ? made : await toTheEnd(retryingForever(context), operation, made.object, known);
   const refused = end.object;
-  if (refused !== undefined && isRefusedForLocation(refused)) throw await refusedForLocation(hopeful(context), refused);
+  if (refused !== undefined && isRefusedForLocation(refused))
+    throw await refusedForLocation(retryingRefusals(context), refused);
   // The store has a backup of this name, so this one was refused: once more, under the attempt's other name.
-  if (refused !== undefined && isCollided(refused) && (await takeOtherName(context, operation, refused)))
+  if (refused !== undefined && isNameCollision(refused) && (await takeOtherName(context, operation, refused)))
     return undefined;
-  return await finish(patient(context), attempt, end, known);
+  return await finish(retryingForever(context), attempt, end, known);
 }
 
 /**
@@ -125,16 +127,16 @@ async function pursue(
 async function ownObject(context: RunnerContext, operation: VeleroOperation): Promise<ObjectEnd> {
   const own =
     operation.status?.engineRef === undefined
-      ? await unlessRefused(() => findOwn(context, operation))
-      : await findOwn(hopeful(context), operation);
-  if (own.kind === "found") return { object: await record(hopeful(context), operation, own.object) };
+      ? await unlessRefused(() => findVeleroObject(context, operation))
+      : await findVeleroObject(retryingRefusals(context), operation);
+  if (own.kind === "found") return { object: await record(retryingRefusals(context), operation, own.object) };
   if (own.kind === "vanished") return { object: undefined };
-  for (const refused of own.refused)
-    await remove(hopeful(context), veleroResource(operation.spec.type), refused, false);
+  for (const refused of own.toRemove)
+    await remove(retryingRefusals(context), veleroResource(operation.spec.type), refused, false);
   if (isCancelled(operation)) return { object: undefined, cancelled: true };
-  if (!(await areGone(context, own.refused)))
-    return await ownObject(context, await readAttempt(hopeful(context), attemptIn(operation)));
-  return await createOnce(context, operation, await prepare(hopeful(context), operation));
+  if (!(await areGone(context, own.toRemove)))
+    return await ownObject(context, await readAttempt(retryingRefusals(context), attemptIn(operation)));
+  return await createOnce(context, operation, await prepare(retryingRefusals(context), operation));
 }
 
 /** Before anything can have been made, a clear no of the API server is the end: another try would hear the same. */
@@ -142,7 +144,7 @@ async function unlessRefused<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    if (isRefusal(error)) throw new Refused(error.message);
+    if (isRefusal(error)) throw new RunNotAllowed(error.message);
     throw error;
   }
 }
@@ -161,19 +163,19 @@ async function toTheEnd(
   for await (const view of follow(context, operation, object)) {
     const { operation: request } = view;
     if (request === undefined) throw new OperationGone("the Operation was deleted", attempt.uid);
-    const latest = await confirmed(context, view.object);
-    const late = latest && !cancelRequested(request) ? exceeded(context, latest) : undefined;
+    const latest = await confirmFailure(context, view.object);
+    const late = latest && !cancelRequested(request) ? exceededRunTime(context, latest) : undefined;
     if (latest !== undefined && (isCancelled(request) || late !== undefined)) {
       const decision = late === undefined ? CANCEL_REQUESTED : cancelDecision(Reason.deadlineExceeded, late);
       return await cancelled(context, operation, latest, decision);
     }
 
-    const change = verdict({ type, object: asShown(context, latest), cancelRequested: isCancelled(request) });
+    const change = verdict({ type, object: redacted(context, latest), cancelRequested: isCancelled(request) });
     if (latest === undefined || isTerminal(change.phase)) return { object: latest };
     const done = change.phase === "Running" ? await progress.read(latest) : undefined;
-    const outputs = knownOutputs(type, latest, leftOut(context.settings.restoreExcludedResources));
+    const outputs = knownOutputs(type, latest, platformExclusions(context.settings.restoreExcludedResources));
     await writeStatus(context, attempt, (seen) => {
-      checkObject(seen, known);
+      checkRecordedObject(seen, known);
       return { ...change, outputs, ...(done && { progress: advanced(seen.status?.progress, done) }) };
     });
   }

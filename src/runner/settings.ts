@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { DEFAULT_REQUEST_WINDOW } from "../api/crossNamespace.ts";
 import { milliseconds } from "../api/duration.ts";
-import { DEFAULT_LEFT_OUT } from "../api/leftOut.ts";
+import { DEFAULT_PLATFORM_EXCLUSIONS } from "../api/platformExclusions.ts";
 import type { RunnerSettings } from "./context.ts";
 
 /** An environment variable that is set to nothing counts as not set: the Job templates leave some empty. */
@@ -69,7 +69,7 @@ export function readSettings(env: NodeJS.ProcessEnv): RunnerSettings {
     },
     veleroNamespace: values.VELERO_NAMESPACE ?? "velero",
     clusterId: values.CLUSTER_ID,
-    restoreExcludedResources: values.RESTORE_EXCLUDED_RESOURCES ?? DEFAULT_LEFT_OUT,
+    restoreExcludedResources: values.RESTORE_EXCLUDED_RESOURCES ?? DEFAULT_PLATFORM_EXCLUSIONS,
     requestWindowMs: milliseconds(values.REQUEST_WINDOW ?? DEFAULT_REQUEST_WINDOW),
     maxRunTime: values.MAX_RUN_TIME,
     hideVeleroMessages: values.HIDE_VELERO_MESSAGES === "true",

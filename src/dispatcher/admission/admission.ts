@@ -19,7 +19,7 @@ import { pauseAhead } from "./pauseTarget.ts";
  */
 export function admission(operation: VeleroOperation, world: World): Decision {
   const hindrance = firstHindrance(operation, world);
-  if (hindrance !== undefined) return write(operation, world, hindered(operation, hindrance));
+  if (hindrance !== undefined) return write(operation, world, hindranceStatus(operation, hindrance));
   const place = placeInLine(operation, world);
   switch (place.kind) {
     case "free": {
@@ -47,7 +47,7 @@ export function admission(operation: VeleroOperation, world: World): Decision {
 }
 
 function conflicting(operation: VeleroOperation, message: string): StatusChange {
-  return hindered(operation, { verdict: "blocked", reason: Reason.conflictingOperation, message });
+  return hindranceStatus(operation, { effect: "blocked", reason: Reason.conflictingOperation, message });
 }
 
 /** The status of an Operation whose Job may be made; written before the Job is. One that people made for it is its Job. */
@@ -82,8 +82,8 @@ export function admittedChange(operation: VeleroOperation, world: World): Status
 }
 
 /** The status of an Operation that something else than others holds back, or that can never run. */
-export function hindered({ status }: VeleroOperation, { verdict, reason, message }: Hindrance): StatusChange {
-  switch (verdict) {
+export function hindranceStatus({ status }: VeleroOperation, { effect, reason, message }: Hindrance): StatusChange {
+  switch (effect) {
     case "invalid":
       return {
         phase: "Failed",

@@ -39,7 +39,7 @@ const payloadSchemas = {
 
 export type Approval = { readonly ok: true; readonly ends: Date } | { readonly ok: false; readonly why: string };
 
-interface ClaimContext {
+interface ApprovalContext {
   readonly operation: VeleroOperation;
   /** The configured key; undefined or empty means that nothing is valid. */
   readonly key: string | undefined;
@@ -54,7 +54,7 @@ interface ClaimContext {
  * @param claim `spec.approvals.claim` as a tenant may have written it
  * @returns the first moment at which it is no longer valid, or why it is not now, told so that a tenant may read it
  */
-export function verifyClaim(claim: string | undefined, context: ClaimContext): Approval {
+export function verifyApprovalToken(claim: string | undefined, context: ApprovalContext): Approval {
   const { operation, key, requireBound, now } = context;
   if (key === undefined || key.trim() === "") return refused("no key is configured, so no claim can be valid");
   if (claim === undefined || claim === "") return refused("spec.approvals.claim is missing");

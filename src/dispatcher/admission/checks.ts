@@ -3,13 +3,13 @@ import type { World } from "../state/world.ts";
 import { approved } from "./checks/approval.ts";
 import { authorized } from "./checks/authorized.ts";
 import { snapshotClassOpen, storageLocationOpen } from "./checks/openToNamespace.ts";
-import { original } from "./checks/restoredCopy.ts";
+import { notRestoredCopy } from "./checks/restoredCopy.ts";
 import { snapshotClassExists } from "./checks/snapshotClass.ts";
 import { storageLocationAvailable } from "./checks/storageLocation.ts";
 import { targetCapable, targetFound, targetReady } from "./checks/target.ts";
-import { inScope, sameCluster } from "./checks/targetScope.ts";
+import { sameCluster, targetInScope } from "./checks/targetScope.ts";
 import { templateUsable } from "./checks/template.ts";
-import { valid } from "./checks/validation.ts";
+import { specValid } from "./checks/validation.ts";
 import type { Check, Hindrance } from "./hindrance.ts";
 
 /**
@@ -17,10 +17,10 @@ import type { Check, Hindrance } from "./hindrance.ts";
  * among the others is a matter of order.ts. The template comes last: everything before it is the tenant's to mend.
  */
 const CHECKS: readonly Check[] = [
-  original,
-  inScope,
+  notRestoredCopy,
+  targetInScope,
   sameCluster,
-  valid,
+  specValid,
   storageLocationOpen,
   snapshotClassOpen,
   targetFound,
@@ -34,7 +34,13 @@ const CHECKS: readonly Check[] = [
 ];
 
 /** What keeps tenants apart, whatever else has to hold. */
-export const KEEPING_APART: readonly Check[] = [valid, storageLocationOpen, snapshotClassOpen, approved, authorized];
+export const TENANCY_CHECKS: readonly Check[] = [
+  specValid,
+  storageLocationOpen,
+  snapshotClassOpen,
+  approved,
+  authorized,
+];
 
 /** @returns the first thing in the Operation's way, or undefined when only others may be */
 export function firstHindrance(operation: VeleroOperation, world: World): Hindrance | undefined {

@@ -8,7 +8,7 @@ export interface Hindrance {
    * `invalid`: Accepted=False and Failed=True, it will never run. `refused`: Accepted=False, `blocked`: Blocked=True; both
    * are looked at again when what they wait for changes.
    */
-  readonly verdict: "invalid" | "refused" | "blocked";
+  readonly effect: "invalid" | "refused" | "blocked";
   readonly reason: ReasonName;
   readonly message: string;
 }

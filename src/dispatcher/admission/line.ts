@@ -1,10 +1,10 @@
 import { cancelRequested } from "../../api/cancel.ts";
 import { isCrossNamespace } from "../../api/crossNamespace.ts";
 import { isTerminal, isVeleroOperation, type VeleroOperation } from "../../api/operation.ts";
-import { ConditionType, Reason } from "../../api/reasons.ts";
-import { conditionOf, isAdmitted } from "../../api/status.ts";
+import { isAdmitted, runnerGaveUp } from "../../api/status.ts";
 import { isAtWork } from "../../api/velero.ts";
 import { activeJobs } from "../jobs/jobState.ts";
+import { byAge } from "../state/operationState.ts";
 import type { OrphanedWork } from "../state/orphanedWork.ts";
 import type { World } from "../state/world.ts";
 import { needsApproval } from "./checks/approval.ts";
@@ -36,7 +36,7 @@ export function placeInLine(operation: VeleroOperation, world: World): Place {
 export function livesOn(operation: VeleroOperation, world: World): boolean {
   const { status } = operation;
   if (status?.phase !== "Failed") return false;
-  if (conditionOf(status, ConditionType.failed)?.reason !== Reason.runnerFailed) return false;
+  if (!runnerGaveUp(status)) return false;
   return isAtWork(world.veleroObject(operation));
 }
 
@@ -94,7 +94,7 @@ function conflictOf(
 }
 
 function leftInTheWay({ metadata, spec }: VeleroOperation, world: World): Place | undefined {
-  const left = world.leftBehind(metadata.namespace).find(({ isBackup }) => spec.type === "Restore" || !isBackup);
+  const left = world.orphanedWork(metadata.namespace).find(({ isBackup }) => spec.type === "Restore" || !isBackup);
   return left && { kind: "leftBehind", what: left.what };
 }
 
@@ -110,11 +110,11 @@ function slotOf(
   self: VeleroOperation,
   underWay: readonly VeleroOperation[],
   line: readonly VeleroOperation[],
-  { settings: { limits }, leftBehind }: World,
+  { settings: { limits }, orphanedWork }: World,
 ): Place {
   const namespaces = new Map<string, Namespace>();
   const enter = ({ metadata, spec }: VeleroOperation): { namespace: Namespace; alone: boolean } => {
-    const namespace = namespaces.get(metadata.namespace) ?? asLeft(leftBehind(metadata.namespace));
+    const namespace = namespaces.get(metadata.namespace) ?? asLeft(orphanedWork(metadata.namespace));
     const alone = spec.type === "Restore" ? !namespace.taken : !namespace.takenByRestore;
     namespace.taken = true;
     if (spec.type === "Restore") namespace.takenByRestore = true;
@@ -149,13 +149,6 @@ function asLeft(left: readonly OrphanedWork[]): Namespace {
 function conflicts(one: VeleroOperation, other: VeleroOperation): boolean {
   if (one.metadata.namespace !== other.metadata.namespace) return false;
   return one.spec.type === "Restore" || other.spec.type === "Restore";
-}
-
-/** By creationTimestamp, which the API server writes in one form, to the second; then by UID. */
-function byAge({ metadata: a }: VeleroOperation, { metadata: b }: VeleroOperation): number {
-  if (a.creationTimestamp !== b.creationTimestamp) return a.creationTimestamp < b.creationTimestamp ? -1 : 1;
-  if (a.uid === b.uid) return 0;
-  return a.uid < b.uid ? -1 : 1;
 }
 
 /**

@@ -69,7 +69,7 @@ function isHeld({ metadata }: ApplicationInstance, pausedBy: string, world: Worl
   const [uid = ""] = pausedBy.split("/");
   const operation = world.operation(uid);
   // What a deleted one has left at work in the namespace may be this one's.
-  if (operation === undefined) return world.leftBehind(metadata.namespace ?? "").some(({ isBackup }) => !isBackup);
+  if (operation === undefined) return world.orphanedWork(metadata.namespace ?? "").some(({ isBackup }) => !isBackup);
   return (
     isVeleroOperation(operation) &&
     operation.spec.type === "Restore" &&

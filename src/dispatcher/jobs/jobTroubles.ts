@@ -9,8 +9,8 @@ import { NOTHING, write } from "../state/statusDecision.ts";
 import type { Decision, World } from "../state/world.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
 import { deletionOf } from "./jobState.ts";
-import { madeAgainAfterSilence } from "./madeAgain.ts";
-import { NO_POD, type PodState, podState, type Told, type Trouble } from "./podState.ts";
+import { NO_POD, type PodState, podState, type ReportedTrouble, type Trouble } from "./podState.ts";
+import { recreateAfterSilence } from "./recreateJob.ts";
 
 const NOT_CREATED = "its Job cannot be created";
 
@@ -20,18 +20,24 @@ const NOT_CREATED = "its Job cannot be created";
  * How it is with the Jobs of the attempt under way that have not ended. One whose pod is on a dead node is made again: two
  * runners do no harm, and none does no good.
  */
-export function tellOfPods(operation: VeleroOperation, world: World, jobs: readonly Job[]): Decision {
-  const state = podState(jobs, world, toldOf(operation));
+export function reportPods(operation: VeleroOperation, world: World, jobs: readonly Job[]): Decision {
+  const state = podState(jobs, world, reportedTrouble(operation));
   const [job] = jobs;
-  const at = state.kind === "trouble" && job && jobs.length === 1 ? madeAgainAfterSilence(job, world) : undefined;
-  if (state.kind !== "trouble" || job === undefined || at === undefined) return tell(operation, world, state, jobs);
+  const at = state.kind === "trouble" && job && jobs.length === 1 ? recreateAfterSilence(job, world) : undefined;
+  if (state.kind !== "trouble" || job === undefined || at === undefined)
+    return reportTrouble(operation, world, state, jobs);
   if (at <= world.now) return { action: deletionOf(job, "its pod does not end, and it is made again") };
   const message = `${state.message}; its Job is made again at ${timestamp(at)}`;
-  return tell(operation, world, { ...state, message, lookAgainAt: state.lookAgainAt ?? at }, jobs);
+  return reportTrouble(operation, world, { ...state, message, lookAgainAt: state.lookAgainAt ?? at }, jobs);
 }
 
 /** No runner at work means trouble to be told, and a cancel to be remembered; after too long it is the end. */
-export function tell(operation: VeleroOperation, world: World, state: PodState, jobs: readonly Job[]): Decision {
+export function reportTrouble(
+  operation: VeleroOperation,
+  world: World,
+  state: PodState,
+  jobs: readonly Job[],
+): Decision {
   const until = state.kind === "starting" || state.kind === "trouble" ? patienceEnds(operation, world) : undefined;
   if (until !== undefined && until <= world.now) return giveUp(operation, world, jobs);
   const change = changeFor(operation, world, state);
@@ -41,9 +47,9 @@ export function tell(operation: VeleroOperation, world: World, state: PodState, 
 }
 
 function changeFor(operation: VeleroOperation, world: World, state: PodState): StatusChange | undefined {
-  const { trouble, since } = toldOf(operation);
+  const { trouble, since } = reportedTrouble(operation);
   const { troubleSince: _over, ...runner } = operation.status?.runner ?? {};
-  const waits = state.kind === "running" ? [] : awaitedCancel(operation, world, inWords(state));
+  const waits = state.kind === "running" ? [] : awaitedCancel(operation, world, troubleMessage(state));
   switch (state.kind) {
     case "running":
       // Trouble is told while it lasts; when a runner is at work again, it has the word.
@@ -78,13 +84,13 @@ export function notCreated(status: Status | undefined, why: string, now: Date): 
  * @param lostAt when Kubernetes lost sight of a runner, by its own clocks: who tells of it, tells later
  */
 function troubled(status: Status | undefined, now: Date, lostAt?: string): Pick<StatusChange, "runner"> {
-  const { trouble, since } = toldOf({ status });
+  const { trouble, since } = reportedTrouble({ status });
   const [, begins = ""] = [timestamp(now), lostAt ?? ""].sort();
   return { runner: { ...status?.runner, troubleSince: (trouble && since) ?? begins } };
 }
 
 /** What the status says of trouble with the Job or its pods: all that is neither waiting nor the runner's word. */
-export function toldOf({ status }: Pick<VeleroOperation, "status">): Told {
+export function reportedTrouble({ status }: Pick<VeleroOperation, "status">): ReportedTrouble {
   const running = conditionOf(status, ConditionType.running);
   const isTrouble = running?.status === "False" && running.reason !== Reason.pending;
   return { trouble: isTrouble ? running : undefined, since: status?.runner?.troubleSince };
@@ -95,7 +101,7 @@ export function toldOf({ status }: Pick<VeleroOperation, "status">): Told {
  * Once Velero is done, a runner has as long to come and say so.
  */
 function patienceEnds(operation: VeleroOperation, { settings, veleroObject }: World): Date | undefined {
-  const { trouble, since } = toldOf(operation);
+  const { trouble, since } = reportedTrouble(operation);
   const maxMs = maxStartMs(settings);
   const object = veleroObject(operation);
   if (trouble === undefined || since === undefined || maxMs === undefined || isAtWork(object)) return undefined;
@@ -119,17 +125,17 @@ export function isOutOfPatience(operation: VeleroOperation, world: World): boole
  * attempt: one whose pod starts after all has nothing left to do.
  */
 export function giveUp(operation: VeleroOperation, world: World, jobs: readonly Job[]): Decision {
-  const { trouble, since } = toldOf(operation);
+  const { trouble, since } = reportedTrouble(operation);
   const { troubleSince: _over, jobUIDs = [], ...runner } = operation.status?.runner ?? {};
   const message =
     `no runner has been at work since ${since}, for longer than limits.maxStartTime (${world.settings.limits.maxStartTime}): ` +
     `${trouble?.reason}: ${trouble?.message}`;
   const known = new Set([...jobUIDs, ...jobs.map(({ metadata }) => metadata.uid)]);
-  return write(operation, world, { ...failed(message), runner: { ...runner, jobUIDs: [...known] } });
+  return write(operation, world, { ...runnerFailed(message), runner: { ...runner, jobUIDs: [...known] } });
 }
 
 /** The attempt ends without a result of its runner's. */
-export function failed(message: string): StatusChange {
+export function runnerFailed(message: string): StatusChange {
   const because = { reason: Reason.runnerFailed, message };
   return {
     phase: "Failed",
@@ -145,11 +151,11 @@ function notRunning({ reason, message }: Trouble): ConditionChange {
 }
 
 function pending(state: PodState): ConditionChange {
-  return notRunning({ reason: Reason.pending, message: inWords(state) });
+  return notRunning({ reason: Reason.pending, message: troubleMessage(state) });
 }
 
 /** The state as a message says it. */
-export function inWords(state: PodState): string {
+export function troubleMessage(state: PodState): string {
   switch (state.kind) {
     case "running":
       return "its runner is at work";

@@ -1,6 +1,6 @@
 import { isTerminal, type VeleroOperation } from "../../api/operation.ts";
+import { runnerGaveUp } from "../../api/status.ts";
 import type { Job } from "../../kube/resources.ts";
-import { gaveUp } from "../state/operationState.ts";
 import { NOTHING } from "../state/statusDecision.ts";
 import type { Decision, World } from "../state/world.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
@@ -17,7 +17,7 @@ const DAY_SECONDS = 86_400;
  */
 export function givenUp(operation: VeleroOperation, world: World): Decision | undefined {
   const job = leftJob(operation, world);
-  if (job === undefined || !gaveUp(operation)) return undefined;
+  if (job === undefined || !runnerGaveUp(operation.status)) return undefined;
   if (!operation.status?.runner?.jobUIDs?.includes(job.metadata.uid)) return undefined;
   if (job.metadata.deletionTimestamp !== undefined) return NOTHING;
   return { action: deletionOf(job, "no runner of it came to work, and the attempt has ended") };

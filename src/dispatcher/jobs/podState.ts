@@ -41,7 +41,7 @@ export interface Trouble {
 }
 
 /** What the Operation's status says of its runner. */
-export interface Told {
+export interface ReportedTrouble {
   /** Trouble with the Job or its pods; none where the runner itself has the word. */
   readonly trouble: Trouble | undefined;
   /** Since when there has been such trouble, as far as it was told. */
@@ -57,7 +57,7 @@ export interface Told {
 export function podState(
   jobs: readonly Job[],
   world: Pick<World, "podsOf" | "refusalsOf" | "podEventsOf" | "now">,
-  told: Told,
+  told: ReportedTrouble,
 ): PodState {
   const pods = jobs.flatMap(world.podsOf);
   const running = pods.filter(isRunning);
@@ -88,7 +88,7 @@ function inShort({ reason, message }: Trouble): Trouble {
   return { reason: reasonOf(reason), message: oneLine(message) };
 }
 
-function isContradicted(interrupted: Interruption | undefined, told: Told): boolean {
+function isContradicted(interrupted: Interruption | undefined, told: ReportedTrouble): boolean {
   const { since } = interrupted ?? {};
   return since !== undefined && told.trouble === undefined && told.since !== undefined && told.since >= since;
 }
@@ -113,16 +113,16 @@ function overdue(pod: Pod, { podEventsOf }: Pick<World, "podEventsOf">): Overdue
  */
 export function endOf(job: Job, { podsOf, now }: Pick<World, "podsOf" | "now">, told: Trouble | undefined): string {
   const failure = failureOf(job);
-  const verdict =
+  const outcome =
     failure === undefined
       ? "ended without a result"
       : `gave up (${failure.reason ?? "Failed"}${failure.message ? `: ${failure.message}` : ""})`;
   const cause = causeOf(job, { podsOf, now }) ?? told;
-  return oneLine(`${cause ? `${cause.reason}: ${cause.message}; ` : ""}Job ${job.metadata.name} ${verdict}`);
+  return oneLine(`${cause ? `${cause.reason}: ${cause.message}; ` : ""}Job ${job.metadata.name} ${outcome}`);
 }
 
 /** Why a Job came to nothing through no fault of its runner's, while it waits to be made again. */
-export function rejectionOf(job: Job, world: Pick<World, "podsOf" | "now">, at: Date): Trouble {
+export function rejectionTrouble(job: Job, world: Pick<World, "podsOf" | "now">, at: Date): Trouble {
   const { reason, message } = causeOf(job, world) ?? { reason: "PodFailed", message: "its pods were rejected" };
   return inShort({
     reason,

@@ -30,7 +30,7 @@ import { JoinedStore, type Store } from "../../kube/stores.ts";
 import { MAX_SILENCE_MS } from "../../kube/watch.ts";
 import type { Settings } from "../settings.ts";
 import { TEMPLATES_CONFIG_MAP } from "../templates/parseTemplates.ts";
-import { kept, keptJobs, keptOperations, keptTargets } from "./trim.ts";
+import { trimmed, trimmedJobs, trimmedOperations, trimmedTargets } from "./trim.ts";
 
 /** Everything the dispatcher follows, as far as it looks at it (kept.ts): the only way in which it reads. */
 export interface Caches {
@@ -82,19 +82,21 @@ export function openCaches(
   const made = { ...ofVelero, labelSelector: `${Label.managedBy}=${MANAGED_BY}` };
 
   return {
-    operations: ofTenants(keptOperations),
-    targets: ofTenants(keptTargets, true),
-    jobs: open(keptJobs, here),
-    pods: open(kept(pods), { ...here, labelSelector: Label.jobUid }),
-    refusals: open(kept(events), { ...here, fieldSelector: "involvedObject.kind=Job,reason=FailedCreate" }),
-    podEvents: open(kept(events), { ...here, fieldSelector: "involvedObject.kind=Pod,type=Warning" }),
-    templates: open(kept(configMaps), { ...here, fieldSelector: `metadata.name=${TEMPLATES_CONFIG_MAP}` }),
-    locations: open(kept(storageLocations), ofVelero),
-    veleroObjects: [open<VeleroObject>(kept(backups), made), open<VeleroObject>(kept(restores), made)],
-    snapshotClasses: open(kept(volumeSnapshotClasses), {}, true),
-    namespaces: settings.namespaceGateLabel === "" ? new JoinedStore<KubeObject>([]) : open(kept(namespaces), {}),
-    rightsPolicy: open(kept(validatingAdmissionPolicies), { fieldSelector: `metadata.name=${RIGHTS_POLICY}` }),
-    rightsBinding: open(kept(validatingAdmissionPolicyBindings), { fieldSelector: `metadata.name=${RIGHTS_POLICY}` }),
+    operations: ofTenants(trimmedOperations),
+    targets: ofTenants(trimmedTargets, true),
+    jobs: open(trimmedJobs, here),
+    pods: open(trimmed(pods), { ...here, labelSelector: Label.jobUid }),
+    refusals: open(trimmed(events), { ...here, fieldSelector: "involvedObject.kind=Job,reason=FailedCreate" }),
+    podEvents: open(trimmed(events), { ...here, fieldSelector: "involvedObject.kind=Pod,type=Warning" }),
+    templates: open(trimmed(configMaps), { ...here, fieldSelector: `metadata.name=${TEMPLATES_CONFIG_MAP}` }),
+    locations: open(trimmed(storageLocations), ofVelero),
+    veleroObjects: [open<VeleroObject>(trimmed(backups), made), open<VeleroObject>(trimmed(restores), made)],
+    snapshotClasses: open(trimmed(volumeSnapshotClasses), {}, true),
+    namespaces: settings.namespaceGateLabel === "" ? new JoinedStore<KubeObject>([]) : open(trimmed(namespaces), {}),
+    rightsPolicy: open(trimmed(validatingAdmissionPolicies), { fieldSelector: `metadata.name=${RIGHTS_POLICY}` }),
+    rightsBinding: open(trimmed(validatingAdmissionPolicyBindings), {
+      fieldSelector: `metadata.name=${RIGHTS_POLICY}`,
+    }),
     operationCrd: open(customResourceDefinitions, { fieldSelector: `metadata.name=${qualifiedName(operations)}` }),
     synced: Promise.all(opened.map(({ cache }) => cache.synced)),
     run: (signal) => Promise.all(opened.map(({ cache }) => cache.run(signal))),

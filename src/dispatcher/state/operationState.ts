@@ -1,6 +1,6 @@
 import { isTerminal, isVeleroOperation, type Operation } from "../../api/operation.ts";
 import { ConditionType, Reason } from "../../api/reasons.ts";
-import { conditionOf, isAdmitted } from "../../api/status.ts";
+import { conditionOf, isAdmitted, runnerGaveUp } from "../../api/status.ts";
 
 // Where an Operation stands, as its status tells it to everybody.
 
@@ -25,16 +25,11 @@ export function isInLine(operation: Operation): boolean {
 /** Matters to others: has not ended, or its runner gave up and Velero may go on for it. */
 export function isOpen(operation: Operation): boolean {
   if (!isVeleroOperation(operation)) return false;
-  return !isTerminal(operation.status?.phase) || gaveUp(operation);
-}
-
-/** The attempt ended without a result of its runner's. */
-export function gaveUp({ status }: Operation): boolean {
-  return conditionOf(status, ConditionType.failed)?.reason === Reason.runnerFailed;
+  return !isTerminal(operation.status?.phase) || runnerGaveUp(operation.status);
 }
 
 /** What others can see of an Operation: as long as it stays the same, nothing changes for them. */
-export function standing(operation: Operation | undefined): string {
+export function whatOthersSee(operation: Operation | undefined): string {
   if (operation === undefined || !isOpen(operation)) return "";
   const { status, metadata } = operation;
   const begun = status?.engineRef?.uid ?? status?.engineRef?.name;
@@ -46,8 +41,9 @@ export function standing(operation: Operation | undefined): string {
   return [metadata.uid, metadata.deletionTimestamp, begun, isQueued(operation), ...says].join();
 }
 
-/** The oldest first, as order.ts has it. */
+/** The oldest first: by creationTimestamp, which the API server writes in one form, to the second; then by UID. */
 export function byAge({ metadata: a }: Operation, { metadata: b }: Operation): number {
   if (a.creationTimestamp !== b.creationTimestamp) return a.creationTimestamp < b.creationTimestamp ? -1 : 1;
+  if (a.uid === b.uid) return 0;
   return a.uid < b.uid ? -1 : 1;
 }

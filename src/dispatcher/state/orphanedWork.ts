@@ -21,7 +21,7 @@ export function veleroNamespaces(object: VeleroObject): readonly string[] {
   return [...new Set((includedNamespaces ?? []).map((from) => namespaceMapping?.[from] ?? from))];
 }
 
-export function veleroLeftBehind({ kind, metadata }: VeleroObject): OrphanedWork {
+export function orphanedObject({ kind, metadata }: VeleroObject): OrphanedWork {
   return { isBackup: kind === backups.kind, what: `${kind} ${metadata.namespace}/${metadata.name}` };
 }
 
@@ -31,6 +31,6 @@ export function jobNamespaces(job: Job): readonly string[] {
   return uid === undefined || namespace === undefined || hasEnded(job) ? [] : [namespace];
 }
 
-export function jobLeftBehind({ metadata: { namespace, name, labels } }: Job): OrphanedWork {
+export function orphanedJob({ metadata: { namespace, name, labels } }: Job): OrphanedWork {
   return { isBackup: labels?.[COMPONENT_LABEL] === componentOf("Backup"), what: `Job ${namespace}/${name}` };
 }

@@ -39,7 +39,7 @@ import { type Job, jobs } from "../../kube/resources.ts";
  */
 
 /** A kind that only admins and controllers write. */
-export function kept<T extends KubeObject>(resource: Resource<T>): Resource<T> {
+export function trimmed<T extends KubeObject>(resource: Resource<T>): Resource<T> {
   const schema = declaredOnly(resource.schema).transform((object) => {
     const { labels } = object.metadata;
     return { ...object, metadata: { ...identity(object.metadata), ...(labels && { labels }) } };
@@ -48,7 +48,7 @@ export function kept<T extends KubeObject>(resource: Resource<T>): Resource<T> {
 }
 
 /** Jobs: also who made them. */
-export const keptJobs: Resource<Job> = {
+export const trimmedJobs: Resource<Job> = {
   ...jobs,
   schema: declaredOnly(jobs.schema).transform((job) => {
     const { labels } = job.metadata;
@@ -62,7 +62,7 @@ export const keptJobs: Resource<Job> = {
 };
 
 /** ApplicationInstances: the Ready condition of all, and of long texts as much as a message shows. */
-export const keptTargets: Resource<ApplicationInstance> = {
+export const trimmedTargets: Resource<ApplicationInstance> = {
   ...applicationInstances,
   schema: declaredOnly(applicationInstances.schema).transform(({ apiVersion, kind, metadata, spec, status }) => {
     const namespace = spec?.release?.namespace ?? undefined;
@@ -85,7 +85,7 @@ export const keptTargets: Resource<ApplicationInstance> = {
 };
 
 /** Operations, ours and others'. */
-export const keptOperations: Resource<Operation> = {
+export const trimmedOperations: Resource<Operation> = {
   ...operations,
   // What is not ours may be of any shape.
   schema: z.preprocess(

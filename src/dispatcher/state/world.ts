@@ -16,7 +16,7 @@ export interface World {
   readonly now: Date;
   readonly settings: Settings;
   readonly templates: JobTemplates;
-  /** The key that approval claims are signed with; without one no claim is valid. */
+  /** The key that approval tokens are signed with; without one no token is valid. */
   readonly approvalKey: string | undefined;
   /**
    * Since when who restores from another namespace is asked for their right there: the policy's or the binding's creation,
@@ -54,7 +54,7 @@ export interface World {
   /** The Backups and Restores whose labels name the same Operation and attempt as the Job's. */
   veleroObjectsOf(job: Job): readonly VeleroObject[];
   /** What is at work in a namespace and whose Operation is gone. */
-  leftBehind(namespace: string): readonly OrphanedWork[];
+  orphanedWork(namespace: string): readonly OrphanedWork[];
   /**
    * What was worked out of each waiting Operation: whether it could run if there were room. With hundreds of them each
    * decision asks for all the others. A new, empty one after every change of anything but Operations, or for every World.

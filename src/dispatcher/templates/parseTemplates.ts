@@ -1,8 +1,8 @@
 import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { DEFAULT_REQUEST_WINDOW } from "../../api/crossNamespace.ts";
-import { DEFAULT_LEFT_OUT } from "../../api/leftOut.ts";
 import { type OperationType, SUPPORTED_TYPES } from "../../api/operation.ts";
+import { DEFAULT_PLATFORM_EXCLUSIONS } from "../../api/platformExclusions.ts";
 import type { ConfigMap } from "../../kube/resources.ts";
 import type { Settings } from "../settings.ts";
 import {
@@ -29,7 +29,7 @@ export function parseTemplates(configMap: ConfigMap | undefined): JobTemplates {
 }
 
 /** @returns what is wrong with a template of whose Jobs the API server refuses these fields */
-export function refused(type: OperationType, fields: readonly string[]): string {
+export function invalidTemplate(type: OperationType, fields: readonly string[]): string {
   return `${place(FILES[type])}: the API server refuses ${[...new Set(fields)].join(", ")}`;
 }
 
@@ -91,7 +91,7 @@ const UNSAID: Record<string, string> = {
   HIDE_VELERO_MESSAGES: "false",
   MAX_RUN_TIME: "",
   REQUEST_WINDOW: DEFAULT_REQUEST_WINDOW,
-  RESTORE_EXCLUDED_RESOURCES: JSON.stringify(DEFAULT_LEFT_OUT),
+  RESTORE_EXCLUDED_RESOURCES: JSON.stringify(DEFAULT_PLATFORM_EXCLUSIONS),
 };
 
 function runnerEnv(template: JobTemplate) {

@@ -4,7 +4,7 @@ import type { ConfigMap } from "../../kube/resources.ts";
 import type { Store } from "../../kube/stores.ts";
 import type { Settings } from "../settings.ts";
 import type { JobTemplates } from "./buildJob.ts";
-import { contradictions, parseTemplates, refused } from "./parseTemplates.ts";
+import { contradictions, invalidTemplate, parseTemplates } from "./parseTemplates.ts";
 
 /** The Job templates as their ConfigMap has them now; a change of it is taken up at once. */
 export class TemplateStore {
@@ -48,7 +48,7 @@ export class TemplateStore {
    * @param fields of the Job that do not fit
    */
   reject(type: OperationType, fields: readonly string[]): void {
-    const problem = refused(type, fields);
+    const problem = invalidTemplate(type, fields);
     this.#current = { ...this.#current, [type]: { ok: false, problem } };
     this.#logger.error({ type, problem }, "Job template cannot be used");
     this.#tell();

@@ -3,7 +3,7 @@ import { isAdmitted } from "../../api/status.ts";
 import { isNotFound } from "../../kube/errors.ts";
 import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
-import { AttemptOver, NotAdmitted, OperationGone, Refused } from "../errors.ts";
+import { AttemptOver, NotAdmitted, OperationGone, RunNotAllowed } from "../errors.ts";
 
 /** The attempt that a run works on. Whatever else bears its Operation's name is none of its business. */
 export type Attempt = Readonly<{ namespace: string; name: string; uid: string; attempt: number }>;
@@ -48,7 +48,7 @@ export async function readOperation(
     if (operation.metadata.deletionTimestamp !== undefined) {
       throw new OperationGone(`Operation ${key} is being deleted`, operation.metadata.uid);
     }
-    if (!isVeleroOperation(operation)) throw new Refused(`Operation ${key} is no Backup or Restore by Velero`);
+    if (!isVeleroOperation(operation)) throw new RunNotAllowed(`Operation ${key} is no Backup or Restore by Velero`);
     return operation;
   } catch (error) {
     if (isNotFound(error)) throw new OperationGone(`no Operation ${key}`, uid);

@@ -16,7 +16,7 @@ import { isRestoredCopy } from "../../api/restoredCopy.ts";
 import { conditionOf, isAdmitted } from "../../api/status.ts";
 import { awaitCondition } from "../../kube/wait.ts";
 import type { RunnerContext, RunnerSettings } from "../context.ts";
-import { AttemptOver, Refused } from "../errors.ts";
+import { AttemptOver, RunNotAllowed } from "../errors.ts";
 import { readOperation } from "./attempt.ts";
 import { replaceStatus } from "./writeStatus.ts";
 
@@ -73,23 +73,24 @@ function mustWait(operation: VeleroOperation, job: RunnerSettings["job"]): boole
 export function entry(operation: VeleroOperation, job: RunnerSettings["job"]): "join" | "wait" {
   const { status, metadata } = operation;
   if (isRestoredCopy(operation)) {
-    throw new Refused(`not admitted: ${Reason.restoredCopy}: it came out of a backup`);
+    throw new RunNotAllowed(`not admitted: ${Reason.restoredCopy}: it came out of a backup`);
   }
   const isNoted = job.uid !== undefined && jobsOfAttempt(status?.runner).includes(job.uid);
   if (!isNoted) refuseThePast(operation, job.uid);
   if (isTerminal(status?.phase)) {
     if (status?.phase !== "Failed" || isNoted) throw new AttemptOver(operation);
-    if (cancelRequested(operation)) throw new Refused("it was cancelled: remove ops.vworkspace.io/cancel first");
-    if (job.uid === undefined) throw new Refused("run again by a Job or by ops.vworkspace.io/rerun only");
+    if (cancelRequested(operation)) throw new RunNotAllowed("it was cancelled: remove ops.vworkspace.io/cancel first");
+    if (job.uid === undefined) throw new RunNotAllowed("run again by a Job or by ops.vworkspace.io/rerun only");
     return "wait";
   }
   // One of the dispatcher's may come so late that its uid was never written down.
   const late = Array.from({ length: attemptOf(operation) - 1 }, (_, past) => jobName(metadata, past + 1));
-  if (!isNoted && late.includes(job.name ?? "")) throw new Refused("an attempt, which this Job was made for, is over");
+  if (!isNoted && late.includes(job.name ?? ""))
+    throw new RunNotAllowed("an attempt, which this Job was made for, is over");
   if (isAdmittedAsIs(operation)) return "join";
   // Only a Job that people made comes before the admission, and only where the attempt was opened for one.
   if (isAdmitted(status) || jobsOfAttempt(status?.runner).length > 0) return "wait";
-  throw new Refused(whyNotAdmitted(status));
+  throw new RunNotAllowed(whyNotAdmitted(status));
 }
 
 /** Admitted, and it is noted what: a dispatcher of an older version did not, and the present one is about to. */
@@ -102,9 +103,9 @@ function refuseThePast({ status }: VeleroOperation, jobUid: string | undefined):
   if (jobUid === undefined) return;
   const past = status?.history?.find(({ jobUIDs }) => jobUIDs?.includes(jobUid));
   if (past !== undefined) {
-    throw new Refused(`attempt ${past.attempt}, which this Job worked on, is over: ${past.reason ?? past.phase}`);
+    throw new RunNotAllowed(`attempt ${past.attempt}, which this Job worked on, is over: ${past.reason ?? past.phase}`);
   }
-  if (pastJobs(status).includes(jobUid)) throw new Refused("an attempt, which this Job worked on, is over");
+  if (pastJobs(status).includes(jobUid)) throw new RunNotAllowed("an attempt, which this Job worked on, is over");
 }
 
 /** The status with this Job among those that worked on the attempt. */

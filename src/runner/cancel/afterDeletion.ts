@@ -5,21 +5,21 @@ import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
 import type { OperationGone } from "../errors.ts";
 import { type Ending, EXIT } from "../exit.ts";
-import { namespaceGoes } from "../object/namespace.ts";
+import { isNamespaceTerminating } from "../object/namespaceTerminating.ts";
 import { operationSelector } from "../object/plan.ts";
 import { veleroResource } from "../object/veleroObject.ts";
 import { cancel } from "./cancel.ts";
-import { removeShadows } from "./nameCollisions.ts";
+import { removeNameCollisions } from "./nameCollisions.ts";
 
 /**
  * Ends a run whose Operation was deleted: what Velero has not finished of it is cancelled, what it has finished stays.
  * When the Operation went with its whole namespace, a Backup goes on: that is when it is needed most. A Restore does not: it
  * would bring the namespace back. docs/contract.md, Cancel.
  */
-export async function cleanUp(context: RunnerContext, gone: OperationGone): Promise<Ending> {
+export async function cleanUpAfterDeletion(context: RunnerContext, gone: OperationGone): Promise<Ending> {
   // A Job made by hand for something that does not exist: a typo, which must not look like success.
   if (gone.uid === undefined) return { exitCode: EXIT.final, message: gone.message };
-  const goes = await namespaceGoes(context);
+  const goes = await isNamespaceTerminating(context);
   const { uid } = gone;
   const made = await retry(() => objectsOf(context, uid), context);
   for (const { type, objects } of made) {
@@ -30,7 +30,7 @@ export async function cleanUp(context: RunnerContext, gone: OperationGone): Prom
     }
   }
   // Last, because what was under way a moment ago may have been refused since.
-  if (made.some(({ type }) => type === "Backup")) await removeShadows(context, uid);
+  if (made.some(({ type }) => type === "Backup")) await removeNameCollisions(context, uid);
   const how = goes
     ? "its namespace goes with it; a Backup goes on, a Restore does not"
     : "nothing unfinished is left of it";

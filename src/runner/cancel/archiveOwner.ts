@@ -8,7 +8,7 @@ import {
   type DownloadLimits,
 } from "../download/downloadRequest.ts";
 import { locationOf } from "../object/storageLocation.ts";
-import type { Stored } from "./cancelStep.ts";
+import type { ArchiveOwner } from "./cancelStep.ts";
 
 /** A file that existed for so much longer than the backup runs is an older one's, in milliseconds: all are whole seconds. */
 const OLDER_MS = 2_000;
@@ -24,14 +24,14 @@ const OWN_MS = 10_000;
  *
  * @throws the context's signal's reason, and nothing else
  */
-export async function whoseFiles(
+export async function findArchiveOwner(
   context: RunnerContext,
   backup: VeleroObject,
   limits: DownloadLimits = DOWNLOAD_LIMITS,
-): Promise<Stored> {
+): Promise<ArchiveOwner> {
   try {
     const location = await locationOf(context, backup);
-    return judge(await archiveOf(context, { object: backup, location, limits }), backup);
+    return judgeByAge(await archiveOf(context, { object: backup, location, limits }), backup);
   } catch (error) {
     context.signal.throwIfAborted();
     if (error instanceof DownloadError && error.absent) return "own";
@@ -44,7 +44,10 @@ export async function whoseFiles(
  * Compares ages, because the object store's clock need not be the cluster's. The run's age is from Velero's clock to the
  * API server's, and never more than the object's own, which is by the API server's alone. This process's clock has no say.
  */
-export function judge(archive: Pick<Archive, "ageMs" | "askedAt">, { metadata, status }: VeleroObject): Stored {
+export function judgeByAge(
+  archive: Pick<Archive, "ageMs" | "askedAt">,
+  { metadata, status }: VeleroObject,
+): ArchiveOwner {
   const created = Date.parse(metadata.creationTimestamp);
   const began = Math.max(created, Date.parse(status?.startTimestamp ?? metadata.creationTimestamp));
   if (archive.ageMs === undefined || Number.isNaN(began)) return "unknown";

@@ -8,14 +8,14 @@ import type { Resource } from "../../kube/resource.ts";
 import { retry } from "../../kube/retry.ts";
 import { awaitCondition } from "../../kube/wait.ts";
 import { watchResource } from "../../kube/watch.ts";
-import { impatient, type RunnerContext } from "../context.ts";
+import { type RunnerContext, retryingBriefly } from "../context.ts";
 import { isMovementOver, movementsOf } from "../follow/dataMovement.ts";
-import { notesAsShown } from "../hideVeleroMessages.ts";
+import { redactedNotes } from "../hideVeleroMessages.ts";
 import { ownershipLabels } from "../object/ownership.ts";
 import { remove } from "../object/remove.ts";
 import { getVelero, veleroResource } from "../object/veleroObject.ts";
-import { whoseFiles } from "./archiveOwner.ts";
-import { type CancelResult, nextCancelStep, type Stored } from "./cancelStep.ts";
+import { findArchiveOwner } from "./archiveOwner.ts";
+import { type ArchiveOwner, type CancelResult, nextCancelStep } from "./cancelStep.ts";
 
 /** Between two requests that Velero refused, such as while the storage location is unavailable. */
 const REFUSED: Backoff = { minMs: 5_000, maxMs: 60_000 };
@@ -47,7 +47,7 @@ export async function cancel(
 ): Promise<CancelResult> {
   const { name } = object.metadata;
   let last = object;
-  let stored: Stored | undefined;
+  let archiveOwner: ArchiveOwner | undefined;
   let refusals = 0;
   let failures = 0;
   let waited = false;
@@ -55,7 +55,7 @@ export async function cancel(
     // In this order: a request that is told as done then goes with a Backup read after it was done.
     const deleteRequests = type === "Backup" ? await deleteRequestsFor(context, name) : [];
     const current = await getVelero(context, type, name);
-    const step = nextCancelStep({ asked: object, decided, last, current, deleteRequests, stored });
+    const step = nextCancelStep({ asked: object, decided, last, current, deleteRequests, archiveOwner });
     context.logger.debug({ step: step.do, phase: current?.status?.phase }, "cancel");
     if ("object" in step && step.object !== undefined) last = step.object;
     switch (step.do) {
@@ -80,7 +80,7 @@ export async function cancel(
         await deletionWentOn(context, type, name, step.object, deleteRequests);
         break;
       case "inspectStore":
-        stored = await whoseFiles(impatient(context), step.object);
+        archiveOwner = await findArchiveOwner(retryingBriefly(context), step.object);
         break;
       case "requestDeletion":
         // After a pause everything is read again: the name may be somebody else's by then.
@@ -88,14 +88,14 @@ export async function cancel(
           refusals += 1;
           context.logger.warn({ errors: step.refused }, "Velero did not delete the backup, will ask again");
           await tell(
-            `cancel: Velero did not delete the backup, will ask again: ${notesAsShown(context, step.refused, step.object).join("; ")}`,
+            `cancel: Velero did not delete the backup, will ask again: ${redactedNotes(context, step.refused, step.object).join("; ")}`,
           );
           await context.clock.sleep(backoffDelay(refusals, REFUSED, Math.random()), context.signal);
           waited = true;
           break;
         }
         waited = false;
-        stored = undefined;
+        archiveOwner = undefined;
         try {
           await requestDeletion(context, step.object);
         } catch (error) {
@@ -154,12 +154,12 @@ async function cancelData(context: RunnerContext, backup: VeleroObject): Promise
       return undefined;
     }
   };
-  for (const { resource, object } of (await attempt({}, () => movementsOf(impatient(context), backup))) ?? []) {
+  for (const { resource, object } of (await attempt({}, () => movementsOf(retryingBriefly(context), backup))) ?? []) {
     if (object.spec?.cancel === true || isMovementOver(object)) continue;
     const what = { kind: resource.kind, name: object.metadata.name };
     await attempt(what, async () => {
       const patch = { spec: { cancel: true } };
-      await retry(() => context.client.mergePatch(resource, object.metadata, patch, context), impatient(context));
+      await retry(() => context.client.mergePatch(resource, object.metadata, patch, context), retryingBriefly(context));
       context.logger.info(what, "cancelled");
     });
   }

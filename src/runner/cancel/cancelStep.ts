@@ -1,6 +1,6 @@
 import type { DeleteBackupRequest, VeleroObject } from "../../api/velero.ts";
 import { isRestorable, restores } from "../../api/velero.ts";
-import { wasRefused } from "../object/nameCollision.ts";
+import { failedValidation } from "../object/nameCollision.ts";
 import { hasSameOwner } from "../object/ownership.ts";
 
 /**
@@ -10,7 +10,7 @@ import { hasSameOwner } from "../object/ownership.ts";
  */
 
 /** Whose files lie in the object store under the name of a failed backup. */
-export type Stored =
+export type ArchiveOwner =
   /** Its own, or none. */
   | "own"
   /** An older backup's: it was there before this one began. */
@@ -30,7 +30,7 @@ export interface CancelView {
   /** The DeleteBackupRequests for that name. */
   readonly deleteRequests: readonly DeleteBackupRequest[];
   /** Undefined until it was looked at. */
-  readonly stored: Stored | undefined;
+  readonly archiveOwner: ArchiveOwner | undefined;
 }
 
 export type CancelResult =
@@ -96,7 +96,7 @@ function backupStep(view: CancelView): CancelStep {
   if (isKept(view) && own.length === 0) {
     return { do: "end", result: { kind: "kept", object: current } };
   }
-  if (wasRefused(current)) return { do: "delete", object: current, unchanged: true };
+  if (failedValidation(current)) return { do: "delete", object: current, unchanged: true };
   switch (current.status?.phase || "New") {
     case "New":
     case "Queued":
@@ -114,7 +114,7 @@ function backupStep(view: CancelView): CancelStep {
 }
 
 function removal(
-  { asked, deleteRequests, stored }: CancelView,
+  { asked, deleteRequests, archiveOwner }: CancelView,
   current: VeleroObject,
   own: readonly DeleteBackupRequest[],
 ): CancelStep {
@@ -125,14 +125,14 @@ function removal(
   const { phase, failureReason = "" } = current.status ?? {};
   const mayHaveCollided = phase === "Failed" || (phase === "Deleting" && failureReason !== "");
   if (mayHaveCollided && current.metadata.uid === asked.metadata.uid) {
-    if (stored === undefined) return { do: "inspectStore", object: current };
-    if (stored !== "own") return { do: "delete", object: current, unchanged: true };
+    if (archiveOwner === undefined) return { do: "inspectStore", object: current };
+    if (archiveOwner !== "own") return { do: "delete", object: current, unchanged: true };
   }
   return { do: "requestDeletion", object: current, refused: own.flatMap((request) => request.status?.errors ?? []) };
 }
 
 function afterwards(view: CancelView, own: readonly DeleteBackupRequest[]): CancelStep {
-  const { current, last, stored } = view;
+  const { current, last, archiveOwner } = view;
   const open = own.filter(isPending);
   const unread = open.filter(({ status }) => status?.phase !== "InProgress");
   if (unread.length > 0) return { do: "withdraw", requests: unread };
@@ -141,7 +141,9 @@ function afterwards(view: CancelView, own: readonly DeleteBackupRequest[]): Canc
   if (isRunning(last)) {
     return removed("it was deleted from elsewhere during its run, its files may stay in the object store");
   }
-  return removed(stored === "unknown" ? "whether it left files in the object store could not be told" : undefined);
+  return removed(
+    archiveOwner === "unknown" ? "whether it left files in the object store could not be told" : undefined,
+  );
 }
 
 function isPending({ status }: DeleteBackupRequest): boolean {

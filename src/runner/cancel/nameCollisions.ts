@@ -2,11 +2,11 @@ import { Label } from "../../api/labels.ts";
 import { isHashedName } from "../../api/names.ts";
 import { type Backup, backups } from "../../api/velero.ts";
 import { retry } from "../../kube/retry.ts";
-import { impatient, type RunnerContext } from "../context.ts";
-import { wasRefused } from "../object/nameCollision.ts";
+import { type RunnerContext, retryingBriefly } from "../context.ts";
+import { failedValidation } from "../object/nameCollision.ts";
 import { operationSelector } from "../object/plan.ts";
 import { remove } from "../object/remove.ts";
-import { whoseFiles } from "./archiveOwner.ts";
+import { findArchiveOwner } from "./archiveOwner.ts";
 
 /**
  * Removes what is left of an Operation's refused or failed Backups where an older backup of the same name lies in the
@@ -18,7 +18,7 @@ import { whoseFiles } from "./archiveOwner.ts";
  * @param upTo the last attempt whose Backups are looked at; a later one may be under way. Default: all
  * @throws as KubeClient.list and delete; the signal's reason once it aborts
  */
-export async function removeShadows(
+export async function removeNameCollisions(
   context: RunnerContext,
   uid: string,
   upTo: number = Number.POSITIVE_INFINITY,
@@ -26,7 +26,7 @@ export async function removeShadows(
   for (const backup of await backupsOf(context, uid)) {
     const attempt = Number(backup.metadata.labels?.[Label.attempt] ?? 0);
     if (attempt > upTo) continue;
-    if (wasRefused(backup)) await remove(context, backups, backup, false);
+    if (failedValidation(backup)) await remove(context, backups, backup, false);
     else if (isHashedName(backup.metadata.name, uid, attempt)) continue;
     // Velero was seen to call a failed one Completed later: then it is none of these.
     else if (await mayHideOlder(context, backup)) await remove(context, backups, backup, true);
@@ -40,5 +40,5 @@ async function backupsOf(context: RunnerContext, uid: string): Promise<Backup[]>
 
 /** A run can fail before Velero has looked whether the name is free. */
 async function mayHideOlder(context: RunnerContext, backup: Backup): Promise<boolean> {
-  return backup.status?.phase === "Failed" && (await whoseFiles(impatient(context), backup)) !== "own";
+  return backup.status?.phase === "Failed" && (await findArchiveOwner(retryingBriefly(context), backup)) !== "own";
 }

@@ -1,8 +1,7 @@
 import { Label } from "../../api/labels.ts";
 import { veleroNames } from "../../api/names.ts";
 import type { VeleroOperation } from "../../api/operation.ts";
-import { ConditionType, Reason } from "../../api/reasons.ts";
-import { conditionOf } from "../../api/status.ts";
+import { runnerGaveUp } from "../../api/status.ts";
 import { isAtWork, isRefusedForLocation } from "../../api/velero.ts";
 import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
@@ -18,10 +17,14 @@ import { cancel } from "./cancel.ts";
  * @param upTo the last attempt that has ended
  * @throws as {@link cancel}
  */
-export async function removeStrays(context: RunnerContext, operation: VeleroOperation, upTo: number): Promise<void> {
+export async function removeUnrecordedObjects(
+  context: RunnerContext,
+  operation: VeleroOperation,
+  upTo: number,
+): Promise<void> {
   const { status, spec, metadata } = operation;
   // What a runner that gave up has left at work is what a re-run resumes, recorded or not.
-  if (conditionOf(status, ConditionType.failed)?.reason === Reason.runnerFailed) return;
+  if (runnerGaveUp(status)) return;
   const resource = veleroResource(spec.type);
   const selection = { namespace: context.settings.veleroNamespace, labelSelector: operationSelector(metadata.uid) };
   const { items } = await retry(() => context.client.list(resource, selection, context), context);

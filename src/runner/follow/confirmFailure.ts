@@ -13,7 +13,7 @@ const SECOND_THOUGHTS_MS = 30_000;
  * @returns the object as it is then; undefined when it is gone
  * @throws the context's signal's reason, and nothing else
  */
-export async function confirmed(
+export async function confirmFailure(
   context: RunnerContext,
   object: VeleroObject | undefined,
 ): Promise<VeleroObject | undefined> {

@@ -6,7 +6,7 @@ import type { Resource } from "../../kube/resource.ts";
 import { watchResource } from "../../kube/watch.ts";
 import type { RunnerContext } from "../context.ts";
 import { veleroResource } from "../object/veleroObject.ts";
-import { Bell } from "./notifier.ts";
+import { Notifier } from "./notifier.ts";
 
 /** Both objects as the API server last told them. */
 export interface View {
@@ -34,7 +34,7 @@ export async function* follow(
   object: VeleroObject,
 ): AsyncGenerator<View, never> {
   const { clock, signal } = context;
-  const bell = new Bell(clock);
+  const bell = new Notifier(clock);
   const stop = new AbortController();
   const giveUp = () => stop.abort(signal.reason);
   signal.addEventListener("abort", giveUp, { once: true });
@@ -45,13 +45,13 @@ export async function* follow(
   const request = new Watched<Operation>(context, operations, followed, stop.signal, bell);
   const watching = Promise.all([velero.run(), request.run()]).catch((reason: unknown) => {
     ended = { reason };
-    bell.ring();
+    bell.notify();
   });
   try {
     let shown: View | undefined;
     let shownAt = 0;
     for (;;) {
-      await bell.heard(shown && shownAt + pause(shown, velero.current) - clock.monotonic());
+      await bell.notified(shown && shownAt + pause(shown, velero.current) - clock.monotonic());
       if (ended !== undefined) throw ended.reason;
       if (!velero.synced || !request.synced) continue;
       const operation = request.current?.metadata.deletionTimestamp === undefined ? request.current : undefined;
@@ -97,9 +97,9 @@ class Watched<T extends KubeObject> {
   readonly #resource: Resource<T>;
   readonly #target: T;
   readonly #signal: AbortSignal;
-  readonly #bell: Bell;
+  readonly #bell: Notifier;
 
-  constructor(context: RunnerContext, resource: Resource<T>, target: T, signal: AbortSignal, bell: Bell) {
+  constructor(context: RunnerContext, resource: Resource<T>, target: T, signal: AbortSignal, bell: Notifier) {
     this.#context = context;
     this.#resource = resource;
     this.#target = target;
@@ -115,7 +115,7 @@ class Watched<T extends KubeObject> {
     for await (const event of watchResource(client, this.#resource, options)) {
       if (event.type === "synced") this.synced = true;
       else this.current = event.type !== "deleted" && event.object.metadata.uid === uid ? event.object : undefined;
-      this.#bell.ring();
+      this.#bell.notify();
     }
     throw new Error("a watch never ends");
   }

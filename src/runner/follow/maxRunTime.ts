@@ -8,7 +8,7 @@ import type { RunnerContext } from "../context.ts";
  *
  * @returns what is told of the limit; undefined while there is time, or no limit
  */
-export function exceeded(
+export function exceededRunTime(
   { clock, settings: { maxRunTime } }: Pick<RunnerContext, "clock" | "settings">,
   object: VeleroObject,
 ): string | undefined {

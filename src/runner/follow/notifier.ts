@@ -1,7 +1,7 @@
 import type { Clock } from "../../kube/clock.ts";
 
 /** Wakes the one who waits for it. Any number of rings while nobody waits are one: what is new is read afterwards. */
-export class Bell {
+export class Notifier {
   readonly #clock: Clock;
   #rung = false;
   #wake: (() => void) | undefined;
@@ -10,13 +10,13 @@ export class Bell {
     this.#clock = clock;
   }
 
-  ring(): void {
+  notify(): void {
     this.#rung = true;
     this.#wake?.();
   }
 
   /** Resolves once it was rung since the last time, or after so many milliseconds; at once for 0 and less. */
-  async heard(withinMs?: number): Promise<void> {
+  async notified(withinMs?: number): Promise<void> {
     if (!this.#rung) {
       const over = new AbortController();
       const rung = new Promise<void>((resolve) => {

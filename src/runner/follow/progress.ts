@@ -1,6 +1,6 @@
 import type { Progress } from "../../api/operation.ts";
 import { isRestorable, type VeleroObject } from "../../api/velero.ts";
-import { impatient, type RunnerContext } from "../context.ts";
+import { type RunnerContext, retryingBriefly } from "../context.ts";
 import { isMovementOver, type Movement, movedBytes, movementsOf, possibleMovements } from "./dataMovement.ts";
 
 /** Data movements are listed no more often than this, in milliseconds. docs/contract.md, Runner 4. */
@@ -35,7 +35,7 @@ export class ProgressReader {
     if (this.#listedAt !== undefined && now - this.#listedAt < LIST_INTERVAL_MS) return;
     this.#listedAt = now;
     try {
-      this.#movements = await movementsOf(impatient(this.#context), object, possibleMovements(object));
+      this.#movements = await movementsOf(retryingBriefly(this.#context), object, possibleMovements(object));
     } catch (error) {
       signal.throwIfAborted();
       logger.debug({ err: error }, "no progress in bytes");

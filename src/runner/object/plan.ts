@@ -1,8 +1,8 @@
 import { Label, MANAGED_BY, snapshotClassAnnotation } from "../../api/labels.ts";
-import { leftOut } from "../../api/leftOut.ts";
 import { labelValue } from "../../api/names.ts";
 import { attemptOf, type VeleroOperation } from "../../api/operation.ts";
 import type { BackupParameters, RestoreParameters } from "../../api/parameters.ts";
+import { platformExclusions } from "../../api/platformExclusions.ts";
 import type { Manifest } from "../../kube/metadata.ts";
 import type { RunnerSettings } from "../context.ts";
 
@@ -33,7 +33,7 @@ export function planBackup(
     metadata: {
       name,
       namespace: settings.veleroNamespace,
-      labels: ownershipLabels(operation, settings),
+      labels: labelsFor(operation, settings),
       ...(csiSnapshotClassName !== undefined &&
         driver !== undefined && { annotations: { [snapshotClassAnnotation(driver)]: csiSnapshotClassName } }),
     },
@@ -55,12 +55,12 @@ export function planRestore(
   includedNamespaces: readonly string[],
 ): Plan {
   return (name) => ({
-    metadata: { name, namespace: settings.veleroNamespace, labels: ownershipLabels(operation, settings) },
+    metadata: { name, namespace: settings.veleroNamespace, labels: labelsFor(operation, settings) },
     spec: {
       ...parameters,
       includedNamespaces: [...includedNamespaces],
       excludedResources: [
-        ...new Set([...(parameters.excludedResources ?? []), ...leftOut(settings.restoreExcludedResources)]),
+        ...new Set([...(parameters.excludedResources ?? []), ...platformExclusions(settings.restoreExcludedResources)]),
       ],
     },
   });
@@ -77,14 +77,14 @@ export function operationSelector(uid: string): string {
 }
 
 /** Whether an object with these labels was made for this attempt of this Operation. */
-export function isOwn(operation: VeleroOperation, labels: Readonly<Record<string, string>> | undefined): boolean {
+export function isMadeFor(operation: VeleroOperation, labels: Readonly<Record<string, string>> | undefined): boolean {
   return (
     labels?.[Label.operation] === labelValue(operation.metadata.uid) &&
     labels[Label.attempt] === String(attemptOf(operation))
   );
 }
 
-function ownershipLabels(operation: VeleroOperation, { clusterId }: PlanSettings): Record<string, string> {
+function labelsFor(operation: VeleroOperation, { clusterId }: PlanSettings): Record<string, string> {
   const target = labelValue(operation.spec.targetRef.name);
   return {
     [Label.managedBy]: MANAGED_BY,

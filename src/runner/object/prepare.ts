@@ -14,13 +14,13 @@ import { isNoSuchKind } from "../../kube/errors.ts";
 import { namespaces, type VolumeSnapshotClass, volumeSnapshotClasses } from "../../kube/resources.ts";
 import { attemptIn } from "../attempt/attempt.ts";
 import { writeStatus } from "../attempt/writeStatus.ts";
-import { impatient, type RunnerContext } from "../context.ts";
+import { type RunnerContext, retryingBriefly } from "../context.ts";
 import { Failure, LocationUnavailable, NotAdmitted } from "../errors.ts";
 import { find } from "./find.ts";
 import { type Plan, planBackup, planRestore } from "./plan.ts";
 import { resourcesProblem } from "./resourceLists.ts";
 import { checkRestoreScope } from "./restoreScope.ts";
-import { backupRef, chooseBackup } from "./sourceBackup.ts";
+import { backupRef, chooseSourceBackup } from "./sourceBackup.ts";
 
 /**
  * That the spec is the one that was admitted, and that a Restore from another namespace is still young enough: its Job may have
@@ -83,7 +83,7 @@ async function prepareBackup(context: RunnerContext, operation: VeleroOperation)
 /** A cluster without the snapshot CRDs has no classes. */
 async function snapshotClassNamed(context: RunnerContext, name: string): Promise<VolumeSnapshotClass | undefined> {
   try {
-    return await find(impatient(context), volumeSnapshotClasses, { name });
+    return await find(retryingBriefly(context), volumeSnapshotClasses, { name });
   } catch (error) {
     if (isNoSuchKind(error)) return undefined;
     throw error;
@@ -104,7 +104,7 @@ async function prepareRestore(context: RunnerContext, operation: VeleroOperation
   if (!parsed.ok) throw invalid(parsed.message);
   const leftOut = asksForLeftOut(parsed.value, context.settings.restoreExcludedResources);
   if (leftOut !== undefined) throw invalid(leftOut);
-  const source = await chooseBackup(context, operation, parsed.value);
+  const source = await chooseSourceBackup(context, operation, parsed.value);
   if (!source.ok) throw new Failure(Reason.restoreForbidden, source.message);
   const scope = checkRestoreScope(operation, parsed.value, source.backup, context.settings);
   if (!scope.ok) throw new Failure(Reason.restoreForbidden, scope.message);

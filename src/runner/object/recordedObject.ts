@@ -16,7 +16,7 @@ export interface RecordedObject {
  *
  * @throws ObjectChanged when the attempt has another one now
  */
-export function checkObject({ status }: Operation, { name, uid }: RecordedObject): void {
+export function checkRecordedObject({ status }: Operation, { name, uid }: RecordedObject): void {
   const now = status?.engineRef;
   const renamed = name !== undefined && now?.name !== undefined && now.name !== name;
   if (renamed || now?.uid !== uid) throw new ObjectChanged(`the attempt's object is ${now?.name ?? "none"} now`);

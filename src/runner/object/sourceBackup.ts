@@ -6,9 +6,9 @@ import { keyOf } from "../../kube/metadata.ts";
 import { apiVersionOf } from "../../kube/resource.ts";
 import type { RunnerContext } from "../context.ts";
 import { find } from "./find.ts";
-import { isOwn } from "./plan.ts";
+import { isMadeFor } from "./plan.ts";
 
-export type Source =
+export type SourceBackup =
   /** `backup` is undefined when there is none; whether it may be restored is for checkRestoreScope to say. */
   { readonly ok: true; readonly backup: Backup | undefined } | { readonly ok: false; readonly message: string };
 
@@ -17,11 +17,11 @@ export type Source =
  * comes before whatever has the name in Velero, because that may be another team's, or an older one of this team's. Once
  * recorded it stays, for all runs of the attempt. docs/contract.md, Runner 2.
  */
-export async function chooseBackup(
+export async function chooseSourceBackup(
   context: RunnerContext,
   operation: VeleroOperation,
   parameters: RestoreParameters,
-): Promise<Source> {
+): Promise<SourceBackup> {
   const recorded = operation.status?.backupRef;
   if (recorded !== undefined) return await recordedBackup(context, recorded);
   const wanted = parseBackupName(parameters.backupName) ?? { kind: "backup", name: parameters.backupName };
@@ -29,7 +29,7 @@ export async function chooseBackup(
   const [maker, ...others] = makers;
   if (others.length > 0) {
     const ways = makers.map((one) => `operation/${keyOf(one)}`).join(" or ");
-    return refused(`backupName ${parameters.backupName} names ${makers.length} Operations: write ${ways}`);
+    return noSource(`backupName ${parameters.backupName} names ${makers.length} Operations: write ${ways}`);
   }
   if (maker !== undefined) return await backupOf(context, maker);
   return { ok: true, backup: wanted.kind === "operation" ? undefined : await backupNamed(context, wanted.name) };
@@ -63,34 +63,34 @@ async function makersOf(
 }
 
 /** The Backup that an Operation has made; never, for want of that one, another which has the Operation's name. */
-async function backupOf(context: RunnerContext, maker: VeleroOperation): Promise<Source> {
+async function backupOf(context: RunnerContext, maker: VeleroOperation): Promise<SourceBackup> {
   const { status } = maker;
   const ref = status?.engineRef;
   const key = keyOf(maker);
   const byName = `to restore what has a certain name in Velero, write backup/${ref?.name ?? maker.metadata.name}`;
   if (status?.phase !== "Succeeded" || ref?.name === undefined) {
     const stands = [status?.phase ?? "Pending", status?.reason].filter((word) => word !== undefined).join(", ");
-    return refused(`Operation ${key} has not succeeded (${stands}), so it has no Backup to restore; ${byName}`);
+    return noSource(`Operation ${key} has not succeeded (${stands}), so it has no Backup to restore; ${byName}`);
   }
   const backup = await backupNamed(context, ref.name);
   // Velero makes Backups anew from the object store, with their labels and another uid.
-  const isIts = backup?.metadata.uid === ref.uid || isOwn(maker, backup?.metadata.labels);
+  const isIts = backup?.metadata.uid === ref.uid || isMadeFor(maker, backup?.metadata.labels);
   if (backup === undefined || !isIts) {
-    return refused(`the Backup ${ref.name} that Operation ${key} made is gone; ${byName}`);
+    return noSource(`the Backup ${ref.name} that Operation ${key} made is gone; ${byName}`);
   }
   return { ok: true, backup };
 }
 
-async function recordedBackup(context: RunnerContext, { name = "", uid }: EngineRef): Promise<Source> {
+async function recordedBackup(context: RunnerContext, { name = "", uid }: EngineRef): Promise<SourceBackup> {
   const backup = await backupNamed(context, name);
   if (backup?.metadata.uid === uid) return { ok: true, backup };
-  return refused(`the Backup ${name} that was to be restored is gone; run this again to have it looked for anew`);
+  return noSource(`the Backup ${name} that was to be restored is gone; run this again to have it looked for anew`);
 }
 
 async function backupNamed(context: RunnerContext, name: string): Promise<Backup | undefined> {
   return await find(context, backups, { namespace: context.settings.veleroNamespace, name });
 }
 
-function refused(message: string): Source {
+function noSource(message: string): SourceBackup {
   return { ok: false, message };
 }

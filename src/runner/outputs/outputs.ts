@@ -1,8 +1,8 @@
 import { cutList } from "../../api/cutList.ts";
-import { leftOut } from "../../api/leftOut.ts";
 import { counted, placesOf } from "../../api/message.ts";
 import type { OperationType, VeleroOperation } from "../../api/operation.ts";
 import type { Outputs } from "../../api/outputs.ts";
+import { platformExclusions } from "../../api/platformExclusions.ts";
 import { type Backup, isBackup, isRestorable, isRestore, type VeleroObject } from "../../api/velero.ts";
 import type { RunnerContext } from "../context.ts";
 import {
@@ -18,7 +18,7 @@ import {
 import { NO_GZIP } from "../download/fetch.ts";
 import { movedBytes, movementsOf } from "../follow/dataMovement.ts";
 import { itemsOf } from "../follow/progress.ts";
-import { notesAsShown } from "../hideVeleroMessages.ts";
+import { redactedNotes } from "../hideVeleroMessages.ts";
 import { doubtfulResources } from "../object/resourceLists.ts";
 import { locationOf } from "../object/storageLocation.ts";
 import { restoreOutputs } from "./restoreOutputs.ts";
@@ -70,7 +70,7 @@ export async function collectOutputs(
 ): Promise<Outputs> {
   const { type } = operation.spec;
   const outputs: Outputs = {
-    ...knownOutputs(type, object, leftOut(context.settings.restoreExcludedResources)),
+    ...knownOutputs(type, object, platformExclusions(context.settings.restoreExcludedResources)),
     ...counts(type, object),
   };
   if (!isRestorable(object.status?.phase)) return outputs;
@@ -142,7 +142,7 @@ async function warningsOf(context: RunnerContext, type: OperationType, source: D
   const entries = listResults(results, { withErrors });
   const listed = entries.length - listResults(results, { withErrors: false }).length;
   return {
-    entries: cutList(notesAsShown(context, entries, source.object), whereToFind),
+    entries: cutList(redactedNotes(context, entries, source.object), whereToFind),
     // Errors of work that went on after the main run are counted and not listed.
     ...(withErrors &&
       listed < errors && { unlisted: `errors: Velero counted ${errors} and listed ${listed}: ${whereToFind}` }),

@@ -5,7 +5,7 @@ import type { Restore } from "../../api/velero.ts";
 import type { RunnerContext } from "../context.ts";
 import { DownloadError, type DownloadSource, downloadJson, type Try } from "../download/downloadRequest.ts";
 import {
-  type Fate,
+  type ItemResult,
   isClaim,
   leftOutVolumes,
   type RestoredItem,
@@ -28,11 +28,11 @@ export async function restoreOutputs(context: RunnerContext, source: RestoreSour
   if (items === undefined) return {};
   const leftOut = await attempt("skippedVolumes", () => leftOutBy(context, source, items));
   const whereToFind = placesOf("Restore", source.object);
-  const named = (fate: Fate): string[] => {
+  const named = (fate: ItemResult): string[] => {
     const those = items.filter((item) => item.fate === fate).map(({ kind, name }) => `${kind} ${name}`);
     return cutList(those, whereToFind, MAX_ITEMS_BYTES);
   };
-  const count = (fate: Fate): string => String(items.filter((item) => item.fate === fate).length);
+  const count = (fate: ItemResult): string => String(items.filter((item) => item.fate === fate).length);
   const lists = { updatedItems: named("updated"), skippedItems: named("skipped"), failedItems: named("failed") };
   return {
     restoreCreatedCount: count("created"),

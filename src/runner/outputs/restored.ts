@@ -16,16 +16,16 @@ export const restoredVolumesSchema = z
   .nullable()
   .transform((infos) => infos ?? []);
 
-export const FATES = ["created", "updated", "skipped", "failed"] as const;
+export const ITEM_RESULTS = ["created", "updated", "skipped", "failed"] as const;
 
-export type Fate = (typeof FATES)[number];
+export type ItemResult = (typeof ITEM_RESULTS)[number];
 
 export interface RestoredItem {
   readonly kind: string;
   /** `namespace/name`, or the name alone. */
   readonly name: string;
   /** Undefined where a Velero says something else than those here did. */
-  readonly fate: Fate | undefined;
+  readonly fate: ItemResult | undefined;
 }
 
 /** All that a restore looked at, by kind and name. */
@@ -37,7 +37,7 @@ export function restoredItems(list: z.output<typeof restoredListSchema>): Restor
 
 function parsed(entry: string): Pick<RestoredItem, "name" | "fate"> {
   const [, name = entry, told] = /^(.*)\(([^()]*)\)$/.exec(entry) ?? [];
-  return { name, fate: FATES.find((fate) => fate === told) };
+  return { name, fate: ITEM_RESULTS.find((fate) => fate === told) };
 }
 
 /** What the Restore's own spec says of its volumes. */
@@ -88,7 +88,7 @@ function hasData({ skipped, result, pvcName }: VolumeInfo): boolean {
   return !skipped && result !== "failed" && pvcName !== undefined;
 }
 
-function reasonOf(fate: Fate | undefined): string {
+function reasonOf(fate: ItemResult | undefined): string {
   if (fate === "failed") return "its claim could not be restored";
   return fate === "created" ? "no pod that mounts it was restored" : "its claim was there before";
 }

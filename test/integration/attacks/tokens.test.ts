@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { parse } from "yaml";
-import { DEFAULT_LEFT_OUT, leftOut } from "../../../src/api/leftOut.ts";
+import { DEFAULT_PLATFORM_EXCLUSIONS, platformExclusions } from "../../../src/api/platformExclusions.ts";
 import { podVolumeBackups } from "../../../src/api/velero.ts";
 import { backupOperation, listObjects } from "../../scenario/operations.ts";
 import { SYSTEM_NAMESPACE, VELERO_NAMESPACE } from "../../scenario/platform.ts";
@@ -144,11 +144,11 @@ describe("the restore runner's token", () => {
       velero("Restore", { ...restoreSpec, excludedResources: ["secrets"] }),
       "old Operations would run again",
     ],
-    ...DEFAULT_LEFT_OUT.map((resource): [string, Json, string] => [
+    ...DEFAULT_PLATFORM_EXCLUSIONS.map((resource): [string, Json, string] => [
       `a Restore of ${resource}`,
       velero("Restore", {
         ...restoreSpec,
-        excludedResources: leftOut(DEFAULT_LEFT_OUT).filter((each) => each !== resource),
+        excludedResources: platformExclusions(DEFAULT_PLATFORM_EXCLUSIONS).filter((each) => each !== resource),
       }),
       `spec.excludedResources: must have ${resource}, which teams may not write`,
     ]),
@@ -182,7 +182,8 @@ describe("the restore runner's token", () => {
   test("gets what an admin has let in, and no more", async () => {
     const annotate = (value: string) =>
       shared.cluster.kubectl(["annotate", "--overwrite", `namespace/${VELERO_NAMESPACE}`, value]);
-    const without = (resource: string) => leftOut(DEFAULT_LEFT_OUT).filter((each) => each !== resource);
+    const without = (resource: string) =>
+      platformExclusions(DEFAULT_PLATFORM_EXCLUSIONS).filter((each) => each !== resource);
     const tryOut = async (resource: string) => {
       const object = velero("Restore", { ...restoreSpec, excludedResources: without(resource) });
       const create = ["create", "--dry-run=server", "-f", "-"];

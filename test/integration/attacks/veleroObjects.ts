@@ -1,4 +1,4 @@
-import { DEFAULT_LEFT_OUT, leftOut } from "../../../src/api/leftOut.ts";
+import { DEFAULT_PLATFORM_EXCLUSIONS, platformExclusions } from "../../../src/api/platformExclusions.ts";
 import { VELERO_NAMESPACE } from "../../scenario/platform.ts";
 
 export type Json = Record<string, unknown>;
@@ -20,5 +20,5 @@ export const restoreSpec: Json = {
   backupName: "nightly",
   includedNamespaces: ["org-a"],
   includedResources: ["*"],
-  excludedResources: leftOut(DEFAULT_LEFT_OUT),
+  excludedResources: platformExclusions(DEFAULT_PLATFORM_EXCLUSIONS),
 };

@@ -4,32 +4,32 @@ import { type Operation, operations } from "../../../src/api/operation.ts";
 import type { Manifest } from "../../../src/kube/metadata.ts";
 import { type Job, jobs } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
-import { Arena, installApis } from "./dispatcherFixture.ts";
+import { DispatcherFixture, installApis } from "./dispatcherFixture.ts";
 
 // People make Jobs with kubectl, on a real API server with the real Job controller. Runners are played.
 const cluster = testCluster();
-let arena: Arena;
+let fixture: DispatcherFixture;
 
 beforeAll(() => installApis(cluster, { snapshots: true }));
 beforeEach(async () => {
-  arena = await Arena.open(cluster);
-  arena.dispatcher();
-  await arena.target();
+  fixture = await DispatcherFixture.open(cluster);
+  fixture.dispatcher();
+  await fixture.target();
 });
-afterEach(() => arena.close());
+afterEach(() => fixture.close());
 
 /** An Operation that its runner has ended, with its Job. */
 async function failed(): Promise<{ operation: Operation; job: Job }> {
-  const operation = await arena.operation({ name: "nightly" });
-  const job = await arena.job(operation);
+  const operation = await fixture.operation({ name: "nightly" });
+  const job = await fixture.job(operation);
   await end(job, 1);
   return { operation, job };
 }
 
 /** A runner joins with that Job, and fails. */
 async function end({ metadata: { uid } }: Job, attempt: number): Promise<void> {
-  const { status } = await arena.says("nightly", "Accepted=True/TemplateValidated");
-  await arena.report("nightly", {
+  const { status } = await fixture.says("nightly", "Accepted=True/TemplateValidated");
+  await fixture.report("nightly", {
     phase: "Failed",
     runner: { ...status?.runner, attempt, jobUIDs: [uid] },
     conditions: [{ type: "Failed", status: "True", reason: "VeleroBackupFailed", message: "no space" }],
@@ -37,7 +37,7 @@ async function end({ metadata: { uid } }: Job, attempt: number): Promise<void> {
 }
 
 async function opened(attempt: number): Promise<Operation | undefined> {
-  return await arena.until(operations, { namespace: arena.tenant, name: "nightly" }, (seen) => {
+  return await fixture.until(operations, { namespace: fixture.tenant, name: "nightly" }, (seen) => {
     const accepted = seen?.status?.conditions?.find(({ type }) => type === "Accepted");
     return seen?.status?.runner?.attempt === attempt && accepted?.status === "True";
   });
@@ -45,7 +45,7 @@ async function opened(attempt: number): Promise<Operation | undefined> {
 
 /** A Job as kubectl exports it, without what belongs to that one Job alone. */
 async function exported(name: string, ...flags: string[]): Promise<Job & { spec: { template: Manifest } }> {
-  const { stdout } = await cluster.kubectl(["get", "job", name, "-n", arena.jobNamespace, "-o", "json", ...flags]);
+  const { stdout } = await cluster.kubectl(["get", "job", name, "-n", fixture.jobNamespace, "-o", "json", ...flags]);
   const job = JSON.parse(stdout);
   delete job.spec.selector;
   for (const label of ["controller-uid", "job-name"]) {
@@ -56,14 +56,14 @@ async function exported(name: string, ...flags: string[]): Promise<Job & { spec:
 }
 
 async function kubectl(args: string[], object: object): Promise<void> {
-  const answer = await cluster.kubectl([...args, "-n", arena.jobNamespace, "-f", "-"], {
+  const answer = await cluster.kubectl([...args, "-n", fixture.jobNamespace, "-f", "-"], {
     input: JSON.stringify(object),
   });
   expect(answer).toMatchObject({ code: 0 });
 }
 
 async function uidOf(name: string): Promise<string> {
-  return (await arena.client.get(jobs, { namespace: arena.jobNamespace, name })).metadata.uid;
+  return (await fixture.client.get(jobs, { namespace: fixture.jobNamespace, name })).metadata.uid;
 }
 
 describe("a Job that is made again for a failed Operation has it run again", () => {
@@ -75,7 +75,7 @@ describe("a Job that is made again for a failed Operation has it run again", () 
     const uid = await uidOf(name);
     expect(uid).not.toBe(job.metadata.uid);
     expect(again?.status?.runner).toMatchObject({ jobName: name, requestedBy: [uid] });
-    expect(await arena.jobNames()).toEqual([name]);
+    expect(await fixture.jobNames()).toEqual([name]);
   });
 
   test("under another name, with the labels of the old one: once for each", async () => {
@@ -87,11 +87,11 @@ describe("a Job that is made again for a failed Operation has it run again", () 
       const copy = await exported(job.metadata.name);
       await kubectl(["create"], { ...copy, metadata: { ...copy.metadata, name } });
       const again = await opened(attempt);
-      const made = await arena.client.get(jobs, { namespace: arena.jobNamespace, name });
+      const made = await fixture.client.get(jobs, { namespace: fixture.jobNamespace, name });
       expect(again?.status?.runner).toMatchObject({ attempt, jobName: name, requestedBy: [made.metadata.uid] });
       await end(made, attempt);
     }
-    expect(await arena.jobNames()).toEqual([job.metadata.name, "again", "and-again"].sort());
+    expect(await fixture.jobNames()).toEqual([job.metadata.name, "again", "and-again"].sort());
   });
 
   test("as an export that says who made the first, and has less than that", async () => {
@@ -112,15 +112,15 @@ test("a Job that the dispatcher makes just as its Operation ends asks for nothin
   const { operation, job } = await failed();
   const { metadata, spec } = await exported(job.metadata.name);
   const name = jobName(operation.metadata, 1);
-  await arena.client.delete(jobs, job.metadata, { propagationPolicy: "Background" });
-  await arena.until(jobs, { namespace: arena.jobNamespace, name }, (seen) => seen === undefined);
+  await fixture.client.delete(jobs, job.metadata, { propagationPolicy: "Background" });
+  await fixture.until(jobs, { namespace: fixture.jobNamespace, name }, (seen) => seen === undefined);
   // What a dispatcher sends whose watch has told it of the deletion, and not yet of the end.
-  const late = await arena.client.create(
+  const late = await fixture.client.create(
     jobs,
-    { metadata: { namespace: arena.jobNamespace, name, labels: metadata.labels ?? {} }, spec },
+    { metadata: { namespace: fixture.jobNamespace, name, labels: metadata.labels ?? {} }, spec },
     { fieldManager: "operation-dispatcher" },
   );
-  const told = await arena.until(operations, { namespace: arena.tenant, name: "nightly" }, (seen) =>
+  const told = await fixture.until(operations, { namespace: fixture.tenant, name: "nightly" }, (seen) =>
     (seen?.status?.runner?.jobUIDs ?? []).includes(late.metadata.uid),
   );
   expect(told?.status).toMatchObject({

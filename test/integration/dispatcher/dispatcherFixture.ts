@@ -48,7 +48,7 @@ export async function installApis(cluster: Cluster, { snapshots }: { snapshots: 
  * Namespaces of a test's own, for a dispatcher of its own with the shipped rights: test files share one cluster. The test
  * plays the runner's part and Velero's.
  */
-export class Arena {
+export class DispatcherFixture {
   readonly client: KubeClient;
   readonly tenant: string;
   /** More of the kind of {@link tenant}; the dispatcher looks after all of them. */
@@ -69,32 +69,32 @@ export class Arena {
     this.#kubeconfig = kubeconfig;
   }
 
-  static async open(cluster: Cluster): Promise<Arena> {
+  static async open(cluster: Cluster): Promise<DispatcherFixture> {
     const id = randomBytes(4).toString("hex");
     const client = connect({ KUBECONFIG: cluster.kubeconfig }, { component: "test", version: "0.0.0" });
-    const arena = new Arena(client, id, await cluster.user(`dispatcher-${id}`));
-    for (const name of [arena.tenant, ...arena.otherTenants, arena.jobNamespace, arena.veleroNamespace]) {
+    const fixture = new DispatcherFixture(client, id, await cluster.user(`dispatcher-${id}`));
+    for (const name of [fixture.tenant, ...fixture.otherTenants, fixture.jobNamespace, fixture.veleroNamespace]) {
       await client.create(namespaces, { metadata: { name } });
     }
-    await cluster.apply(await arena.#rights("manifests/base/rbac-dispatcher.yaml"));
+    await cluster.apply(await fixture.#rights("manifests/base/rbac-dispatcher.yaml"));
     // Without its account no pod is let in, which the dispatcher would tell.
     const accounts = ["operation-backup-runner", "operation-restore-runner"].map((name) => {
-      return { apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace: arena.jobNamespace } };
+      return { apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace: fixture.jobNamespace } };
     });
     await cluster.apply(accounts);
     const data: Record<string, string> = {};
     for (const file of ["backup.yaml", "restore.yaml"]) data[file] = await readFile(`jobs/${file}`, "utf8");
-    await client.create(configMaps, { metadata: { name: "operation-jobs", namespace: arena.jobNamespace }, data });
-    return arena;
+    await client.create(configMaps, { metadata: { name: "operation-jobs", namespace: fixture.jobNamespace }, data });
+    return fixture;
   }
 
-  /** What makes a dispatcher this arena's. */
+  /** What makes a dispatcher this fixture's. */
   get settings() {
     const namespaces = [this.tenant, ...this.otherTenants];
     return { namespaces, jobNamespace: this.jobNamespace, veleroNamespace: this.veleroNamespace };
   }
 
-  /** Starts a dispatcher for this arena. `settings` are environment overrides. */
+  /** Starts a dispatcher for this fixture. `settings` are environment overrides. */
   dispatcher(settings: NodeJS.ProcessEnv = {}): DispatcherProcess {
     const started = new DispatcherProcess({
       KUBECONFIG: this.#kubeconfig,
@@ -110,12 +110,12 @@ export class Arena {
     return started;
   }
 
-  /** Lets this arena's dispatchers write targets, as the component pause-target does. */
+  /** Lets this fixture's dispatchers write targets, as the component pause-target does. */
   async allowPause(cluster: Cluster): Promise<void> {
     await cluster.apply(await this.#rights("manifests/components/pause-target/rbac.yaml"));
   }
 
-  /** Ends every dispatcher of this arena. */
+  /** Ends every dispatcher of this fixture. */
   async close(): Promise<void> {
     await Promise.all(this.#processes.map((each) => each.stop("SIGKILL")));
   }
@@ -155,7 +155,7 @@ export class Arena {
     });
   }
 
-  /** Waits until an object of the arena meets a condition; a failure shows how it was last seen. */
+  /** Waits until an object of the fixture meets a condition; a failure shows how it was last seen. */
   async until<T extends KubeObject>(
     resource: Resource<T>,
     object: ObjectName,
@@ -238,7 +238,7 @@ export class Arena {
     await this.report(name, { phase: "Succeeded", conditions }, namespace);
   }
 
-  /** The dispatcher's shipped rights, for this arena's namespaces and this arena's user. */
+  /** The dispatcher's shipped rights, for this fixture's namespaces and this fixture's user. */
   async #rights(manifest: string): Promise<object[]> {
     const text = (await readFile(manifest, "utf8"))
       .replaceAll("namespace: vworkspace-system", `namespace: ${this.jobNamespace}`)

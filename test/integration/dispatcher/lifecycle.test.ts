@@ -11,17 +11,17 @@ import { leases } from "../../../src/kube/resources.ts";
 import { MAX_SILENCE_MS } from "../../../src/kube/watch.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
-import { Arena, installApis } from "./dispatcherFixture.ts";
+import { DispatcherFixture, installApis } from "./dispatcherFixture.ts";
 
 const cluster = testCluster();
 const folder = temporaryFolder();
-let arena: Arena;
+let fixture: DispatcherFixture;
 
 beforeAll(() => installApis(cluster, { snapshots: true }));
 beforeEach(async () => {
-  arena = await Arena.open(cluster);
+  fixture = await DispatcherFixture.open(cluster);
 });
-afterEach(() => arena.close());
+afterEach(() => fixture.close());
 
 const leading = ({ msg }: { msg?: string | undefined }) => msg === "lease acquired";
 
@@ -33,7 +33,10 @@ async function ask(url: string, path: string): Promise<{ code: number; text: str
 test("wrong settings are told, all of them, and end it before it does anything", async () => {
   const path = join(folder(), "settings.yaml");
   await writeFile(path, "clusterID: eu-1\nlimits: {maxConcurrent: none}\n");
-  const dispatcher = arena.dispatcher({ OPERATION_RUNNER_SETTINGS: path, OPERATION_RUNNER_APPROVAL_KEY_FILE: "/none" });
+  const dispatcher = fixture.dispatcher({
+    OPERATION_RUNNER_SETTINGS: path,
+    OPERATION_RUNNER_APPROVAL_KEY_FILE: "/none",
+  });
   expect(await dispatcher.ended()).toBe(78);
   expect(dispatcher.stderr).toContain("clusterID: unknown setting");
   expect(dispatcher.stderr).toContain("limits.maxConcurrent: must be a whole number");
@@ -46,13 +49,13 @@ test("it is ready when it has read everything, and alive before that", async () 
   const contexts = [{ name: "none", context: { cluster: "none", user: "none" } }];
   const users = [{ name: "none", user: {} }];
   await writeFile(kubeconfig, JSON.stringify({ clusters: [cluster], contexts, users, "current-context": "none" }));
-  const blind = await arena.dispatcher({ KUBECONFIG: kubeconfig }).url();
+  const blind = await fixture.dispatcher({ KUBECONFIG: kubeconfig }).url();
   expect(await ask(blind, "/healthz")).toMatchObject({ code: 200 });
   const { code, text } = await ask(blind, "/readyz");
   expect(code).toBe(503);
   expect(text).toContain("watch of operations.ops.vworkspace.io");
 
-  const dispatcher = arena.dispatcher();
+  const dispatcher = fixture.dispatcher();
   await dispatcher.logged(leading);
   expect(await ask(await dispatcher.url(), "/readyz")).toEqual({ code: 200, text: "ready\n" });
 });
@@ -71,11 +74,11 @@ test("it is not ready while it may be blind: nothing was heard for longer than a
   });
   let skipped = 0;
   const running = runDispatcher({
-    client: arena.client,
+    client: fixture.client,
     // The watches still hear the server; only this clock believes that they do not.
     clock: { ...systemClock, monotonic: () => systemClock.monotonic() + skipped },
     logger: pino(lines),
-    settings: settingsSchema.parse(arena.settings),
+    settings: settingsSchema.parse(fixture.settings),
     approvalKey: undefined,
     settingsValid: () => true,
     identity: "test",
@@ -93,38 +96,38 @@ test("it is not ready while it may be blind: nothing was heard for longer than a
 });
 
 test("the second is ready and does nothing; it takes over at once when the first is asked to end", async () => {
-  const first = arena.dispatcher();
+  const first = fixture.dispatcher();
   await first.logged(leading);
-  const second = arena.dispatcher();
+  const second = fixture.dispatcher();
   await second.logged(({ msg }) => msg === "lease is held by another");
   expect(await ask(await second.url(), "/readyz")).toMatchObject({ code: 200 });
   expect((await ask(await second.url(), "/metrics")).text).toContain("operation_runner_leader 0");
-  await arena.target();
-  await arena.job(await arena.operation({ name: "one" }));
+  await fixture.target();
+  await fixture.job(await fixture.operation({ name: "one" }));
   expect(await first.stop("SIGTERM")).toBe(0);
-  await arena.job(await arena.operation({ name: "two" }));
+  await fixture.job(await fixture.operation({ name: "two" }));
   expect(second.log.filter(leading)).toHaveLength(1);
   expect(await second.stop("SIGINT")).toBe(0);
 });
 
 test("it ends, to be started again, when the Lease is taken from it", async () => {
-  const dispatcher = arena.dispatcher();
+  const dispatcher = fixture.dispatcher();
   await dispatcher.logged(leading);
-  const lease = { namespace: arena.jobNamespace, name: "operation-dispatcher" };
-  await arena.client.mergePatch(leases, lease, { spec: { holderIdentity: "somebody else" } });
+  const lease = { namespace: fixture.jobNamespace, name: "operation-dispatcher" };
+  await fixture.client.mergePatch(leases, lease, { spec: { holderIdentity: "somebody else" } });
   expect(await dispatcher.ended()).toBe(1);
 });
 
 test("the metrics tell what is under way, what waits and why, and what ended", async () => {
-  const dispatcher = arena.dispatcher({ OPERATION_RUNNER_LIMITS_MAX_CONCURRENT: "1" });
-  await arena.target();
-  await arena.job(await arena.operation({ name: "done" }));
-  await arena.succeed("done");
-  await arena.job(await arena.operation({ name: "active" }));
-  await arena.operation({ name: "queued" });
-  await arena.says("queued", "Running=False/Queued");
-  await arena.operation({ name: "blocked", parameters: { storageLocation: "none" } });
-  await arena.says("blocked", "Blocked=True/StorageLocationUnavailable");
+  const dispatcher = fixture.dispatcher({ OPERATION_RUNNER_LIMITS_MAX_CONCURRENT: "1" });
+  await fixture.target();
+  await fixture.job(await fixture.operation({ name: "done" }));
+  await fixture.succeed("done");
+  await fixture.job(await fixture.operation({ name: "active" }));
+  await fixture.operation({ name: "queued" });
+  await fixture.says("queued", "Running=False/Queued");
+  await fixture.operation({ name: "blocked", parameters: { storageLocation: "none" } });
+  await fixture.says("blocked", "Blocked=True/StorageLocationUnavailable");
   const { text } = await ask(await dispatcher.url(), "/metrics");
   for (const line of [
     'operation_runner_operations_total{type="Backup",result="succeeded"} 1',
@@ -137,5 +140,7 @@ test("the metrics tell what is under way, what waits and why, and what ended", a
   ]) {
     expect(text).toContain(line);
   }
-  expect(text).toMatch(new RegExp(`last_success_timestamp_seconds{namespace="${arena.tenant}",type="Backup"} \\d{10}`));
+  expect(text).toMatch(
+    new RegExp(`last_success_timestamp_seconds{namespace="${fixture.tenant}",type="Backup"} \\d{10}`),
+  );
 });

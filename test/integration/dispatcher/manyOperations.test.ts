@@ -8,16 +8,16 @@ import { keyOf } from "../../../src/kube/metadata.ts";
 import { jobs } from "../../../src/kube/resources.ts";
 import { watchResource } from "../../../src/kube/watch.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
-import { Arena, installApis, type Request } from "./dispatcherFixture.ts";
+import { DispatcherFixture, installApis, type Request } from "./dispatcherFixture.ts";
 
 const cluster = testCluster();
-let arena: Arena;
+let fixture: DispatcherFixture;
 
 beforeAll(() => installApis(cluster, { snapshots: true }));
 beforeEach(async () => {
-  arena = await Arena.open(cluster);
+  fixture = await DispatcherFixture.open(cluster);
 });
-afterEach(() => arena.close());
+afterEach(() => fixture.close());
 
 interface Limits {
   readonly all: number;
@@ -44,9 +44,9 @@ function broken(all: Iterable<VeleroOperation>, limits: Limits): string[] {
 async function play(batches: readonly (readonly Request[])[], limits: Limits): Promise<string[]> {
   const end = new AbortController();
   const options = { signal: end.signal, clock: systemClock, logger: pino({ level: "silent" }) };
-  const teams = [arena.tenant, ...arena.otherTenants];
-  for (const team of teams) await arena.target("shop", "True", team);
-  const dispatcher = arena.dispatcher({
+  const teams = [fixture.tenant, ...fixture.otherTenants];
+  for (const team of teams) await fixture.target("shop", "True", team);
+  const dispatcher = fixture.dispatcher({
     OPERATION_RUNNER_LIMITS_MAX_CONCURRENT: String(limits.all),
     OPERATION_RUNNER_LIMITS_MAX_CONCURRENT_PER_NAMESPACE: String(limits.each),
     OPERATION_RUNNER_LOG_LEVEL: "info",
@@ -55,21 +55,21 @@ async function play(batches: readonly (readonly Request[])[], limits: Limits): P
 
   const running: Promise<void>[] = [];
   const runners = (async () => {
-    for await (const event of watchResource(arena.client, jobs, { ...options, namespace: arena.jobNamespace })) {
+    for await (const event of watchResource(fixture.client, jobs, { ...options, namespace: fixture.jobNamespace })) {
       if (event.type !== "added") continue;
       const { labels = {} } = event.object.metadata;
       const { [Label.operationName]: name = "", [Label.operationNamespace]: namespace = "" } = labels;
       const conditions = [{ type: "Running", status: "True", reason: "VeleroBackupInProgress", message: "" }] as const;
-      const begun = arena.report(name, { phase: "Running", conditions }, namespace);
-      running.push(begun.then(() => arena.succeed(name, namespace)));
+      const begun = fixture.report(name, { phase: "Running", conditions }, namespace);
+      running.push(begun.then(() => fixture.succeed(name, namespace)));
     }
   })();
 
   const problems: string[] = [];
   const seen = new Map<string, VeleroOperation>();
-  const watch = watchResource(arena.client, operations, options);
+  const watch = watchResource(fixture.client, operations, options);
   for (const batch of batches) {
-    const created = Promise.all(batch.map((request) => arena.operation(request)));
+    const created = Promise.all(batch.map((request) => fixture.operation(request)));
     for (let ended = 0; ended < batch.length; ) {
       const { value: event } = await watch.next();
       if (event.type === "synced" || !isVeleroOperation(event.object)) continue;
@@ -88,14 +88,14 @@ async function play(batches: readonly (readonly Request[])[], limits: Limits): P
 }
 
 test("3 teams, 500 Operations: all end, and no rule is broken on the way", { timeout: 600_000 }, async () => {
-  const teams = [arena.tenant, ...arena.otherTenants];
+  const teams = [fixture.tenant, ...fixture.otherTenants];
   const requests = Array.from({ length: 500 }, (_, i) => ({
     name: `op-${String(i).padStart(3, "0")}`,
-    namespace: teams[Math.floor(Math.random() * teams.length)] ?? arena.tenant,
+    namespace: teams[Math.floor(Math.random() * teams.length)] ?? fixture.tenant,
     ...(Math.random() < 0.2 && { type: "Restore" as const, parameters: { backupName: "b" } }),
   }));
   expect(await play([requests], { all: 12, each: 5 })).toEqual([]);
-  expect(await arena.jobNames()).toHaveLength(500);
+  expect(await fixture.jobNames()).toHaveLength(500);
 });
 
 test("of two that come in the same moment only one takes the last slot", async () => {

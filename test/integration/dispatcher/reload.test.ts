@@ -8,20 +8,20 @@ import { operations } from "../../../src/api/operation.ts";
 import { storageLocations } from "../../../src/api/velero.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
-import { Arena, installApis } from "./dispatcherFixture.ts";
+import { DispatcherFixture, installApis } from "./dispatcherFixture.ts";
 import type { DispatcherProcess } from "./dispatcherProcess.ts";
 
 // What an admin changes while the dispatcher is at work.
 
 const cluster = testCluster();
 const folder = temporaryFolder();
-let arena: Arena;
+let fixture: DispatcherFixture;
 
 beforeAll(() => installApis(cluster, { snapshots: true }));
 beforeEach(async () => {
-  arena = await Arena.open(cluster);
+  fixture = await DispatcherFixture.open(cluster);
 });
-afterEach(() => arena.close());
+afterEach(() => fixture.close());
 
 /** A volume of a ConfigMap or a Secret, as the kubelet lays it out and changes it: by a symbolic link that it turns. */
 class Volume {
@@ -64,28 +64,28 @@ async function settingsValid(dispatcher: DispatcherProcess): Promise<string | un
 test("an Operation that a closed location holds runs once the location is opened; nothing is lost meanwhile", async () => {
   const closed = "storageLocationsClosed: true\nlimits: {maxConcurrentPerNamespace: 10}\n";
   const settings = await Volume.mount("settings", "settings.yaml", closed);
-  const dispatcher = arena.dispatcher({ OPERATION_RUNNER_SETTINGS: settings.path("settings.yaml") });
-  const gold = { name: "gold", namespace: arena.veleroNamespace };
-  await arena.client.create(storageLocations, {
+  const dispatcher = fixture.dispatcher({ OPERATION_RUNNER_SETTINGS: settings.path("settings.yaml") });
+  const gold = { name: "gold", namespace: fixture.veleroNamespace };
+  await fixture.client.create(storageLocations, {
     metadata: gold,
     spec: { provider: "aws", objectStorage: { bucket: "b" } },
   });
-  await arena.client.mergePatch(storageLocations, gold, { status: { phase: "Available" } });
-  await arena.target();
+  await fixture.client.mergePatch(storageLocations, gold, { status: { phase: "Available" } });
+  await fixture.target();
   const parameters = { storageLocation: "gold" };
-  const held = await arena.operation({ name: "held", parameters });
-  expect((await arena.says("held", "Accepted=False/StorageLocationForbidden")).status?.phase).toBe("Pending");
+  const held = await fixture.operation({ name: "held", parameters });
+  expect((await fixture.says("held", "Accepted=False/StorageLocationForbidden")).status?.phase).toBe("Pending");
 
   // What cannot be used is told, and changes nothing.
-  await settings.update("settings.yaml", `${closed}storageLocations: {gold: ${arena.tenant}}\n`);
+  await settings.update("settings.yaml", `${closed}storageLocations: {gold: ${fixture.tenant}}\n`);
   const told = await dispatcher.logged(({ level, msg }) => level === "error" && /cannot be used/.test(msg ?? ""));
   expect(told.why).toMatch(/storageLocations\.gold: must be a list of namespaces/);
   expect(await settingsValid(dispatcher)).toBe("0");
-  await arena.operation({ name: "also-held", parameters });
-  await arena.says("also-held", "Accepted=False/StorageLocationForbidden");
+  await fixture.operation({ name: "also-held", parameters });
+  await fixture.says("also-held", "Accepted=False/StorageLocationForbidden");
   expect(dispatcher.log.filter(({ msg }) => msg === "starting")).toHaveLength(1);
 
-  await settings.update("settings.yaml", `${closed}storageLocations: {gold: [${arena.tenant}]}\n`);
+  await settings.update("settings.yaml", `${closed}storageLocations: {gold: [${fixture.tenant}]}\n`);
   const seconds = (wanted: string) => () => dispatcher.log.filter(({ msg }) => msg === wanted).length === 2;
   const between: Operation[] = [];
   for (const [at, moment] of [
@@ -94,9 +94,9 @@ test("an Operation that a closed location holds runs once the location is opened
     dispatcher.logged(seconds("lease acquired")),
   ].entries()) {
     await moment;
-    between.push(await arena.operation({ name: `between-${at}`, parameters }));
+    between.push(await fixture.operation({ name: `between-${at}`, parameters }));
   }
-  for (const operation of [held, ...between]) await arena.job(operation);
+  for (const operation of [held, ...between]) await fixture.job(operation);
   expect(await settingsValid(dispatcher)).toBe("1");
   expect(dispatcher.log.filter(({ msg }) => msg === "lease released")).toHaveLength(1);
   // The same process all along, which still ends as it is asked to.
@@ -114,28 +114,28 @@ function boundClaim(key: string, { metadata, spec }: Operation): string {
 
 test("another approval key counts as soon as it is there, and the old one no longer", async () => {
   const key = await Volume.mount("key", "key", "old\n");
-  const dispatcher = arena.dispatcher({
+  const dispatcher = fixture.dispatcher({
     OPERATION_RUNNER_APPROVAL_KEY_FILE: key.path("key"),
     OPERATION_RUNNER_APPROVAL_REQUIRED_TYPES: "[Backup]",
     OPERATION_RUNNER_REQUIRE_BOUND_CLAIMS: "true",
   });
-  await arena.target();
+  await fixture.target();
   const approve = async (operation: Operation, secret: string) => {
     const { namespace, name } = operation.metadata;
     const approvals = { claim: boundClaim(secret, operation) };
-    await arena.client.mergePatch(operations, { namespace, name }, { spec: { approvals } });
+    await fixture.client.mergePatch(operations, { namespace, name }, { spec: { approvals } });
   };
-  const first = await arena.operation({ name: "first" });
-  const second = await arena.operation({ name: "second" });
-  await arena.says("first", "Blocked=True/AwaitingApproval");
+  const first = await fixture.operation({ name: "first" });
+  const second = await fixture.operation({ name: "second" });
+  await fixture.says("first", "Blocked=True/AwaitingApproval");
   await approve(first, "old");
-  await arena.job(first);
+  await fixture.job(first);
   await key.update("key", "new\n");
   await dispatcher.logged(({ msg }) => /settings have changed/.test(msg ?? ""));
   await approve(second, "old");
-  await arena.until(operations, { namespace: arena.tenant, name: "second" }, (seen) =>
+  await fixture.until(operations, { namespace: fixture.tenant, name: "second" }, (seen) =>
     (seen?.status?.conditions ?? []).some(({ message }) => message.includes("not signed with the configured key")),
   );
   await approve(second, "new");
-  await arena.job(second);
+  await fixture.job(second);
 });

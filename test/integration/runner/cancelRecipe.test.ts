@@ -6,14 +6,22 @@ import { ApiError, UnreachableError } from "../../../src/kube/errors.ts";
 import { awaitCondition } from "../../../src/kube/wait.ts";
 import { createLogger } from "../../../src/log.ts";
 import { Deletions } from "./deletions.ts";
-import { CLUSTER_ID, client, conditionsOf, type Run, type RunOptions, type Stage, stages } from "./runnerFixture.ts";
+import {
+  CLUSTER_ID,
+  client,
+  conditionsOf,
+  type Run,
+  type RunnerFixture,
+  type RunOptions,
+  runnerFixtures,
+} from "./runnerFixture.ts";
 
-const openStage = stages();
+const openStage = runnerFixtures();
 const CANCEL = { "ops.vworkspace.io/cancel": "true" };
 const COLLIDED = "backup execution failed: backup already exists in object storage";
 
 interface Cancelled {
-  readonly stage: Stage;
+  readonly fixture: RunnerFixture;
   readonly run: Run;
   readonly deletions: Deletions;
   readonly object: VeleroObject;
@@ -24,30 +32,30 @@ interface Cancelled {
 /** An Operation that was cancelled while Velero was in that phase, and the run that has seen it. */
 async function cancelledIn(
   phase: string,
-  prepare: (stage: Stage, object: VeleroObject) => Promise<void> = async () => {},
+  prepare: (fixture: RunnerFixture, object: VeleroObject) => Promise<void> = async () => {},
   meanwhile: RunOptions["meanwhile"] = async () => {},
 ) {
-  const stage = await openStage();
-  const operation = await stage.admitted("b1", { type: "Backup" });
-  const run = stage.start(operation, { meanwhile });
-  await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
-  await stage.velero.says("Backup", "b1", { phase });
-  await stage.until("b1", ({ conditions = [] }) => conditions.some(({ message }) => message.includes(phase)));
-  const object = await stage.velero.created("Backup", "b1");
-  await prepare(stage, object);
-  await stage.annotate("b1", CANCEL);
-  const deletions = new Deletions(client, stage.velero.namespace);
-  const cancelled: Cancelled = { stage, run, deletions, object, again: () => stage.start(operation) };
+  const fixture = await openStage();
+  const operation = await fixture.admitted("b1", { type: "Backup" });
+  const run = fixture.start(operation, { meanwhile });
+  await fixture.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+  await fixture.velero.says("Backup", "b1", { phase });
+  await fixture.until("b1", ({ conditions = [] }) => conditions.some(({ message }) => message.includes(phase)));
+  const object = await fixture.velero.created("Backup", "b1");
+  await prepare(fixture, object);
+  await fixture.annotate("b1", CANCEL);
+  const deletions = new Deletions(client, fixture.velero.namespace);
+  const cancelled: Cancelled = { fixture, run, deletions, object, again: () => fixture.start(operation) };
   return cancelled;
 }
 
 async function expectCancelled({
-  stage,
+  fixture,
   run,
   deletions,
-}: Pick<Cancelled, "stage" | "run" | "deletions">): Promise<string> {
+}: Pick<Cancelled, "fixture" | "run" | "deletions">): Promise<string> {
   expect(await run.ended).toMatchObject({ exitCode: 2 });
-  const done = await stage.read("b1");
+  const done = await fixture.read("b1");
   expect(done.status?.phase).toBe("Failed");
   expect(conditionsOf(done)).toMatchObject({ Cancelled: "True/CancelledByUser", Running: "False/CancelledByUser" });
   expect(await deletions.all()).toEqual([]);
@@ -55,8 +63,14 @@ async function expectCancelled({
 }
 
 /** A data movement of the Backup with that uid. */
-async function movement(stage: Stage, resource: typeof dataUploads, name: string, uid: string, phase?: string) {
-  const metadata = { name, namespace: stage.velero.namespace, labels: { "velero.io/backup-uid": uid } };
+async function movement(
+  fixture: RunnerFixture,
+  resource: typeof dataUploads,
+  name: string,
+  uid: string,
+  phase?: string,
+) {
+  const metadata = { name, namespace: fixture.velero.namespace, labels: { "velero.io/backup-uid": uid } };
   const spec = resource.kind === "DataUpload" ? DATA_UPLOAD : POD_VOLUME_BACKUP;
   await client.create(resource, { metadata, spec, ...(phase !== undefined && { status: { phase } }) });
 }
@@ -78,25 +92,25 @@ const POD_VOLUME_BACKUP = {
   uploaderType: "kopia",
 };
 
-async function untilCancelled(stage: Stage, resource: typeof dataUploads, name: string): Promise<void> {
+async function untilCancelled(fixture: RunnerFixture, resource: typeof dataUploads, name: string): Promise<void> {
   const options = { signal: new AbortController().signal, logger: createLogger("t", "silent"), clock: systemClock };
-  const target = { namespace: stage.velero.namespace, name };
+  const target = { namespace: fixture.velero.namespace, name };
   await awaitCondition(client, resource, target, (object) => object?.spec?.cancel === true, options);
 }
 
 describe("a Backup that is cancelled during its run", () => {
   test("has its volume data stopped, and is deleted by Velero when the run is over", async () => {
-    const cancelled = await cancelledIn("InProgress", async (stage, { metadata: { uid } }) => {
-      await movement(stage, podVolumeBackups, "pvb", uid);
-      await movement(stage, dataUploads, "du", uid);
-      await movement(stage, dataUploads, "done", uid, "Completed");
-      await movement(stage, dataUploads, "foreign", "other-uid");
+    const cancelled = await cancelledIn("InProgress", async (fixture, { metadata: { uid } }) => {
+      await movement(fixture, podVolumeBackups, "pvb", uid);
+      await movement(fixture, dataUploads, "du", uid);
+      await movement(fixture, dataUploads, "done", uid, "Completed");
+      await movement(fixture, dataUploads, "foreign", "other-uid");
     });
-    const { stage, deletions, object } = cancelled;
-    await untilCancelled(stage, podVolumeBackups, "pvb");
-    await untilCancelled(stage, dataUploads, "du");
-    await stage.velero.says("Backup", "b1", { phase: "Finalizing" });
-    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    const { fixture, deletions, object } = cancelled;
+    await untilCancelled(fixture, podVolumeBackups, "pvb");
+    await untilCancelled(fixture, dataUploads, "du");
+    await fixture.velero.says("Backup", "b1", { phase: "Finalizing" });
+    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
 
     const request = await deletions.next();
     expect(request.spec).toEqual({ backupName: "b1" });
@@ -113,8 +127,8 @@ describe("a Backup that is cancelled during its run", () => {
     });
     await deletions.carryOut(request);
     expect(await expectCancelled(cancelled)).toBe("cancelled, no velero.io/Backup of this attempt is kept");
-    expect(await stage.velero.all("Backup")).toEqual([]);
-    const untouched = (await client.list(dataUploads, { namespace: stage.velero.namespace })).items;
+    expect(await fixture.velero.all("Backup")).toEqual([]);
+    const untouched = (await client.list(dataUploads, { namespace: fixture.velero.namespace })).items;
     expect(Object.fromEntries(untouched.map(({ metadata, spec }) => [metadata.name, spec?.cancel]))).toEqual({
       du: true,
       done: undefined,
@@ -130,13 +144,13 @@ describe("a Backup that is cancelled during its run", () => {
       asked += 1;
       if (asked === 1) throw new UnreachableError(call, "ECONNRESET");
     };
-    const prepare = async (stage: Stage, { metadata: { uid } }: VeleroObject) => {
-      await movement(stage, podVolumeBackups, "pvb", uid);
-      await movement(stage, dataUploads, "du", uid);
+    const prepare = async (fixture: RunnerFixture, { metadata: { uid } }: VeleroObject) => {
+      await movement(fixture, podVolumeBackups, "pvb", uid);
+      await movement(fixture, dataUploads, "du", uid);
     };
     const cancelled = await cancelledIn("InProgress", prepare, trouble);
-    await untilCancelled(cancelled.stage, dataUploads, "du");
-    await cancelled.stage.velero.says("Backup", "b1", { phase: "Completed" });
+    await untilCancelled(cancelled.fixture, dataUploads, "du");
+    await cancelled.fixture.velero.says("Backup", "b1", { phase: "Completed" });
     await cancelled.deletions.carryOut(await cancelled.deletions.next());
     await expectCancelled(cancelled);
     expect(asked).toBe(2);
@@ -144,84 +158,86 @@ describe("a Backup that is cancelled during its run", () => {
 
   test("is asked for again when Velero refuses to delete it", async () => {
     const cancelled = await cancelledIn("Finalizing");
-    const { stage, deletions } = cancelled;
-    await stage.velero.says("Backup", "b1", { phase: "PartiallyFailed" });
+    const { fixture, deletions } = cancelled;
+    await fixture.velero.says("Backup", "b1", { phase: "PartiallyFailed" });
     const first = await deletions.next();
     await deletions.refuse(first, "backup is still in progress");
     const second = await deletions.next();
     expect(second.metadata.uid).not.toBe(first.metadata.uid);
     await deletions.carryOut(second);
     await expectCancelled(cancelled);
-    expect(await stage.velero.all("Backup")).toEqual([]);
+    expect(await fixture.velero.all("Backup")).toEqual([]);
   });
 
   test("goes without a request when it fails because an older backup has its name in the store", async () => {
     const cancelled = await cancelledIn("InProgress");
-    await cancelled.stage.velero.says("Backup", "b1", { phase: "Failed", failureReason: COLLIDED });
+    await cancelled.fixture.velero.says("Backup", "b1", { phase: "Failed", failureReason: COLLIDED });
     await expectCancelled(cancelled);
-    expect(await cancelled.stage.velero.all("Backup")).toEqual([]);
+    expect(await cancelled.fixture.velero.all("Backup")).toEqual([]);
   });
 
   test("goes without a request when it fails and nobody can tell whose files the store has", async () => {
     const cancelled = await cancelledIn("InProgress");
     const failureReason = "backup execution failed: rpc error";
-    await cancelled.stage.velero.says("Backup", "b1", { phase: "Failed", failureReason });
+    await cancelled.fixture.velero.says("Backup", "b1", { phase: "Failed", failureReason });
     expect(await expectCancelled(cancelled)).toBe(
       "cancelled, no velero.io/Backup of this attempt is kept; whether it left files in the object store could not be told",
     );
-    expect(await cancelled.stage.velero.all("Backup")).toEqual([]);
+    expect(await cancelled.fixture.velero.all("Backup")).toEqual([]);
   });
 
   test("is waited for while Velero is about to start it", async () => {
     const cancelled = await cancelledIn("ReadyToStart");
-    const { stage, deletions } = cancelled;
-    await stage.velero.says("Backup", "b1", { phase: "InProgress" });
-    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    const { fixture, deletions } = cancelled;
+    await fixture.velero.says("Backup", "b1", { phase: "InProgress" });
+    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
     await deletions.carryOut(await deletions.next());
     await expectCancelled(cancelled);
   });
 
   test("is not asked for twice when the runner is killed after it asked", async () => {
     const cancelled = await cancelledIn("InProgress");
-    const { stage, run, deletions, again } = cancelled;
-    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    const { fixture, run, deletions, again } = cancelled;
+    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
     const request = await deletions.next();
     run.stop();
     await expect(run.ended).rejects.toThrow("killed");
     const successor = again();
-    await stage.until("b1", ({ runner }) => runner?.jobUIDs?.length === 2);
+    await fixture.until("b1", ({ runner }) => runner?.jobUIDs?.length === 2);
     await deletions.carryOut(request);
-    await expectCancelled({ stage, deletions, run: successor });
+    await expectCancelled({ fixture, deletions, run: successor });
   });
 
   test("goes too when Velero brought it back from the store while no runner was there", async () => {
     const cancelled = await cancelledIn("InProgress");
-    const { stage, run, deletions, again, object } = cancelled;
-    await stage.until("b1", ({ conditions = [] }) => conditions.some(({ message }) => message.startsWith("cancel: ")));
+    const { fixture, run, deletions, again, object } = cancelled;
+    await fixture.until("b1", ({ conditions = [] }) =>
+      conditions.some(({ message }) => message.startsWith("cancel: ")),
+    );
     run.stop();
     await expect(run.ended).rejects.toThrow("killed");
     const { labels = {} } = object.metadata;
-    await stage.velero.delete("Backup", "b1");
-    const copy = await stage.velero.make("Backup", "b1", { labels, status: { phase: "Completed" } });
+    await fixture.velero.delete("Backup", "b1");
+    const copy = await fixture.velero.make("Backup", "b1", { labels, status: { phase: "Completed" } });
     const successor = again();
     const request = await deletions.next();
     expect(request.metadata.labels?.["velero.io/backup-uid"]).toBe(copy.metadata.uid);
     await deletions.carryOut(request);
-    await expectCancelled({ stage, deletions, run: successor });
-    expect(await stage.velero.all("Backup")).toEqual([]);
+    await expectCancelled({ fixture, deletions, run: successor });
+    expect(await fixture.velero.all("Backup")).toEqual([]);
   });
 });
 
 describe("when somebody makes another Backup of that name meanwhile", () => {
   test("the request that Velero has not read yet is taken back, and the other one left alone", async () => {
     const cancelled = await cancelledIn("InProgress");
-    const { stage, deletions } = cancelled;
-    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    const { fixture, deletions } = cancelled;
+    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
     const request = await deletions.next();
-    await stage.velero.delete("Backup", "b1");
-    const others = await stage.velero.make("Backup", "b1", { spec: { ttl: "1h" }, status: { phase: "InProgress" } });
+    await fixture.velero.delete("Backup", "b1");
+    const others = await fixture.velero.make("Backup", "b1", { spec: { ttl: "1h" }, status: { phase: "InProgress" } });
     await deletions.gone(request);
     await expectCancelled(cancelled);
-    expect(await stage.velero.all("Backup")).toEqual([others]);
+    expect(await fixture.velero.all("Backup")).toEqual([others]);
   });
 });

@@ -4,9 +4,9 @@ import type { Operation } from "../../../src/api/operation.ts";
 import { backups, type VeleroObject } from "../../../src/api/velero.ts";
 import { operationSelector } from "../../../src/runner/object/plan.ts";
 import { Deletions } from "./deletions.ts";
-import { client, conditionsOf, Died, type Stage, stages } from "./runnerFixture.ts";
+import { client, conditionsOf, Died, type RunnerFixture, runnerFixtures } from "./runnerFixture.ts";
 
-const openStage = stages();
+const openStage = runnerFixtures();
 
 /** More calls than any run makes; a test ends at the first call that a run does not reach. */
 const MAX_CALLS = 80;
@@ -15,11 +15,11 @@ const COLLIDED = { phase: "Failed", failureReason: "backup already exists in obj
 
 interface Story {
   /** What was there before. */
-  readonly setUp?: (stage: Stage, operation: Operation) => Promise<unknown>;
+  readonly setUp?: (fixture: RunnerFixture, operation: Operation) => Promise<unknown>;
   /** Which attempt the runs work on; default the first. */
   readonly attempt?: number;
   /** What the others do while runs come and go. */
-  readonly play: (stage: Stage, operation: Operation) => Promise<void>;
+  readonly play: (fixture: RunnerFixture, operation: Operation) => Promise<void>;
   readonly exitCode: number;
   readonly conditions: Record<string, string>;
   /** Which of the Operation's Backups is there in the end. */
@@ -72,16 +72,16 @@ const stories: Record<string, Story> = {
     left: (operation) => [otherName(operation)],
   },
   "a new attempt of one that failed, by a Job made by hand": {
-    setUp: (stage, operation) =>
-      stage.write(operation, {
+    setUp: (fixture, operation) =>
+      fixture.write(operation, {
         phase: "Failed",
         conditions: [{ type: "Failed", status: "True", reason: "VeleroBackupFailed", message: "no space" }],
       }),
     attempt: 2,
-    async play(stage, operation) {
-      await stage.open(operation.metadata.name, jobUid(operation));
-      await stage.admit(operation.metadata.name, 2);
-      const { velero } = stage;
+    async play(fixture, operation) {
+      await fixture.open(operation.metadata.name, jobUid(operation));
+      await fixture.admit(operation.metadata.name, 2);
+      const { velero } = fixture;
       await velero.created("Backup", otherName(operation, 2));
       await velero.says("Backup", otherName(operation, 2), { phase: "Completed" });
     },
@@ -90,22 +90,22 @@ const stories: Record<string, Story> = {
     left: (operation) => [otherName(operation, 2)],
   },
   "a cancel before Velero begins": {
-    async play(stage, { metadata: { name } }) {
-      await stage.velero.created("Backup", name);
-      await stage.annotate(name, { "ops.vworkspace.io/cancel": "true" });
+    async play(fixture, { metadata: { name } }) {
+      await fixture.velero.created("Backup", name);
+      await fixture.annotate(name, { "ops.vworkspace.io/cancel": "true" });
     },
     exitCode: 2,
     conditions: CANCELLED,
     left: () => [],
   },
   "a cancel during Velero's run, which ends well before the next run looks": {
-    async play(stage, { metadata: { name } }) {
-      await stage.velero.created("Backup", name);
-      await stage.velero.says("Backup", name, { phase: "InProgress" });
-      await stage.annotate(name, { "ops.vworkspace.io/cancel": "true" });
-      await stage.until(name, ({ conditions = [] }) => conditions.some(({ type }) => type === "Cancelled"));
-      await stage.velero.says("Backup", name, { phase: "Completed" });
-      const deletions = new Deletions(client, stage.velero.namespace);
+    async play(fixture, { metadata: { name } }) {
+      await fixture.velero.created("Backup", name);
+      await fixture.velero.says("Backup", name, { phase: "InProgress" });
+      await fixture.annotate(name, { "ops.vworkspace.io/cancel": "true" });
+      await fixture.until(name, ({ conditions = [] }) => conditions.some(({ type }) => type === "Cancelled"));
+      await fixture.velero.says("Backup", name, { phase: "Completed" });
+      const deletions = new Deletions(client, fixture.velero.namespace);
       await deletions.carryOut(await deletions.next(name));
     },
     exitCode: 2,
@@ -128,19 +128,19 @@ const stories: Record<string, Story> = {
     left: () => [],
   },
   "a Backup that Velero refuses while its location is away": {
-    async play(stage, { metadata: { name } }) {
-      const { velero } = stage;
+    async play(fixture, { metadata: { name } }) {
+      const { velero } = fixture;
       const validationErrors = [
         "backup can't be created because BackupStorageLocation default is in Unavailable status.",
       ];
-      const readmitted = stage.readmit(name);
+      const readmitted = fixture.readmit(name);
       let refused = (await velero.created("Backup", name)).metadata.uid;
       do {
         await velero.says("Backup", name, { phase: "FailedValidation", validationErrors });
         const isNew = (now: VeleroObject | undefined) => now !== undefined && now.metadata.uid !== refused;
         refused = (await velero.until<VeleroObject>("Backup", name, isNew)).metadata.uid;
         // One that was not recorded when the run died is made anew without a word, and refused again.
-      } while (conditionsOf(await stage.read(name)).Blocked === undefined);
+      } while (conditionsOf(await fixture.read(name)).Blocked === undefined);
       await readmitted;
       await velero.says("Backup", name, { phase: "Completed" });
     },
@@ -154,29 +154,29 @@ describe.concurrent("a run that dies at any of its calls is carried on by the ne
   timeout: 600_000,
 }, (it) => {
   it.for(Object.entries(stories))("%s", async ([, story], { expect }) => {
-    const stage = await openStage();
+    const fixture = await openStage();
     const { attempt = 1 } = story;
     for (let call = 1; ; call += 1) {
       expect(call).toBeLessThan(MAX_CALLS);
       const lives = await Promise.all(
         (["before", "after"] as const).map(async (when) => {
           const name = `${when}-${call}`;
-          const operation = await stage.admitted(name, { type: "Backup" });
-          await story.setUp?.(stage, operation);
-          const played = story.play(stage, operation);
+          const operation = await fixture.admitted(name, { type: "Backup" });
+          await story.setUp?.(fixture, operation);
+          const played = story.play(fixture, operation);
           const job = { uid: jobUid(operation) };
-          const first = await stage
+          const first = await fixture
             .start(operation, { job, dies: { call, when } })
             .ended.catch((error: unknown) => error);
-          const second = await stage.start(operation, { job }).ended;
+          const second = await fixture.start(operation, { job }).ended;
           await played;
 
           expect(second, name).toMatchObject({ exitCode: story.exitCode });
-          const done = await stage.read(name);
+          const done = await fixture.read(name);
           expect(conditionsOf(done), name).toEqual(story.conditions);
           expect(done.status, name).toMatchObject({ runner: { attempt, jobUIDs: [job.uid] } });
           expect(done.status?.history ?? [], name).toHaveLength(attempt - 1);
-          const left = await own(stage, operation);
+          const left = await own(fixture, operation);
           expect(
             left.map(({ metadata }) => metadata.name),
             name,
@@ -202,7 +202,7 @@ function otherName({ metadata: { name, uid } }: Operation, attempt = 1): string 
   return veleroNames({ name, uid }, attempt).at(-1) ?? "";
 }
 
-async function own(stage: Stage, { metadata: { uid } }: Operation) {
-  const selection = { namespace: stage.velero.namespace, labelSelector: operationSelector(uid) };
+async function own(fixture: RunnerFixture, { metadata: { uid } }: Operation) {
+  const selection = { namespace: fixture.velero.namespace, labelSelector: operationSelector(uid) };
   return (await client.list(backups, selection)).items;
 }

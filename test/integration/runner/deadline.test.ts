@@ -1,15 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { timestamp } from "../../../src/api/status.ts";
 import { Deletions } from "./deletions.ts";
-import { client, conditionsOf, type Stage, stages } from "./runnerFixture.ts";
+import { client, conditionsOf, type RunnerFixture, runnerFixtures } from "./runnerFixture.ts";
 
-const openStage = stages();
+const openStage = runnerFixtures();
 const began = (secondsAgo: number) => ({ startTimestamp: timestamp(new Date(Date.now() - secondsAgo * 1000)) });
 const LIMIT = "Velero was at work for longer than limits.maxRunTime";
 
 /** Waits until it is written that the attempt is ended because it took too long. */
-async function decided(stage: Stage, name: string): Promise<void> {
-  await stage.until(name, ({ conditions = [] }) =>
+async function decided(fixture: RunnerFixture, name: string): Promise<void> {
+  await fixture.until(name, ({ conditions = [] }) =>
     conditions.some(
       ({ type, status, reason }) => `${type}=${status}/${reason}` === "Cancelled=Unknown/DeadlineExceeded",
     ),
@@ -18,23 +18,23 @@ async function decided(stage: Stage, name: string): Promise<void> {
 
 describe("a limit on how long Velero may work", () => {
   test("ends a Backup, also through a run that knows no limit, says so, and lets it be run again", async () => {
-    const stage = await openStage();
-    const operation = await stage.admitted("b1", { type: "Backup" });
-    const first = stage.start(operation, { maxRunTime: "3s" });
-    await stage.velero.created("Backup", "b1");
+    const fixture = await openStage();
+    const operation = await fixture.admitted("b1", { type: "Backup" });
+    const first = fixture.start(operation, { maxRunTime: "3s" });
+    await fixture.velero.created("Backup", "b1");
     // Nothing changes any more when the time is over.
-    await stage.velero.says("Backup", "b1", { phase: "InProgress", ...began(0) });
-    await stage.until("b1", ({ phase }) => phase === "Running");
-    await decided(stage, "b1");
+    await fixture.velero.says("Backup", "b1", { phase: "InProgress", ...began(0) });
+    await fixture.until("b1", ({ phase }) => phase === "Running");
+    await decided(fixture, "b1");
     first.stop();
     await expect(first.ended).rejects.toThrow("killed");
-    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
 
-    const second = stage.start(operation);
-    const deletions = new Deletions(client, stage.velero.namespace);
+    const second = fixture.start(operation);
+    const deletions = new Deletions(client, fixture.velero.namespace);
     await deletions.carryOut(await deletions.next());
     expect(await second.ended).toMatchObject({ exitCode: 2 });
-    const done = await stage.read("b1");
+    const done = await fixture.read("b1");
     expect(done.status).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded" });
     expect(conditionsOf(done)).toMatchObject({
       Cancelled: "True/DeadlineExceeded",
@@ -43,47 +43,47 @@ describe("a limit on how long Velero may work", () => {
     expect(done.status?.conditions?.find(({ type }) => type === "Cancelled")?.message).toBe(
       `${LIMIT} (3s), a setting of the platform's admin; cancelled, no velero.io/Backup of this attempt is kept`,
     );
-    expect(await stage.velero.all("Backup")).toEqual([]);
+    expect(await fixture.velero.all("Backup")).toEqual([]);
 
-    const byHand = stage.start(operation, { job: { uid: "by-hand" }, uid: null });
-    await stage.open("b1", "by-hand");
-    await stage.admit("b1", 2);
-    const again = await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
-    await stage.velero.says("Backup", again.status?.engineRef?.name ?? "", { phase: "Completed", ...began(60) });
+    const byHand = fixture.start(operation, { job: { uid: "by-hand" }, uid: null });
+    await fixture.open("b1", "by-hand");
+    await fixture.admit("b1", 2);
+    const again = await fixture.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+    await fixture.velero.says("Backup", again.status?.engineRef?.name ?? "", { phase: "Completed", ...began(60) });
     expect(await byHand.ended).toMatchObject({ exitCode: 0 });
   });
 
   test("ends a Restore, and a request to cancel that comes later takes nothing from the reason", async () => {
-    const stage = await openStage();
-    const spec = { includedNamespaces: [stage.namespace] };
-    await stage.velero.make("Backup", "source", { spec, status: { phase: "Completed" } });
+    const fixture = await openStage();
+    const spec = { includedNamespaces: [fixture.namespace] };
+    await fixture.velero.make("Backup", "source", { spec, status: { phase: "Completed" } });
     const restore = { type: "Restore", parameters: { backupName: "source" } };
-    const operation = await stage.admitted("r1", restore);
-    const first = stage.start(operation, { maxRunTime: "1h" });
-    await stage.velero.created("Restore", "r1");
-    await stage.velero.says("Restore", "r1", { phase: "InProgress", ...began(3601) });
-    await decided(stage, "r1");
+    const operation = await fixture.admitted("r1", restore);
+    const first = fixture.start(operation, { maxRunTime: "1h" });
+    await fixture.velero.created("Restore", "r1");
+    await fixture.velero.says("Restore", "r1", { phase: "InProgress", ...began(3601) });
+    await decided(fixture, "r1");
     first.stop();
     await expect(first.ended).rejects.toThrow("killed");
-    await stage.annotate("r1", { "ops.vworkspace.io/cancel": "true" });
-    const { ended } = stage.start(operation, { maxRunTime: "1h" });
-    await stage.until("r1", ({ runner }) => runner?.jobUIDs?.length === 2);
-    await stage.velero.says("Restore", "r1", { phase: "Completed" });
+    await fixture.annotate("r1", { "ops.vworkspace.io/cancel": "true" });
+    const { ended } = fixture.start(operation, { maxRunTime: "1h" });
+    await fixture.until("r1", ({ runner }) => runner?.jobUIDs?.length === 2);
+    await fixture.velero.says("Restore", "r1", { phase: "Completed" });
     expect(await ended).toMatchObject({ exitCode: 2 });
-    expect(conditionsOf(await stage.read("r1"))).toMatchObject({ Cancelled: "True/DeadlineExceeded" });
-    expect(await stage.velero.all("Restore")).toEqual([]);
+    expect(conditionsOf(await fixture.read("r1"))).toMatchObject({ Cancelled: "True/DeadlineExceeded" });
+    expect(await fixture.velero.all("Restore")).toEqual([]);
   });
 
   test("keeps a Backup that is Completed by then", async () => {
-    const stage = await openStage();
-    const operation = await stage.admitted("b1", { type: "Backup" });
-    const first = stage.start(operation, { maxRunTime: "1h" });
-    await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+    const fixture = await openStage();
+    const operation = await fixture.admitted("b1", { type: "Backup" });
+    const first = fixture.start(operation, { maxRunTime: "1h" });
+    await fixture.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
     first.stop();
     await expect(first.ended).rejects.toThrow("killed");
-    await stage.velero.says("Backup", "b1", { phase: "Completed", ...began(7200) });
-    expect(await stage.start(operation, { maxRunTime: "1h" }).ended).toMatchObject({ exitCode: 0 });
-    expect((await stage.read("b1")).status?.phase).toBe("Succeeded");
-    expect(await stage.velero.all("Backup")).toHaveLength(1);
+    await fixture.velero.says("Backup", "b1", { phase: "Completed", ...began(7200) });
+    expect(await fixture.start(operation, { maxRunTime: "1h" }).ended).toMatchObject({ exitCode: 0 });
+    expect((await fixture.read("b1")).status?.phase).toBe("Succeeded");
+    expect(await fixture.velero.all("Backup")).toHaveLength(1);
   });
 });

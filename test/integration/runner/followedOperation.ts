@@ -2,23 +2,23 @@ import { expect } from "vitest";
 import type { Operation, OperationType, Status } from "../../../src/api/operation.ts";
 import { conditionOf } from "../../../src/api/status.ts";
 import type { Clock } from "../../../src/kube/clock.ts";
-import type { Run, Stage } from "./runnerFixture.ts";
+import type { Run, RunnerFixture } from "./runnerFixture.ts";
 
 /** One Operation named x1, the run that follows it, and its Velero object, which is New. */
-export class Scene {
-  readonly stage: Stage;
+export class FollowedOperation {
+  readonly fixture: RunnerFixture;
   readonly type: OperationType;
   /** What every status of this Operation has. */
   readonly frame: Record<string, unknown>;
   readonly #operation: Operation;
   run: Run;
 
-  constructor(stage: Stage, operation: Operation, run: Run, shown: Operation) {
-    this.stage = stage;
+  constructor(fixture: RunnerFixture, operation: Operation, run: Run, shown: Operation) {
+    this.fixture = fixture;
     this.type = operation.spec?.type === "Restore" ? "Restore" : "Backup";
     this.run = run;
     this.#operation = operation;
-    const engine = { apiVersion: "velero.io/v1", kind: this.type, namespace: stage.velero.namespace };
+    const engine = { apiVersion: "velero.io/v1", kind: this.type, namespace: fixture.velero.namespace };
     this.frame = {
       startedAt: "TIME",
       observedGeneration: 1,
@@ -31,31 +31,31 @@ export class Scene {
     };
   }
 
-  static async open(stage: Stage, type: OperationType): Promise<Scene> {
+  static async open(fixture: RunnerFixture, type: OperationType): Promise<FollowedOperation> {
     if (type === "Restore") {
-      const spec = { includedNamespaces: [stage.namespace], storageLocation: "default" };
-      await stage.velero.make("Backup", "source", { spec, status: { phase: "Completed" } });
+      const spec = { includedNamespaces: [fixture.namespace], storageLocation: "default" };
+      await fixture.velero.make("Backup", "source", { spec, status: { phase: "Completed" } });
     }
     const parameters = type === "Restore" ? { backupName: "source" } : { storageLocation: "default" };
-    const operation = await stage.admitted("x1", { type, parameters });
-    const run = stage.start(operation, { job: JOB });
-    return new Scene(stage, operation, run, await stage.until("x1", (status) => shows(status, "New")));
+    const operation = await fixture.admitted("x1", { type, parameters });
+    const run = fixture.start(operation, { job: JOB });
+    return new FollowedOperation(fixture, operation, run, await fixture.until("x1", (status) => shows(status, "New")));
   }
 
   /** Velero writes this into the object's status. */
   async says(status: Record<string, unknown>): Promise<void> {
-    await this.stage.velero.says(this.type, "x1", status);
+    await this.fixture.velero.says(this.type, "x1", status);
   }
 
   /** Waits until the Operation shows a phase of Velero's; returns the whole status, {@link plain}. */
   async shown(phase: string): Promise<unknown> {
-    return plain((await this.stage.until("x1", (status) => shows(status, phase))).status);
+    return plain((await this.fixture.until("x1", (status) => shows(status, phase))).status);
   }
 
   /** Waits for the end; returns its exit code and the whole status, {@link plain}. */
   async end(): Promise<{ exitCode: number; status: unknown }> {
     const { exitCode } = await this.run.ended;
-    return { exitCode, status: plain((await this.stage.read("x1")).status) };
+    return { exitCode, status: plain((await this.fixture.read("x1")).status) };
   }
 
   /** As when the pod is killed, and its Job starts another one after something has happened. */
@@ -63,7 +63,7 @@ export class Scene {
     this.run.stop();
     await expect(this.run.ended).rejects.toThrow("killed");
     await meanwhile();
-    this.run = this.stage.start(this.#operation, { job: JOB, ...(clock && { clock }) });
+    this.run = this.fixture.start(this.#operation, { job: JOB, ...(clock && { clock }) });
   }
 }
 

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Operation, OperationType } from "../../../src/api/operation.ts";
-import { conditionsOf, type Stage, stages } from "./runnerFixture.ts";
+import { conditionsOf, type RunnerFixture, runnerFixtures } from "./runnerFixture.ts";
 
 /** What becomes of an attempt whose storage location is not to be had. docs/contract.md, Runner 2 and 5. */
 
-const openStage = stages();
+const openStage = runnerFixtures();
 
 const REFUSALS = {
   Backup: "backup can't be created because BackupStorageLocation default is in Unavailable status.",
@@ -16,47 +16,47 @@ const HANDED_BACK = {
   Running: "False/Pending",
 };
 
-let stage: Stage;
+let fixture: RunnerFixture;
 let type: OperationType;
 
 /** An admitted Operation x1. */
 async function admitted(): Promise<Operation> {
   if (type === "Restore") {
-    const spec = { includedNamespaces: [stage.namespace], storageLocation: "default" };
-    await stage.velero.make("Backup", "source", { spec, status: { phase: "Completed" } });
+    const spec = { includedNamespaces: [fixture.namespace], storageLocation: "default" };
+    await fixture.velero.make("Backup", "source", { spec, status: { phase: "Completed" } });
   }
-  return await stage.admitted("x1", { type, parameters: type === "Restore" ? { backupName: "source" } : {} });
+  return await fixture.admitted("x1", { type, parameters: type === "Restore" ? { backupName: "source" } : {} });
 }
 
 /** What Velero writes when it refuses: it has taken the location down by then. */
 async function refused(error: string = REFUSALS[type]): Promise<void> {
-  await stage.velero.created(type, "x1");
-  await stage.velero.says(type, "x1", { phase: "FailedValidation", validationErrors: [error] });
+  await fixture.velero.created(type, "x1");
+  await fixture.velero.says(type, "x1", { phase: "FailedValidation", validationErrors: [error] });
 }
 
 describe.each(["Backup", "Restore"] as const)("a %s that Velero refused for its location", (which) => {
   beforeEach(async () => {
-    stage = await openStage();
+    fixture = await openStage();
     type = which;
   });
 
   test("is handed back, and made anew once it is admitted again", async () => {
-    const run = stage.start(await admitted(), { job: { name: "x1-job", uid: "u1" } });
+    const run = fixture.start(await admitted(), { job: { name: "x1-job", uid: "u1" } });
     await refused();
-    const waiting = await stage.handedBack("x1");
+    const waiting = await fixture.handedBack("x1");
     expect(conditionsOf(waiting)).toEqual(HANDED_BACK);
     expect(waiting.status).toMatchObject({ phase: "Pending", runner: { attempt: 1, jobUIDs: ["u1"] } });
     expect(waiting.status?.engineRef).toBeUndefined();
     expect(waiting.status?.outputs).toBeUndefined();
     const message = waiting.status?.conditions?.find((one) => one.type === "Blocked")?.message;
     expect(message).toContain(`Velero did not take the ${type}`);
-    await stage.velero.until(type, "x1", (object) => object === undefined);
+    await fixture.velero.until(type, "x1", (object) => object === undefined);
 
-    await stage.readmit("x1");
-    await stage.velero.created(type, "x1");
-    await stage.velero.says(type, "x1", { phase: "Completed" });
+    await fixture.readmit("x1");
+    await fixture.velero.created(type, "x1");
+    await fixture.velero.says(type, "x1", { phase: "Completed" });
     expect(await run.ended).toMatchObject({ exitCode: 0 });
-    const done = await stage.read("x1");
+    const done = await fixture.read("x1");
     expect(conditionsOf(done)).toEqual({
       Accepted: "True/TemplateValidated",
       Blocked: "False/Unblocked",
@@ -67,69 +67,69 @@ describe.each(["Backup", "Restore"] as const)("a %s that Velero refused for its 
   });
 
   test("ends as it does without a location when anything else is wrong, too", async () => {
-    const run = stage.start(await admitted());
-    await stage.velero.created(type, "x1");
+    const run = fixture.start(await admitted());
+    await fixture.velero.created(type, "x1");
     const validationErrors = [REFUSALS[type], "Invalid included/excluded resource lists"];
-    await stage.velero.says(type, "x1", { phase: "FailedValidation", validationErrors });
+    await fixture.velero.says(type, "x1", { phase: "FailedValidation", validationErrors });
     expect(await run.ended).toMatchObject({ exitCode: 2 });
-    expect(conditionsOf(await stage.read("x1"))).toMatchObject({ Failed: `True/Velero${type}ValidationFailed` });
+    expect(conditionsOf(await fixture.read("x1"))).toMatchObject({ Failed: `True/Velero${type}ValidationFailed` });
   });
 
   test("is not waited for because of what a tenant wrote", async () => {
-    const run = stage.start(await admitted());
+    const run = fixture.start(await admitted());
     await refused(`Invalid included/excluded resource lists: ${REFUSALS[type]}`);
     expect(await run.ended).toMatchObject({ exitCode: 2 });
   });
 
   test("is over when it is cancelled while it waits", async () => {
-    const run = stage.start(await admitted());
+    const run = fixture.start(await admitted());
     await refused();
-    const waiting = await stage.handedBack("x1");
+    const waiting = await fixture.handedBack("x1");
     // As the dispatcher does: nothing of it is begun.
-    await stage.write(waiting, {
+    await fixture.write(waiting, {
       phase: "Failed",
       conditions: [{ type: "Cancelled", status: "True", reason: "CancelledByUser", message: "cancelled" }],
     });
     expect(await run.ended).toMatchObject({ exitCode: 2, message: "cancelled" });
-    expect(await stage.velero.all(type)).toEqual([]);
+    expect(await fixture.velero.all(type)).toEqual([]);
   });
 });
 
 describe("a Restore whose files cannot be read", () => {
   beforeEach(async () => {
-    stage = await openStage();
+    fixture = await openStage();
     type = "Restore";
   });
 
   test("waits before Velero is asked, saying for what", async () => {
-    await stage.location("Unavailable");
-    const run = stage.start(await admitted());
-    const waiting = await stage.handedBack("x1");
+    await fixture.location("Unavailable");
+    const run = fixture.start(await admitted());
+    const waiting = await fixture.handedBack("x1");
     expect(conditionsOf(waiting)).toEqual(HANDED_BACK);
     expect(waiting.status?.runner?.storageLocation).toBe("default");
     expect(waiting.status?.conditions?.find((one) => one.type === "Blocked")?.message).toBe(
       'BackupStorageLocation "default" is Unavailable',
     );
-    expect(await stage.velero.all("Restore")).toEqual([]);
-    await stage.location("Available");
-    await stage.readmit("x1");
-    await stage.velero.created("Restore", "x1");
+    expect(await fixture.velero.all("Restore")).toEqual([]);
+    await fixture.location("Available");
+    await fixture.readmit("x1");
+    await fixture.velero.created("Restore", "x1");
     run.stop();
   });
 
   test("is restored from a location that is ReadOnly", async () => {
-    await stage.location("ReadOnly");
-    const run = stage.start(await admitted());
-    await stage.velero.created("Restore", "x1");
+    await fixture.location("ReadOnly");
+    const run = fixture.start(await admitted());
+    await fixture.velero.created("Restore", "x1");
     run.stop();
   });
 
   test("tells nothing of the location of another team's backup", async () => {
-    await stage.location("Unavailable");
+    await fixture.location("Unavailable");
     const spec = { includedNamespaces: ["org-theirs"], storageLocation: "default" };
-    await stage.velero.make("Backup", "theirs", { spec, status: { phase: "Completed" } });
-    const operation = await stage.admitted("x1", { type, parameters: { backupName: "theirs" } });
-    expect(await stage.start(operation).ended).toMatchObject({ exitCode: 2 });
-    expect(conditionsOf(await stage.read("x1"))).toMatchObject({ Failed: "True/RestoreForbidden" });
+    await fixture.velero.make("Backup", "theirs", { spec, status: { phase: "Completed" } });
+    const operation = await fixture.admitted("x1", { type, parameters: { backupName: "theirs" } });
+    expect(await fixture.start(operation).ended).toMatchObject({ exitCode: 2 });
+    expect(conditionsOf(await fixture.read("x1"))).toMatchObject({ Failed: "True/RestoreForbidden" });
   });
 });

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { DEFAULT_LEFT_OUT, leftOut } from "../../../src/api/leftOut.ts";
 import type { OperationType } from "../../../src/api/operation.ts";
+import { DEFAULT_PLATFORM_EXCLUSIONS, platformExclusions } from "../../../src/api/platformExclusions.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
-import { Scene } from "./followedOperation.ts";
-import { stages } from "./runnerFixture.ts";
+import { FollowedOperation } from "./followedOperation.ts";
+import { runnerFixtures } from "./runnerFixture.ts";
 
-const openStage = stages();
+const openStage = runnerFixtures();
 
 type Row = readonly [type: string, status: "True" | "False", reason: string, message: string];
 
@@ -42,7 +42,7 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   const isBackup = type === "Backup";
   const known = isBackup
     ? { backupName: "x1", storageLocation: "default" }
-    : { restoreName: "x1", backupName: "source", excludedResources: leftOut(DEFAULT_LEFT_OUT) };
+    : { restoreName: "x1", backupName: "source", excludedResources: platformExclusions(DEFAULT_PLATFORM_EXCLUSIONS) };
   const found = { ...known, storageLocation: "default" };
   const counts = {
     [isBackup ? "backupItemCount" : "restoreItemCount"]: "412",
@@ -51,12 +51,12 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   const facts = isBackup ? "412 items, 4.0 KiB" : "412 items (1 created, 1 skipped), from Backup source";
   const all = { totalItems: 412, [isBackup ? "itemsBackedUp" : "itemsRestored"]: 412 };
   const progress = { itemsCompleted: 412, itemsTotal: 412, percent: 100 };
-  const open = async () => await Scene.open(await openStage(), type);
+  const open = async () => await FollowedOperation.open(await openStage(), type);
 
   test("shows every phase on the way, forwards and back", async () => {
-    const scene = await open();
+    const followed = await open();
     for (const phase of [...WAITING[type], ...WORKING, "New"]) {
-      await scene.says({ phase });
+      await followed.says({ phase });
       const isWorking = WORKING.includes(phase);
       const reason = isWorking ? `Velero${type}InProgress` : "Pending";
       const waits =
@@ -64,8 +64,8 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
       const message = isWorking
         ? waits || `${kind} is in phase ${phase}`
         : `${kind} waits for Velero to start it, phase ${phase}`;
-      expect(await scene.shown(phase)).toEqual({
-        ...scene.frame,
+      expect(await followed.shown(phase)).toEqual({
+        ...followed.frame,
         phase: isWorking ? "Running" : "Pending",
         reason,
         outputs: known,
@@ -75,13 +75,13 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   });
 
   test("ends Completed, and what becomes of the object later changes nothing", async () => {
-    const scene = await open();
-    await scene.says({ phase: "Completed", progress: all });
+    const followed = await open();
+    await followed.says({ phase: "Completed", progress: all });
     const message = `${kind} completed; ${facts}`;
-    expect(await scene.end()).toEqual({
+    expect(await followed.end()).toEqual({
       exitCode: 0,
       status: {
-        ...scene.frame,
+        ...followed.frame,
         ...OVER,
         phase: "Succeeded",
         reason: `Velero${type}Completed`,
@@ -94,26 +94,26 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
         ),
       },
     });
-    const ended = await scene.stage.read("x1");
-    await scene.says({ phase: "PartiallyFailed" });
-    await scene.stage.velero.delete(type, "x1");
-    expect(await scene.stage.start(ended).ended).toMatchObject({ exitCode: 0 });
-    expect(await scene.stage.read("x1")).toEqual(ended);
+    const ended = await followed.fixture.read("x1");
+    await followed.says({ phase: "PartiallyFailed" });
+    await followed.fixture.velero.delete(type, "x1");
+    expect(await followed.fixture.start(ended).ended).toMatchObject({ exitCode: 0 });
+    expect(await followed.fixture.read("x1")).toEqual(ended);
   });
 
   test("ends PartiallyFailed: it is there, and degraded", async () => {
-    const scene = await open();
-    scene.stage.velero.results = {
+    const followed = await open();
+    followed.fixture.velero.results = {
       warnings: { velero: ["slow"], namespaces: { "org-myteam": ["exists", "differs"] } },
       errors: { cluster: ["broken"] },
     };
-    await scene.says({ phase: "PartiallyFailed", progress: all, warnings: 3, errors: 2 });
+    await followed.says({ phase: "PartiallyFailed", progress: all, warnings: 3, errors: 2 });
     const message = `${kind} partially failed; ${facts}`;
     const command = `velero ${type.toLowerCase()}`;
-    expect(await scene.end()).toEqual({
+    expect(await followed.end()).toEqual({
       exitCode: 0,
       status: {
-        ...scene.frame,
+        ...followed.frame,
         ...OVER,
         phase: "Succeeded",
         reason: "PartialFailure",
@@ -137,14 +137,14 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   });
 
   test("ends Failed, with Velero's words as far as they fit", async () => {
-    const scene = await open();
+    const followed = await open();
     const words = `${"x".repeat(1023)}ü and more`;
-    await scene.says({ phase: "Failed", failureReason: words, errors: 1 });
+    await followed.says({ phase: "Failed", failureReason: words, errors: 1 });
     const reason = `Velero${type}Failed`;
-    expect(await scene.end()).toEqual({
+    expect(await followed.end()).toEqual({
       exitCode: 2,
       status: {
-        ...scene.frame,
+        ...followed.frame,
         ...OVER,
         phase: "Failed",
         reason,
@@ -159,14 +159,14 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   });
 
   test("ends FailedValidation, and was not acceptable after all", async () => {
-    const scene = await open();
-    await scene.says({ phase: "FailedValidation", validationErrors: ["no such location", "no such class"] });
+    const followed = await open();
+    await followed.says({ phase: "FailedValidation", validationErrors: ["no such location", "no such class"] });
     const reason = `Velero${type}ValidationFailed`;
     const words = "no such location; no such class";
-    expect(await scene.end()).toEqual({
+    expect(await followed.end()).toEqual({
       exitCode: 2,
       status: {
-        ...scene.frame,
+        ...followed.frame,
         ...OVER,
         phase: "Failed",
         reason,
@@ -181,19 +181,19 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   });
 
   test.each(isBackup ? ["deleted", "Deleting"] : ["deleted"])("ends when others have it %s", async (how) => {
-    const scene = await open();
-    await scene.says({ phase: "InProgress" });
-    await scene.shown("InProgress");
-    if (how === "deleted") await scene.stage.velero.delete(type, "x1");
-    else await scene.says({ phase: "Deleting" });
+    const followed = await open();
+    await followed.says({ phase: "InProgress" });
+    await followed.shown("InProgress");
+    if (how === "deleted") await followed.fixture.velero.delete(type, "x1");
+    else await followed.says({ phase: "Deleting" });
     const message =
       how === "deleted"
         ? `${kind} was deleted before it ended, not by this Operation`
         : `${kind} is being deleted, not by this Operation`;
-    expect(await scene.end()).toEqual({
+    expect(await followed.end()).toEqual({
       exitCode: 2,
       status: {
-        ...scene.frame,
+        ...followed.frame,
         ...OVER,
         phase: "Failed",
         reason: "ExternalDeletion",
@@ -209,14 +209,14 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   });
 
   test("that Velero called Failed when it restarted ends as it really ended", async () => {
-    const scene = await open();
-    await scene.says({ phase: "InProgress" });
-    await scene.shown("InProgress");
-    await scene.restart(async () => {
-      await scene.says({ phase: "Failed", failureReason: "found during the server starting" });
-      await scene.says({ phase: "Completed", failureReason: null, progress: all });
+    const followed = await open();
+    await followed.says({ phase: "InProgress" });
+    await followed.shown("InProgress");
+    await followed.restart(async () => {
+      await followed.says({ phase: "Failed", failureReason: "found during the server starting" });
+      await followed.says({ phase: "Completed", failureReason: null, progress: all });
     });
-    const { exitCode, status } = await scene.end();
+    const { exitCode, status } = await followed.end();
     expect(exitCode).toBe(0);
     expect(status).toMatchObject({ phase: "Succeeded", reason: `Velero${type}Completed` });
   });
@@ -225,9 +225,9 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
     ["has second thoughts", "Succeeded"],
     ["stays with it", "Failed"],
   ])("that Velero calls Failed while a run looks ends when Velero %s", async (_, phase) => {
-    const scene = await open();
-    await scene.says({ phase: "InProgress" });
-    await scene.shown("InProgress");
+    const followed = await open();
+    await followed.says({ phase: "InProgress" });
+    await followed.shown("InProgress");
     const patience = Promise.withResolvers<void>();
     const asleep = Promise.withResolvers<void>();
     const sleep = async (ms: number, signal?: AbortSignal) => {
@@ -236,25 +236,25 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
       asleep.resolve();
       return await patience.promise;
     };
-    await scene.restart(async () => {}, { ...systemClock, sleep });
-    await scene.says({ phase: "Failed", failureReason: "found InProgress during the server starting" });
-    await Promise.race([asleep.promise, scene.run.ended]);
-    expect((await scene.stage.read("x1")).status?.phase).toBe("Running");
-    if (phase === "Succeeded") await scene.says({ phase: "Completed", failureReason: null, progress: all });
+    await followed.restart(async () => {}, { ...systemClock, sleep });
+    await followed.says({ phase: "Failed", failureReason: "found InProgress during the server starting" });
+    await Promise.race([asleep.promise, followed.run.ended]);
+    expect((await followed.fixture.read("x1")).status?.phase).toBe("Running");
+    if (phase === "Succeeded") await followed.says({ phase: "Completed", failureReason: null, progress: all });
     else patience.resolve();
-    await scene.run.ended;
-    expect((await scene.stage.read("x1")).status?.phase).toBe(phase);
+    await followed.run.ended;
+    expect((await followed.fixture.read("x1")).status?.phase).toBe(phase);
   });
 
   test("changes in nothing but what is new, however often Velero writes", async () => {
-    const scene = await open();
-    await scene.says({ phase: "InProgress" });
-    await scene.shown("InProgress");
-    const before = await scene.stage.read("x1");
-    for (const warnings of [1, 2, 3]) await scene.says({ phase: "InProgress", warnings });
-    await scene.says({ phase: "Finalizing" });
-    await scene.shown("Finalizing");
-    const after = await scene.stage.read("x1");
+    const followed = await open();
+    await followed.says({ phase: "InProgress" });
+    await followed.shown("InProgress");
+    const before = await followed.fixture.read("x1");
+    for (const warnings of [1, 2, 3]) await followed.says({ phase: "InProgress", warnings });
+    await followed.says({ phase: "Finalizing" });
+    await followed.shown("Finalizing");
+    const after = await followed.fixture.read("x1");
     const changed = { ...before.status, conditions: after.status?.conditions };
     expect(after.status).toEqual(changed);
     expect(after.status?.conditions?.map(({ lastTransitionTime }) => lastTransitionTime)).toEqual(

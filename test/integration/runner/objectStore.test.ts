@@ -4,11 +4,11 @@ import { describe, expect, test } from "vitest";
 import { conditionOf } from "../../../src/api/status.ts";
 import { answersWith, archive } from "../../unit/runner/objectStore.ts";
 import { Deletions } from "./deletions.ts";
-import { Scene } from "./followedOperation.ts";
-import { client, conditionsOf, stages } from "./runnerFixture.ts";
+import { FollowedOperation } from "./followedOperation.ts";
+import { client, conditionsOf, runnerFixtures } from "./runnerFixture.ts";
 import { ARCHIVE_BYTES } from "./veleroDouble.ts";
 
-const openStage = stages();
+const openStage = runnerFixtures();
 
 const slowDown = answersWith(503, "<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>");
 const breaksOff: RequestListener = (_, response) => {
@@ -21,8 +21,8 @@ describe("an object store in trouble", () => {
     ["answers 503 SlowDown", slowDown],
     ["breaks off the answer", breaksOff],
   ])("that %s once for each file costs no output", async (_, trouble) => {
-    const scene = await Scene.open(await openStage(), "Backup");
-    const { velero } = scene.stage;
+    const followed = await FollowedOperation.open(await openStage(), "Backup");
+    const { velero } = followed.fixture;
     const asked = new Set<string>();
     velero.trouble = (kind) => {
       if (asked.has(kind)) return undefined;
@@ -30,9 +30,9 @@ describe("an object store in trouble", () => {
       return trouble;
     };
     velero.results = { warnings: { velero: ["slow"] }, errors: {} };
-    await scene.says({ phase: "Completed", warnings: 1 });
-    expect(await scene.run.ended).toMatchObject({ exitCode: 0 });
-    expect((await scene.stage.read("x1")).status?.outputs).toEqual({
+    await followed.says({ phase: "Completed", warnings: 1 });
+    expect(await followed.run.ended).toMatchObject({ exitCode: 0 });
+    expect((await followed.fixture.read("x1")).status?.outputs).toEqual({
       backupName: "x1",
       storageLocation: "default",
       backupSizeBytes: String(ARCHIVE_BYTES),
@@ -51,15 +51,15 @@ function framed(content: Buffer): Buffer {
 }
 
 test("an object store that stored the framing of uploads: the backup is there, and degraded, for no one can read it", async () => {
-  const scene = await Scene.open(await openStage(), "Backup");
+  const followed = await FollowedOperation.open(await openStage(), "Backup");
   const file = framed(gzipSync("[]"));
-  scene.stage.velero.trouble = (kind) =>
+  followed.fixture.velero.trouble = (kind) =>
     kind === "BackupContents"
       ? archive(file.length, 0, file.subarray(0, 2))
       : (_, response) => response.writeHead(200).end(file);
-  await scene.says({ phase: "Completed", warnings: 1 });
-  expect(await scene.run.ended).toMatchObject({ exitCode: 0 });
-  const done = await scene.stage.read("x1");
+  await followed.says({ phase: "Completed", warnings: 1 });
+  expect(await followed.run.ended).toMatchObject({ exitCode: 0 });
+  const done = await followed.fixture.read("x1");
   expect(conditionsOf(done)).toMatchObject({
     Succeeded: "True/VeleroBackupCompleted",
     Degraded: "True/FilesUnreadable",
@@ -81,16 +81,18 @@ test("an object store that stored the framing of uploads: the backup is there, a
 
 describe("a Backup that failed after it was cancelled", () => {
   /** Cancels a Backup that then fails, while the object store answers so when it is asked for the archive. */
-  async function failed(archive: RequestListener): Promise<Scene> {
-    const scene = await Scene.open(await openStage(), "Backup");
-    const { stage } = scene;
-    stage.velero.trouble = () => archive;
-    await scene.says({ phase: "InProgress" });
-    await scene.shown("InProgress");
-    await stage.annotate("x1", { "ops.vworkspace.io/cancel": "true" });
-    await stage.until("x1", ({ conditions = [] }) => conditions.some(({ message }) => message.startsWith("cancel: ")));
-    await scene.says({ phase: "Failed", failureReason: "backup execution failed: rpc error" });
-    return scene;
+  async function failed(archive: RequestListener): Promise<FollowedOperation> {
+    const followed = await FollowedOperation.open(await openStage(), "Backup");
+    const { fixture } = followed;
+    fixture.velero.trouble = () => archive;
+    await followed.says({ phase: "InProgress" });
+    await followed.shown("InProgress");
+    await fixture.annotate("x1", { "ops.vworkspace.io/cancel": "true" });
+    await fixture.until("x1", ({ conditions = [] }) =>
+      conditions.some(({ message }) => message.startsWith("cancel: ")),
+    );
+    await followed.says({ phase: "Failed", failureReason: "backup execution failed: rpc error" });
+    return followed;
   }
 
   test.each([
@@ -99,28 +101,28 @@ describe("a Backup that failed after it was cancelled", () => {
   ])(
     "is removed without its files where the store answers 404 with %s: they may be an older backup's",
     async (_, page) => {
-      const { stage, run } = await failed(answersWith(404, page));
-      await stage.until(
+      const { fixture, run } = await failed(answersWith(404, page));
+      await fixture.until(
         "x1",
         ({ phase, conditions = [] }) =>
           phase === "Failed" ||
           conditions.some(({ message }) => message.startsWith("cancel: waiting until Velero has deleted")),
       );
-      expect(await new Deletions(client, stage.velero.namespace).all()).toEqual([]);
+      expect(await new Deletions(client, fixture.velero.namespace).all()).toEqual([]);
       expect(await run.ended).toMatchObject({ exitCode: 2 });
-      const done = await stage.read("x1");
+      const done = await fixture.read("x1");
       expect(conditionOf(done.status, "Cancelled")?.message).toBe(
         "cancelled, no velero.io/Backup of this attempt is kept; whether it left files in the object store could not be told",
       );
-      expect(await stage.velero.all("Backup")).toEqual([]);
+      expect(await fixture.velero.all("Backup")).toEqual([]);
     },
   );
 
   test("is deleted by Velero where the store says that it has no such archive", async () => {
-    const { stage, run } = await failed(answersWith(404, "<Error><Code>NoSuchKey</Code></Error>"));
-    const deletions = new Deletions(client, stage.velero.namespace);
+    const { fixture, run } = await failed(answersWith(404, "<Error><Code>NoSuchKey</Code></Error>"));
+    const deletions = new Deletions(client, fixture.velero.namespace);
     await deletions.carryOut(await deletions.next("x1"));
     expect(await run.ended).toMatchObject({ exitCode: 2 });
-    expect(conditionsOf(await stage.read("x1"))).toMatchObject({ Cancelled: "True/CancelledByUser" });
+    expect(conditionsOf(await fixture.read("x1"))).toMatchObject({ Cancelled: "True/CancelledByUser" });
   });
 });

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Stage, stages } from "./runnerFixture.ts";
+import { type RunnerFixture, runnerFixtures } from "./runnerFixture.ts";
 
-const openStage = stages();
+const openStage = runnerFixtures();
 const main = join(import.meta.dirname, "../../../src/main.ts");
 let folder: string;
 let children: ChildProcess[] = [];
@@ -41,10 +41,10 @@ function runner(env: Record<string, string>): { child: ChildProcess; outcome: Pr
   return { child, outcome: ended() };
 }
 
-function identity(stage: Stage, name: string, uid = ""): Record<string, string> {
+function identity(fixture: RunnerFixture, name: string, uid = ""): Record<string, string> {
   return {
-    ...stage.environment("Backup"),
-    OPERATION_NAMESPACE: stage.namespace,
+    ...fixture.environment("Backup"),
+    OPERATION_NAMESPACE: fixture.namespace,
     OPERATION_NAME: name,
     OPERATION_UID: uid,
     JOB_NAME: "b1-job",
@@ -67,52 +67,52 @@ test("without a name the process says which variables are missing, and is not tr
 });
 
 test("a Job made by hand for an Operation that does not exist fails, and says so", async () => {
-  const stage = await openStage();
-  expect(await runner(identity(stage, "typo")).outcome).toMatchObject({ code: 2 });
-  const key = `${stage.namespace}/typo`;
+  const fixture = await openStage();
+  expect(await runner(identity(fixture, "typo")).outcome).toMatchObject({ code: 2 });
+  const key = `${fixture.namespace}/typo`;
   expect(await terminationMessage()).toEqual({ operation: key, message: `no Operation ${key}` });
 });
 
 test("a Job from the wrong template fails at once, in the API server's words", async () => {
-  const stage = await openStage();
-  const { metadata } = await stage.admitted("r1", { type: "Restore", parameters: { backupName: "b1" } });
-  expect(await runner(identity(stage, "r1", metadata.uid)).outcome).toMatchObject({ code: 2 });
+  const fixture = await openStage();
+  const { metadata } = await fixture.admitted("r1", { type: "Restore", parameters: { backupName: "b1" } });
+  expect(await runner(identity(fixture, "r1", metadata.uid)).outcome).toMatchObject({ code: 2 });
   expect(await terminationMessage()).toMatchObject({
     message: expect.stringContaining('cannot list resource "restores" in API group "velero.io"'),
   });
 });
 
 test("SIGTERM before the end is no success; the next process carries on to the end", async () => {
-  const stage = await openStage();
-  const operation = await stage.admitted("b1", { type: "Backup" });
-  const env = identity(stage, "b1", operation.metadata.uid);
+  const fixture = await openStage();
+  const operation = await fixture.admitted("b1", { type: "Backup" });
+  const env = identity(fixture, "b1", operation.metadata.uid);
   const first = runner(env);
-  const object = await stage.velero.created("Backup", "b1");
-  await stage.velero.says("Backup", "b1", { phase: "InProgress" });
-  await stage.until("b1", ({ phase }) => phase === "Running");
+  const object = await fixture.velero.created("Backup", "b1");
+  await fixture.velero.says("Backup", "b1", { phase: "InProgress" });
+  await fixture.until("b1", ({ phase }) => phase === "Running");
   first.child.kill("SIGTERM");
   expect(await first.outcome).toMatchObject({ code: 1 });
   expect(await terminationMessage()).toMatchObject({ message: "SIGTERM before the end" });
 
   const second = runner(env);
-  await stage.velero.says("Backup", "b1", { phase: "Completed" });
+  await fixture.velero.says("Backup", "b1", { phase: "Completed" });
   const { code, stdout } = await second.outcome;
   expect(code).toBe(0);
-  const velero = stage.velero.namespace;
+  const velero = fixture.velero.namespace;
   expect(await terminationMessage()).toEqual({
-    operation: `${stage.namespace}/b1`,
+    operation: `${fixture.namespace}/b1`,
     attempt: 1,
     phase: "Succeeded",
     reason: "VeleroBackupCompleted",
     message: expect.stringContaining("velero.io/Backup completed"),
     veleroObject: `Backup ${velero}/b1`,
   });
-  expect((await stage.read("b1")).status?.engineRef?.uid).toBe(object.metadata.uid);
+  expect((await fixture.read("b1")).status?.engineRef?.uid).toBe(object.metadata.uid);
   const lines = stdout
     .trim()
     .split("\n")
     .map((line): unknown => JSON.parse(line));
-  const known = { component: "runner", operation: `${stage.namespace}/b1`, job: "b1-job" };
+  const known = { component: "runner", operation: `${fixture.namespace}/b1`, job: "b1-job" };
   for (const line of lines) expect(line).toMatchObject(known);
   expect(lines.at(-1)).toMatchObject({ ...known, uid: operation.metadata.uid, attempt: 1, veleroObject: "b1" });
 });

@@ -5,9 +5,9 @@ import type { Clock } from "../../../src/kube/clock.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { watchResource } from "../../../src/kube/watch.ts";
 import { createLogger } from "../../../src/log.ts";
-import { client, type Stage, stages } from "./runnerFixture.ts";
+import { client, type RunnerFixture, runnerFixtures } from "./runnerFixture.ts";
 
-const openStage = stages();
+const openStage = runnerFixtures();
 
 /** Time that stands still until it is told to go on. */
 class HandClock implements Clock {
@@ -40,12 +40,12 @@ class HandClock implements Clock {
 }
 
 /** Every value of the items in the Operation's progress, as they are written, until told to stop. */
-function itemsWritten(stage: Stage, name: string): { values: number[]; stop: () => Promise<void> } {
+function itemsWritten(fixture: RunnerFixture, name: string): { values: number[]; stop: () => Promise<void> } {
   const values: number[] = [];
   const done = new AbortController();
   const reading = (async () => {
     const options = {
-      namespace: stage.namespace,
+      namespace: fixture.namespace,
       fieldSelector: `metadata.name=${name}`,
       signal: done.signal,
       logger: createLogger("test", "silent"),
@@ -65,63 +65,63 @@ function itemsWritten(stage: Stage, name: string): { values: number[]; stop: () 
   };
 }
 
-async function progressTo(stage: Stage, itemsBackedUp: number): Promise<void> {
-  await stage.velero.says("Backup", "b1", { progress: { totalItems: 100, itemsBackedUp } });
+async function progressTo(fixture: RunnerFixture, itemsBackedUp: number): Promise<void> {
+  await fixture.velero.says("Backup", "b1", { progress: { totalItems: 100, itemsBackedUp } });
 }
 
 test("progress alone is written at intervals, a new phase at once, and the last progress is not left out", async () => {
-  const stage = await openStage();
+  const fixture = await openStage();
   const clock = new HandClock();
-  const { ended } = stage.start(await stage.admitted("b1", { type: "Backup" }), { clock });
-  await stage.velero.created("Backup", "b1");
-  await stage.velero.says("Backup", "b1", { phase: "InProgress" });
-  await stage.until("b1", ({ phase }) => phase === "Running");
-  const written = itemsWritten(stage, "b1");
+  const { ended } = fixture.start(await fixture.admitted("b1", { type: "Backup" }), { clock });
+  await fixture.velero.created("Backup", "b1");
+  await fixture.velero.says("Backup", "b1", { phase: "InProgress" });
+  await fixture.until("b1", ({ phase }) => phase === "Running");
+  const written = itemsWritten(fixture, "b1");
 
-  for (const items of [1, 2, 3, 4, 5]) await progressTo(stage, items);
-  await stage.velero.says("Backup", "b1", { phase: "Finalizing" });
-  await stage.until("b1", ({ progress }) => progress?.itemsCompleted === 5);
+  for (const items of [1, 2, 3, 4, 5]) await progressTo(fixture, items);
+  await fixture.velero.says("Backup", "b1", { phase: "Finalizing" });
+  await fixture.until("b1", ({ progress }) => progress?.itemsCompleted === 5);
 
   // Nothing follows this one: only time can bring it out.
-  await progressTo(stage, 9);
+  await progressTo(fixture, 9);
   await expect.poll(() => clock.untilNext).toBeLessThanOrEqual(2_000);
   clock.goOn(2_000);
-  await stage.until("b1", ({ progress }) => progress?.itemsCompleted === 9);
-  await stage.velero.says("Backup", "b1", { phase: "Completed" });
+  await fixture.until("b1", ({ progress }) => progress?.itemsCompleted === 9);
+  await fixture.velero.says("Backup", "b1", { phase: "Completed" });
   expect(await ended).toMatchObject({ exitCode: 0 });
   await written.stop();
   expect(written.values).toEqual([5, 9]);
 });
 
 test("the percentage never falls, in the next run neither, and is 100 only at the end", async () => {
-  const stage = await openStage();
-  const operation = await stage.admitted("b1", { type: "Backup" });
-  const first = stage.start(operation);
-  const { metadata } = await stage.velero.created("Backup", "b1");
-  await stage.velero.says("Backup", "b1", { phase: "InProgress", progress: { totalItems: 20, itemsBackedUp: 10 } });
-  await stage.until("b1", ({ progress }) => progress?.percent === 50);
+  const fixture = await openStage();
+  const operation = await fixture.admitted("b1", { type: "Backup" });
+  const first = fixture.start(operation);
+  const { metadata } = await fixture.velero.created("Backup", "b1");
+  await fixture.velero.says("Backup", "b1", { phase: "InProgress", progress: { totalItems: 20, itemsBackedUp: 10 } });
+  await fixture.until("b1", ({ progress }) => progress?.percent === 50);
   first.stop();
 
   // A pod's annotation asked for it: nobody could know before.
-  const copy = { namespace: stage.velero.namespace, name: "copy" };
+  const copy = { namespace: fixture.velero.namespace, name: "copy" };
   await client.create(podVolumeBackups, {
     metadata: { ...copy, labels: { "velero.io/backup-uid": metadata.uid } },
     spec: POD_VOLUME_BACKUP,
     status: { progress: { totalBytes: 1000, bytesDone: 100 } },
   });
-  const second = stage.start(operation);
-  const found = await stage.until("b1", ({ progress }) => progress?.bytesTotal === 1000);
+  const second = fixture.start(operation);
+  const found = await fixture.until("b1", ({ progress }) => progress?.bytesTotal === 1000);
   expect(found.status?.progress).toMatchObject({ percent: 50, bytesCompleted: 100 });
   second.stop();
 
   await client.mergePatch(podVolumeBackups, copy, { status: { progress: { bytesDone: 1000 } } });
-  await stage.velero.says("Backup", "b1", { phase: "Finalizing", progress: { itemsBackedUp: 20 } });
-  const third = stage.start(operation);
-  const moved = await stage.until("b1", ({ progress }) => progress?.bytesCompleted === 1000);
+  await fixture.velero.says("Backup", "b1", { phase: "Finalizing", progress: { itemsBackedUp: 20 } });
+  const third = fixture.start(operation);
+  const moved = await fixture.until("b1", ({ progress }) => progress?.bytesCompleted === 1000);
   expect(moved.status?.progress?.percent).toBe(99);
-  await stage.velero.says("Backup", "b1", { phase: "Completed" });
+  await fixture.velero.says("Backup", "b1", { phase: "Completed" });
   expect(await third.ended).toMatchObject({ exitCode: 0 });
-  expect((await stage.read("b1")).status?.progress).toMatchObject({ percent: 100, bytesCompleted: 1000 });
+  expect((await fixture.read("b1")).status?.progress).toMatchObject({ percent: 100, bytesCompleted: 1000 });
 });
 
 const POD_VOLUME_BACKUP = {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { ApiError } from "../../../src/kube/errors.ts";
-import { conditionsOf, type Stage, stages } from "./runnerFixture.ts";
+import { conditionsOf, type RunnerFixture, runnerFixtures } from "./runnerFixture.ts";
 
-const openStage = stages();
+const openStage = runnerFixtures();
 const backup = { type: "Backup", parameters: {} };
 
 /** How an API server answers while RBAC or a CRD is applied again, or when it has just started. */
@@ -27,55 +27,55 @@ function refusing(calls: readonly string[], refusal: (call: string) => ApiError)
   };
 }
 
-async function expectSucceeded(stage: Stage, uid: string | undefined): Promise<void> {
-  const operation = await stage.read("b1");
+async function expectSucceeded(fixture: RunnerFixture, uid: string | undefined): Promise<void> {
+  const operation = await fixture.read("b1");
   expect(conditionsOf(operation)).toMatchObject({ Succeeded: "True/VeleroBackupCompleted" });
   expect(operation.status?.runner?.attempt).toBe(1);
-  expect((await stage.velero.all("Backup")).map(({ metadata }) => metadata.uid)).toEqual([uid]);
+  expect((await fixture.velero.all("Backup")).map(({ metadata }) => metadata.uid)).toEqual([uid]);
 }
 
 describe.each(REFUSALS)("a %s for a moment", (_, refusal) => {
   test("while a backup is followed is waited out", async () => {
-    const stage = await openStage();
-    const operation = await stage.admitted("b1", backup);
+    const fixture = await openStage();
+    const operation = await fixture.admitted("b1", backup);
     const { left, meanwhile } = refusing(["get operations", "replace status of operations"], refusal);
     let recorded = false;
-    const run = stage.start(operation, { meanwhile: (call) => (recorded ? meanwhile(call) : Promise.resolve()) });
-    const { engineRef } = (await stage.until("b1", (status) => status.engineRef?.uid !== undefined)).status ?? {};
+    const run = fixture.start(operation, { meanwhile: (call) => (recorded ? meanwhile(call) : Promise.resolve()) });
+    const { engineRef } = (await fixture.until("b1", (status) => status.engineRef?.uid !== undefined)).status ?? {};
     recorded = true;
-    await stage.velero.says("Backup", "b1", { phase: "InProgress" });
-    await stage.until("b1", ({ phase }) => phase === "Running");
-    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.says("Backup", "b1", { phase: "InProgress" });
+    await fixture.until("b1", ({ phase }) => phase === "Running");
+    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
     expect(await run.ended).toMatchObject({ exitCode: 0 });
     expect([...left.values()]).toEqual([0, 0]);
-    await expectSucceeded(stage, engineRef?.uid);
+    await expectSucceeded(fixture, engineRef?.uid);
   });
 
   test("when the next run starts neither ends the attempt nor takes its backup for gone", async () => {
-    const stage = await openStage();
-    const operation = await stage.admitted("b1", backup);
-    const first = stage.start(operation);
-    const { engineRef } = (await stage.until("b1", (status) => status.engineRef?.uid !== undefined)).status ?? {};
+    const fixture = await openStage();
+    const operation = await fixture.admitted("b1", backup);
+    const first = fixture.start(operation);
+    const { engineRef } = (await fixture.until("b1", (status) => status.engineRef?.uid !== undefined)).status ?? {};
     first.stop();
     await expect(first.ended).rejects.toThrow("killed");
-    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
     const { left, meanwhile } = refusing(["get operations", "get backups"], refusal);
-    expect(await stage.start(operation, { meanwhile }).ended).toMatchObject({ exitCode: 0 });
+    expect(await fixture.start(operation, { meanwhile }).ended).toMatchObject({ exitCode: 0 });
     expect([...left.values()]).toEqual([0, 0]);
-    await expectSucceeded(stage, engineRef?.uid);
+    await expectSucceeded(fixture, engineRef?.uid);
   });
 
   test("does not keep a run from cleaning up after its Operation", async () => {
-    const stage = await openStage();
-    const operation = await stage.admitted("b1", backup);
-    const first = stage.start(operation);
-    await stage.velero.created("Backup", "b1");
+    const fixture = await openStage();
+    const operation = await fixture.admitted("b1", backup);
+    const first = fixture.start(operation);
+    await fixture.velero.created("Backup", "b1");
     first.stop();
     await expect(first.ended).rejects.toThrow("killed");
-    await stage.remove("b1");
+    await fixture.remove("b1");
     const { left, meanwhile } = refusing(["list backups", "list restores"], refusal);
-    expect(await stage.start(operation, { meanwhile }).ended).toMatchObject({ exitCode: 0 });
+    expect(await fixture.start(operation, { meanwhile }).ended).toMatchObject({ exitCode: 0 });
     expect(left.get("list backups")).toBe(0);
-    expect(await stage.velero.all("Backup")).toEqual([]);
+    expect(await fixture.velero.all("Backup")).toEqual([]);
   });
 });

@@ -1,19 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { namespaces } from "../../../src/kube/resources.ts";
-import { CLUSTER_ID, client, conditionsOf, stages } from "./runnerFixture.ts";
+import { CLUSTER_ID, client, conditionsOf, runnerFixtures } from "./runnerFixture.ts";
 import { ARCHIVE_BYTES } from "./veleroDouble.ts";
 
-const openStage = stages();
+const openStage = runnerFixtures();
 
 const backup = { type: "Backup", parameters: { ttl: "72h", snapshotVolumes: false } };
 
 describe("a backup", () => {
   test("is created once, followed, and ends as Velero says, with its outputs", async () => {
-    const stage = await openStage();
-    const operation = await stage.admitted("b1", backup);
-    const { ended } = stage.start(operation, { job: { name: "b1-job", uid: "u1" } });
+    const fixture = await openStage();
+    const operation = await fixture.admitted("b1", backup);
+    const { ended } = fixture.start(operation, { job: { name: "b1-job", uid: "u1" } });
 
-    const object = await stage.velero.created("Backup", "b1");
+    const object = await fixture.velero.created("Backup", "b1");
     expect(object).toMatchObject({
       metadata: {
         labels: {
@@ -27,26 +27,26 @@ describe("a backup", () => {
         managedFields: [{ manager: "vworkspace-operator", operation: "Update" }],
       },
       spec: {
-        includedNamespaces: [stage.namespace],
+        includedNamespaces: [fixture.namespace],
         ttl: "72h",
         snapshotVolumes: false,
       },
     });
-    const pending = await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+    const pending = await fixture.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
     expect(pending.status).toMatchObject({
       phase: "Pending",
       engineRef: {
         apiVersion: "velero.io/v1",
         kind: "Backup",
-        namespace: stage.velero.namespace,
+        namespace: fixture.velero.namespace,
         name: "b1",
         uid: object.metadata.uid,
       },
       runner: { jobName: "b1-job", jobNamespace: "vworkspace-system", attempt: 1, jobUIDs: ["u1"] },
     });
 
-    await stage.velero.says("Backup", "b1", { phase: "InProgress", progress: { totalItems: 40, itemsBackedUp: 10 } });
-    const running = await stage.until("b1", ({ phase }) => phase === "Running");
+    await fixture.velero.says("Backup", "b1", { phase: "InProgress", progress: { totalItems: 40, itemsBackedUp: 10 } });
+    const running = await fixture.until("b1", ({ phase }) => phase === "Running");
     expect(conditionsOf(running)).toEqual({
       Accepted: "True/TemplateValidated",
       Running: "True/VeleroBackupInProgress",
@@ -56,13 +56,13 @@ describe("a backup", () => {
       progress: { itemsCompleted: 10, itemsTotal: 40, percent: 25 },
     });
 
-    await stage.velero.says("Backup", "b1", { phase: "Finalizing" });
-    await stage.velero.says("Backup", "b1", {
+    await fixture.velero.says("Backup", "b1", { phase: "Finalizing" });
+    await fixture.velero.says("Backup", "b1", {
       phase: "Completed",
       progress: { totalItems: 40, itemsBackedUp: 40 },
     });
     expect(await ended).toMatchObject({ exitCode: 0 });
-    const done = await stage.read("b1");
+    const done = await fixture.read("b1");
     expect(conditionsOf(done)).toEqual({
       Accepted: "True/TemplateValidated",
       Running: "False/VeleroBackupSucceeded",
@@ -77,47 +77,47 @@ describe("a backup", () => {
   });
 
   test("of a namespace that Velero leaves out is refused before Velero is asked, naming the label", async () => {
-    const stage = await openStage();
+    const fixture = await openStage();
     const exclude = (value: string | null) =>
       client.mergePatch(
         namespaces,
-        { name: stage.namespace },
+        { name: fixture.namespace },
         { metadata: { labels: { "velero.io/exclude-from-backup": value } } },
       );
     await exclude("true");
-    const { ended } = stage.start(await stage.admitted("b1", backup));
+    const { ended } = fixture.start(await fixture.admitted("b1", backup));
     expect(await ended).toMatchObject({
       exitCode: 2,
-      message: `namespace ${stage.namespace} has the label velero.io/exclude-from-backup=true: Velero backs up nothing of it; remove the label, then run this again`,
+      message: `namespace ${fixture.namespace} has the label velero.io/exclude-from-backup=true: Velero backs up nothing of it; remove the label, then run this again`,
     });
-    expect(conditionsOf(await stage.read("b1"))).toMatchObject({
+    expect(conditionsOf(await fixture.read("b1"))).toMatchObject({
       Failed: "True/NamespaceExcluded",
       Running: "False/NamespaceExcluded",
     });
-    expect(await stage.velero.all("Backup")).toEqual([]);
+    expect(await fixture.velero.all("Backup")).toEqual([]);
 
     // Velero looks for exactly this value.
     await exclude("false");
-    stage.start(await stage.admitted("b2", backup));
-    await stage.velero.created("Backup", "b2");
+    fixture.start(await fixture.admitted("b2", backup));
+    await fixture.velero.created("Backup", "b2");
   });
 
   test("ends when Velero is quick: from nothing to Completed in one step", async () => {
-    const stage = await openStage();
-    const { ended } = stage.start(await stage.admitted("b1", backup));
-    await stage.velero.created("Backup", "b1");
-    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    const fixture = await openStage();
+    const { ended } = fixture.start(await fixture.admitted("b1", backup));
+    await fixture.velero.created("Backup", "b1");
+    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
     expect(await ended).toMatchObject({ exitCode: 0 });
-    expect((await stage.read("b1")).status?.phase).toBe("Succeeded");
+    expect((await fixture.read("b1")).status?.phase).toBe("Succeeded");
   });
 
   test("that failed ends with exit code 2 and Velero's words", async () => {
-    const stage = await openStage();
-    const { ended } = stage.start(await stage.admitted("b1", backup));
-    await stage.velero.created("Backup", "b1");
-    await stage.velero.says("Backup", "b1", { phase: "Failed", failureReason: "disk on fire" });
+    const fixture = await openStage();
+    const { ended } = fixture.start(await fixture.admitted("b1", backup));
+    await fixture.velero.created("Backup", "b1");
+    await fixture.velero.says("Backup", "b1", { phase: "Failed", failureReason: "disk on fire" });
     expect(await ended).toMatchObject({ exitCode: 2, message: "disk on fire" });
-    const done = await stage.read("b1");
+    const done = await fixture.read("b1");
     expect(done.status?.phase).toBe("Failed");
     expect(conditionsOf(done)).toMatchObject({
       Failed: "True/VeleroBackupFailed",
@@ -126,29 +126,29 @@ describe("a backup", () => {
   });
 
   test("that vanished from under us was deleted by somebody else, and is not made again", async () => {
-    const stage = await openStage();
-    const { ended } = stage.start(await stage.admitted("b1", backup));
-    await stage.velero.created("Backup", "b1");
-    await stage.velero.says("Backup", "b1", { phase: "InProgress" });
-    await stage.until("b1", ({ phase }) => phase === "Running");
-    await stage.velero.delete("Backup", "b1");
+    const fixture = await openStage();
+    const { ended } = fixture.start(await fixture.admitted("b1", backup));
+    await fixture.velero.created("Backup", "b1");
+    await fixture.velero.says("Backup", "b1", { phase: "InProgress" });
+    await fixture.until("b1", ({ phase }) => phase === "Running");
+    await fixture.velero.delete("Backup", "b1");
     expect(await ended).toMatchObject({ exitCode: 2 });
-    expect(conditionsOf(await stage.read("b1"))).toMatchObject({ Failed: "True/ExternalDeletion" });
-    expect(await stage.velero.all("Backup")).toEqual([]);
+    expect(conditionsOf(await fixture.read("b1"))).toMatchObject({ Failed: "True/ExternalDeletion" });
+    expect(await fixture.velero.all("Backup")).toEqual([]);
   });
 
   test("that was replaced while no runner looked counts as vanished", async () => {
-    const stage = await openStage();
-    const operation = await stage.admitted("b1", backup);
-    const first = stage.start(operation, { job: { uid: "u1" } });
-    const { metadata } = await stage.velero.created("Backup", "b1");
-    await stage.until("b1", ({ engineRef }) => engineRef?.uid === metadata.uid);
+    const fixture = await openStage();
+    const operation = await fixture.admitted("b1", backup);
+    const first = fixture.start(operation, { job: { uid: "u1" } });
+    const { metadata } = await fixture.velero.created("Backup", "b1");
+    await fixture.until("b1", ({ engineRef }) => engineRef?.uid === metadata.uid);
     first.stop();
     await expect(first.ended).rejects.toThrow("killed");
-    await stage.velero.delete("Backup", "b1");
-    await stage.velero.make("Backup", "b1", { ...(metadata.labels && { labels: metadata.labels }), spec: {} });
-    expect(await stage.start(operation, { job: { uid: "u1" } }).ended).toMatchObject({ exitCode: 2 });
-    expect(conditionsOf(await stage.read("b1"))).toMatchObject({ Failed: "True/ExternalDeletion" });
+    await fixture.velero.delete("Backup", "b1");
+    await fixture.velero.make("Backup", "b1", { ...(metadata.labels && { labels: metadata.labels }), spec: {} });
+    expect(await fixture.start(operation, { job: { uid: "u1" } }).ended).toMatchObject({ exitCode: 2 });
+    expect(conditionsOf(await fixture.read("b1"))).toMatchObject({ Failed: "True/ExternalDeletion" });
   });
 });
 
@@ -164,35 +164,35 @@ describe("a backup of named resources", () => {
         'spec.parameters.excludedResources.1: "nothing.like.it" is no resource that this cluster has',
     ],
   ])("%j is refused before Velero is asked, with what may have been meant", async (parameters, message) => {
-    const stage = await openStage();
-    const { ended } = stage.start(await stage.admitted("b1", { type: "Backup", parameters }));
+    const fixture = await openStage();
+    const { ended } = fixture.start(await fixture.admitted("b1", { type: "Backup", parameters }));
     expect(await ended).toMatchObject({ exitCode: 2, message });
-    expect(conditionsOf(await stage.read("b1"))).toMatchObject({
+    expect(conditionsOf(await fixture.read("b1"))).toMatchObject({
       Accepted: "False/ValidationFailed",
       Failed: "True/ValidationFailed",
     });
-    expect(await stage.velero.all("Backup")).toEqual([]);
+    expect(await fixture.velero.all("Backup")).toEqual([]);
   });
 
   test("is made with the names as they were written, in whatever way Velero takes them", async () => {
-    const stage = await openStage();
+    const fixture = await openStage();
     const parameters = {
       includedResources: ["ConfigMap", "cm", "deployments.apps", "Operation"],
       excludedResources: ["ev"],
     };
-    stage.start(await stage.admitted("b1", { type: "Backup", parameters }));
-    expect(await stage.velero.created("Backup", "b1")).toMatchObject({ spec: parameters });
+    fixture.start(await fixture.admitted("b1", { type: "Backup", parameters }));
+    expect(await fixture.velero.created("Backup", "b1")).toMatchObject({ spec: parameters });
   });
 
   test("tells of a kind so new that Velero may not have looked at it, and of nothing that is in it", async () => {
-    const stage = await openStage();
+    const fixture = await openStage();
     const parameters = { includedResources: ["operations.ops.vworkspace.io"] };
-    const { ended } = stage.start(await stage.admitted("b1", { type: "Backup", parameters }));
-    await stage.velero.created("Backup", "b1");
+    const { ended } = fixture.start(await fixture.admitted("b1", { type: "Backup", parameters }));
+    await fixture.velero.created("Backup", "b1");
     const startTimestamp = new Date().toISOString();
-    await stage.velero.says("Backup", "b1", { phase: "Completed", startTimestamp, progress: {} });
+    await fixture.velero.says("Backup", "b1", { phase: "Completed", startTimestamp, progress: {} });
     expect(await ended).toMatchObject({ exitCode: 0 });
-    const done = await stage.read("b1");
+    const done = await fixture.read("b1");
     expect(conditionsOf(done)).toMatchObject({
       Succeeded: "True/VeleroBackupCompleted",
       Degraded: "True/NothingBackedUp",
@@ -201,67 +201,67 @@ describe("a backup of named resources", () => {
       "operations.ops.vworkspace.io was new when Velero began: it looks for new kinds every five minutes, so objects of this one may be missing",
     ]);
 
-    const later = stage.start(await stage.admitted("b2", { type: "Backup", parameters }));
-    await stage.velero.created("Backup", "b2");
+    const later = fixture.start(await fixture.admitted("b2", { type: "Backup", parameters }));
+    await fixture.velero.created("Backup", "b2");
     const afterwards = new Date(Date.now() + 3_600_000).toISOString();
-    await stage.velero.says("Backup", "b2", {
+    await fixture.velero.says("Backup", "b2", {
       phase: "Completed",
       startTimestamp: afterwards,
       progress: { itemsBackedUp: 1, totalItems: 1 },
     });
     expect(await later.ended).toMatchObject({ exitCode: 0 });
-    expect(conditionsOf(await stage.read("b2"))).not.toHaveProperty("Degraded");
+    expect(conditionsOf(await fixture.read("b2"))).not.toHaveProperty("Degraded");
   });
 });
 
 describe("the name", () => {
   test("of a person's Backup is left to it: the other name is taken", async () => {
-    const stage = await openStage();
-    const theirs = await stage.velero.make("Backup", "b1", { spec: { ttl: "1h" } });
-    const operation = await stage.admitted("b1", backup);
-    const { ended } = stage.start(operation);
-    const ready = await stage.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
+    const fixture = await openStage();
+    const theirs = await fixture.velero.make("Backup", "b1", { spec: { ttl: "1h" } });
+    const operation = await fixture.admitted("b1", backup);
+    const { ended } = fixture.start(operation);
+    const ready = await fixture.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
     const name = ready.status?.engineRef?.name ?? "";
     expect(name).toMatch(/^b1-[0-9a-f]{8}$/);
-    await stage.velero.says("Backup", name, { phase: "Completed" });
+    await fixture.velero.says("Backup", name, { phase: "Completed" });
     expect(await ended).toMatchObject({ exitCode: 0 });
-    const objects = await stage.velero.all("Backup");
+    const objects = await fixture.velero.all("Backup");
     expect(objects.map(({ metadata }) => metadata.name)).toEqual(["b1", name]);
     expect(objects[0]).toEqual(theirs);
   });
 
   test("that is taken in the object store is given up, by a plain delete, once", async () => {
-    const stage = await openStage();
-    const { ended } = stage.start(await stage.admitted("b1", backup));
-    const first = await stage.velero.created("Backup", "b1");
+    const fixture = await openStage();
+    const { ended } = fixture.start(await fixture.admitted("b1", backup));
+    const first = await fixture.velero.created("Backup", "b1");
     const collision = { phase: "Failed", failureReason: "backup already exists in object storage" };
-    await stage.velero.says("Backup", "b1", collision);
-    const again = await stage.until(
+    await fixture.velero.says("Backup", "b1", collision);
+    const again = await fixture.until(
       "b1",
       ({ engineRef: ref }) => ref?.uid !== undefined && ref.uid !== first.metadata.uid,
     );
     const name = again.status?.engineRef?.name ?? "";
-    expect((await stage.velero.all("Backup")).map(({ metadata }) => metadata.name)).toEqual([name]);
+    expect((await fixture.velero.all("Backup")).map(({ metadata }) => metadata.name)).toEqual([name]);
 
-    await stage.velero.says("Backup", name, collision);
+    await fixture.velero.says("Backup", name, collision);
     expect(await ended).toMatchObject({ exitCode: 2, message: "backup already exists in object storage" });
-    expect((await stage.read("b1")).status?.phase).toBe("Failed");
+    expect((await fixture.read("b1")).status?.phase).toBe("Failed");
     // Velero would one day collect it by name, and the older backup's files with it.
-    expect(await stage.velero.all("Backup")).toEqual([]);
+    expect(await fixture.velero.all("Backup")).toEqual([]);
   });
 });
 
 describe("two runners at once", () => {
   test("make one object and one end", async () => {
-    const stage = await openStage();
-    const operation = await stage.admitted("b1", backup);
-    const runs = ["u1", "u2", "u3"].map((uid) => stage.start(operation, { job: { uid } }));
-    await stage.velero.created("Backup", "b1");
-    await stage.until("b1", ({ engineRef, runner }) => engineRef?.uid !== undefined && runner?.jobUIDs?.length === 3);
-    expect(await stage.velero.all("Backup")).toHaveLength(1);
-    await stage.velero.says("Backup", "b1", { phase: "Completed" });
+    const fixture = await openStage();
+    const operation = await fixture.admitted("b1", backup);
+    const runs = ["u1", "u2", "u3"].map((uid) => fixture.start(operation, { job: { uid } }));
+    await fixture.velero.created("Backup", "b1");
+    await fixture.until("b1", ({ engineRef, runner }) => engineRef?.uid !== undefined && runner?.jobUIDs?.length === 3);
+    expect(await fixture.velero.all("Backup")).toHaveLength(1);
+    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
     const endings = await Promise.all(runs.map(({ ended }) => ended));
     expect(endings.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
-    expect((await stage.read("b1")).status?.runner?.jobUIDs?.toSorted()).toEqual(["u1", "u2", "u3"]);
+    expect((await fixture.read("b1")).status?.runner?.jobUIDs?.toSorted()).toEqual(["u1", "u2", "u3"]);
   });
 });

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { latestRequest } from "../../../src/api/crossNamespace.ts";
 import { specDigest } from "../../../src/api/digest.ts";
-import { DEFAULT_LEFT_OUT } from "../../../src/api/leftOut.ts";
 import { isVeleroOperation, type Operation, operations, type Status } from "../../../src/api/operation.ts";
+import { DEFAULT_PLATFORM_EXCLUSIONS } from "../../../src/api/platformExclusions.ts";
 import { Reason } from "../../../src/api/reasons.ts";
 import {
   type ConditionChange,
@@ -81,7 +81,7 @@ export class Died extends Error {
 }
 
 /** A namespace of a tenant, one of Velero's, and what happens in them. */
-export class Stage {
+export class RunnerFixture {
   readonly namespace: string;
   readonly velero: VeleroDouble;
   readonly #accounts: Accounts;
@@ -95,17 +95,17 @@ export class Stage {
   }
 
   /** @param accounts identities of the runners' service accounts, which get the rights that are shipped */
-  static async open(accounts: Accounts): Promise<Stage> {
+  static async open(accounts: Accounts): Promise<RunnerFixture> {
     const suffix = randomBytes(4).toString("hex");
     for (const name of [`org-${suffix}`, `velero-${suffix}`]) await client.create(namespaces, { metadata: { name } });
-    const stage = new Stage(suffix, accounts);
-    await cluster.apply(await shippedRights(stage.velero.namespace));
+    const fixture = new RunnerFixture(suffix, accounts);
+    await cluster.apply(await shippedRights(fixture.velero.namespace));
     await client.create(storageLocations, {
-      metadata: { name: "default", namespace: stage.velero.namespace },
+      metadata: { name: "default", namespace: fixture.velero.namespace },
       spec: { provider: "aws", default: true, objectStorage: { bucket: "velero" } },
       status: { phase: "Available" },
     });
-    return stage;
+    return fixture;
   }
 
   async close(): Promise<void> {
@@ -234,7 +234,7 @@ export class Stage {
         job: { ...job, namespace: "vworkspace-system" },
         veleroNamespace: this.velero.namespace,
         clusterId: CLUSTER_ID,
-        restoreExcludedResources: DEFAULT_LEFT_OUT,
+        restoreExcludedResources: DEFAULT_PLATFORM_EXCLUSIONS,
         hideVeleroMessages: false,
         requestWindowMs: 900_000,
         maxRunTime: options.maxRunTime,
@@ -288,8 +288,8 @@ const VELERO_KINDS: readonly Resource[] = [
 ];
 
 /** Stages for the tests of one file; each test opens its own. */
-export function stages(): () => Promise<Stage> {
-  const open: Stage[] = [];
+export function runnerFixtures(): () => Promise<RunnerFixture> {
+  const open: RunnerFixture[] = [];
   let accounts: Accounts | undefined;
   beforeAll(async () => {
     await cluster.apply("manifests/crds");
@@ -300,13 +300,13 @@ export function stages(): () => Promise<Stage> {
     await Promise.all([operations, ...VELERO_KINDS].map((kind) => retry(() => client.list(kind), patience)));
   });
   afterAll(async () => {
-    for (const stage of open) await stage.close();
+    for (const fixture of open) await fixture.close();
   });
   return async () => {
     accounts ??= await accountsOf();
-    const stage = await Stage.open(accounts);
-    open.push(stage);
-    return stage;
+    const fixture = await RunnerFixture.open(accounts);
+    open.push(fixture);
+    return fixture;
   };
 }
 

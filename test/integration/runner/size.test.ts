@@ -1,22 +1,22 @@
 import { expect, test } from "vitest";
-import { stages } from "./runnerFixture.ts";
+import { runnerFixtures } from "./runnerFixture.ts";
 
 // etcd takes 1.5 MiB of one object, status included, and all but the status is the tenant's.
 
-const openStage = stages();
+const openStage = runnerFixtures();
 
 test("an outcome for which an Operation leaves no room is told shorter, and the run ends", async () => {
-  const stage = await openStage();
+  const fixture = await openStage();
   const finalizers = Array.from({ length: 60_000 }, (_, at) => `example.com/${String(at).padStart(8, "0")}`);
   const spec = { type: "Backup", parameters: { storageLocation: "default" } };
-  const operation = await stage.admitted("b1", spec, { finalizers });
+  const operation = await fixture.admitted("b1", spec, { finalizers });
   const warnings = Array.from({ length: 2_000 }, (_, at) => `volume <${at}> & ${"w".repeat(100)}`);
-  stage.velero.results = { warnings: { velero: warnings }, errors: {} };
-  const { ended } = stage.start(operation);
-  await stage.velero.created("Backup", "b1");
-  await stage.velero.says("Backup", "b1", { phase: "Completed", warnings: warnings.length });
+  fixture.velero.results = { warnings: { velero: warnings }, errors: {} };
+  const { ended } = fixture.start(operation);
+  await fixture.velero.created("Backup", "b1");
+  await fixture.velero.says("Backup", "b1", { phase: "Completed", warnings: warnings.length });
   expect(await ended).toMatchObject({ exitCode: 0 });
-  const { status } = await stage.read("b1");
+  const { status } = await fixture.read("b1");
   expect(status).toMatchObject({
     phase: "Succeeded",
     outputs: { backupName: "b1", warningCount: "2000" },

@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from "vitest";
 import type { VeleroOperation } from "../../../src/api/operation.ts";
-import { carryOut, type Hands } from "../../../src/dispatcher/actions.ts";
+import { type ActionContext, carryOut } from "../../../src/dispatcher/actions.ts";
 import { settingsSchema } from "../../../src/dispatcher/settings.ts";
-import { Claims } from "../../../src/dispatcher/state/pendingWrites.ts";
 import type { Action } from "../../../src/dispatcher/state/world.ts";
+import { WritesInFlight } from "../../../src/dispatcher/state/writesInFlight.ts";
 import { TemplateStore } from "../../../src/dispatcher/templates/templateStore.ts";
 import type { ConfigMap } from "../../../src/kube/resources.ts";
 import type { Store } from "../../../src/kube/stores.ts";
@@ -46,15 +46,15 @@ async function refusing(answers: (typeof SILENCE | { code: number; [field: strin
   const clock = new FakeClock();
   cluster.now = clock.now();
   const callTimeoutMs = answers.includes(SILENCE) ? 500 : 5_000;
-  const hands: Hands = {
+  const hands: ActionContext = {
     client,
     clock,
-    claims: new Claims(),
+    writesInFlight: new WritesInFlight(),
     templates,
     announce: () => undefined,
     jobNamespace: "vworkspace-system",
     callTimeoutMs,
-    onClaimDropped: () => undefined,
+    onWriteDropped: () => undefined,
   };
   const act = async (kind: Action["kind"]) => {
     const { action } = cluster.decide(operation);
@@ -175,11 +175,11 @@ test("a status for which the store has no room is tried shorter, then told by an
   const hands = {
     client,
     clock: new FakeClock(),
-    claims: new Claims(),
+    writesInFlight: new WritesInFlight(),
     announce: (_: unknown, { reason }: { reason: string }) => told.push(reason),
     jobNamespace: "vworkspace-system",
     callTimeoutMs: 5_000,
-    onClaimDropped: () => undefined,
+    onWriteDropped: () => undefined,
   };
   const warnings = Array.from({ length: 1_000 }, () => "w".repeat(100));
   const status = { ...cluster.status(operation), outputs: { backupName: "b1", warnings } };

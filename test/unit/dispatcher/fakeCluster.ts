@@ -19,10 +19,10 @@ import {
 import { decide } from "../../../src/dispatcher/decide.ts";
 import { type Settings, settingsSchema } from "../../../src/dispatcher/settings.ts";
 import {
-  jobLeftBehind,
   jobNamespaces,
   type OrphanedWork,
-  veleroLeftBehind,
+  orphanedJob,
+  orphanedObject,
   veleroNamespaces,
 } from "../../../src/dispatcher/state/orphanedWork.ts";
 import type { Action, World } from "../../../src/dispatcher/state/world.ts";
@@ -124,7 +124,7 @@ export class Cluster {
       refusalsOf: (job) => this.refusals.filter(({ involvedObject }) => involvedObject?.uid === job.metadata.uid),
       podEventsOf: (pod) => this.podEvents.filter(({ involvedObject }) => involvedObject?.uid === pod.metadata.uid),
       veleroObjectsOf: (job) => this.#veleroObjectsOf(job),
-      leftBehind: (namespace) => this.leftBehind(namespace),
+      orphanedWork: (namespace) => this.leftBehind(namespace),
       veleroObject: ({ status }) => this.veleroObjects.get(status?.engineRef?.uid ?? ""),
       ableToRun: this.ableToRun,
     };
@@ -274,7 +274,7 @@ export class Cluster {
     const isOrphan = ({ metadata }: KubeObject) => !known.has(metadata.labels?.[Label.operation] ?? "");
     const objects = [...this.veleroObjects.values()].filter((one) => veleroNamespaces(one).includes(namespace));
     const jobs = [...this.jobs.values()].filter((one) => jobNamespaces(one).includes(namespace));
-    return [...objects.filter(isOrphan).map(veleroLeftBehind), ...jobs.filter(isOrphan).map(jobLeftBehind)];
+    return [...objects.filter(isOrphan).map(orphanedObject), ...jobs.filter(isOrphan).map(orphanedJob)];
   }
 
   #veleroObjectsOf({ metadata: { labels } }: Job): VeleroObject[] {

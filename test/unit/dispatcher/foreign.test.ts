@@ -17,7 +17,7 @@ import {
 } from "../../../src/api/velero.ts";
 import { decideOrphan } from "../../../src/dispatcher/decide.ts";
 import { ownersOf } from "../../../src/dispatcher/state/owners.ts";
-import { kept, keptTargets } from "../../../src/dispatcher/state/trim.ts";
+import { trimmed, trimmedTargets } from "../../../src/dispatcher/state/trim.ts";
 import { parseTemplates } from "../../../src/dispatcher/templates/parseTemplates.ts";
 import type { KubeObject } from "../../../src/kube/metadata.ts";
 import type { Resource } from "../../../src/kube/resource.ts";
@@ -135,7 +135,7 @@ const samples = {
 describe("whatever is in an object of others, it is read", () => {
   test.each<[string, Resource, { metadata: object }]>([
     ["ApplicationInstance", applicationInstances, samples.target],
-    ["ApplicationInstance, kept", keptTargets, samples.target],
+    ["ApplicationInstance, kept", trimmedTargets, samples.target],
     ["Job", jobs, samples.job],
     ["Pod", pods, samples.pod],
     ["Event", events, samples.event],
@@ -153,7 +153,7 @@ describe("whatever is in an object of others, it is read", () => {
     ["PodVolumeBackup", podVolumeBackups, samples.request],
     ["PodVolumeRestore", podVolumeRestores, samples.request],
   ])("%s", (_, resource, sample) => {
-    for (const { schema } of [resource, kept(resource)]) {
+    for (const { schema } of [resource, trimmed(resource)]) {
       fc.assert(
         fc.property(odd(sample), (raw) => {
           const read = schema.parse({ ...raw, apiVersion: "v1", kind: resource.kind });
@@ -183,7 +183,7 @@ describe("and gets an answer", () => {
     const operation = cluster.add();
     fc.assert(
       fc.property(odd(samples.target), (raw) => {
-        cluster.targets.set("org-a/shop", parsed(keptTargets, raw));
+        cluster.targets.set("org-a/shop", parsed(trimmedTargets, raw));
         expect(reasons(operation).join()).not.toContain("TargetNotFound");
       }),
     );
@@ -194,8 +194,8 @@ describe("and gets an answer", () => {
     const operation = cluster.add({ parameters: { csiSnapshotClassName: "shop", storageLocation: "shop" } });
     fc.assert(
       fc.property(odd(samples.snapshotClass), odd(samples.location), (one, other) => {
-        cluster.snapshotClasses.set("shop", parsed(kept(volumeSnapshotClasses), one));
-        cluster.locations.set("shop", parsed(kept(storageLocations), other));
+        cluster.snapshotClasses.set("shop", parsed(trimmed(volumeSnapshotClasses), one));
+        cluster.locations.set("shop", parsed(trimmed(storageLocations), other));
         expect(reasons(operation).join()).not.toMatch(/no VolumeSnapshotClass|does not exist/);
       }),
     );
@@ -209,16 +209,16 @@ describe("and gets an answer", () => {
     fc.assert(
       fc.property(odd(samples.job), odd(samples.pod), odd(samples.event), (job, pod, event) => {
         const labels = { [Label.operation]: uid, [Label.attempt]: "1" };
-        const { metadata: read, ...rest } = parsed<Job>(kept(jobs), job);
+        const { metadata: read, ...rest } = parsed<Job>(trimmed(jobs), job);
         cluster.jobs.set(own, { ...rest, metadata: { ...read, name: own, labels } });
-        cluster.pods.splice(0, 1, parsed(kept(pods), pod));
-        cluster.refusals.splice(0, 1, parsed(kept(events), event));
+        cluster.pods.splice(0, 1, parsed(trimmed(pods), pod));
+        cluster.refusals.splice(0, 1, parsed(trimmed(events), event));
         cluster.decide(operation);
-        ownersOf(parsed<Job>(kept(jobs), job));
+        ownersOf(parsed<Job>(trimmed(jobs), job));
       }),
     );
     for (const status of ["gone", { failed: "two" }, { active: {} }, { terminating: [] }]) {
-      const orphan = parsed<Job>(kept(jobs), { metadata, status });
+      const orphan = parsed<Job>(trimmed(jobs), { metadata, status });
       expect(decideOrphan(orphan, { ...cluster.world(), podsOf: () => [], veleroObjectsOf: () => [] })).toBeUndefined();
     }
   });
@@ -226,7 +226,7 @@ describe("and gets an answer", () => {
   test("a ConfigMap of any shape gives templates, or says what is wrong", () => {
     fc.assert(
       fc.property(odd(samples.configMap), (raw) => {
-        for (const state of Object.values(parseTemplates(parsed(kept(configMaps), raw)))) {
+        for (const state of Object.values(parseTemplates(parsed(trimmed(configMaps), raw)))) {
           expect(state).toMatchObject({ ok: false, problem: expect.stringContaining("ConfigMap operation-jobs") });
         }
       }),
@@ -235,7 +235,7 @@ describe("and gets an answer", () => {
 
   test("a namespace whose labels cannot be read has none", () => {
     const { labels: _labels, ...bare } = metadata;
-    const read = parsed(kept(namespaces), { metadata: { ...bare, labels: ["gate"] } });
+    const read = parsed(trimmed(namespaces), { metadata: { ...bare, labels: ["gate"] } });
     expect(read.metadata.labels).toBeUndefined();
   });
 
@@ -255,7 +255,7 @@ describe("and gets an answer", () => {
     ],
   ])("a target with %s is not ready, and it says why", (_, status, why) => {
     const operation = cluster.add();
-    cluster.targets.set("org-a/shop", parsed(keptTargets, { metadata, status }));
+    cluster.targets.set("org-a/shop", parsed(trimmedTargets, { metadata, status }));
     expect(reasons(operation)).toContainEqual(expect.stringMatching(`^TargetNotReady: .*${why}`));
   });
 
@@ -267,13 +267,13 @@ describe("and gets an answer", () => {
     ["null for its conditions", { conditions: null }],
   ])("a target with a %s is ready", (_, status) => {
     const operation = cluster.add();
-    cluster.targets.set("org-a/shop", parsed(keptTargets, { metadata, status }));
+    cluster.targets.set("org-a/shop", parsed(trimmedTargets, { metadata, status }));
     expect(reasons(operation).join()).toContain("TemplateValidated");
   });
 
   test.each([[["org-a"]], [{ name: "org-a" }], [7]])("a release in %j is in no namespace of its own", (namespace) => {
     const operation = cluster.add();
-    cluster.targets.set("org-a/shop", parsed(keptTargets, { metadata, spec: { release: { namespace } } }));
+    cluster.targets.set("org-a/shop", parsed(trimmedTargets, { metadata, spec: { release: { namespace } } }));
     expect(reasons(operation).join()).toContain("TargetNamespaceForbidden");
   });
 });

@@ -9,7 +9,7 @@ import { FAULTS } from "./fakeConnection.ts";
 import type { FakeJobs } from "./fakeJobs.ts";
 import { type FakeVelero, LOCATION_REFUSAL, ownerOf, VELERO } from "./fakeVelero.ts";
 import type { Processes } from "./processes.ts";
-import type { What } from "./randomEvents.ts";
+import type { EventKind } from "./randomEvents.ts";
 import { annotate, ask, copyJob, makeJob, SOURCE } from "./users.ts";
 
 const PHASES = ["Completed", "PartiallyFailed", "Failed", "InProgress", "Finalizing", "OfTheFuture"];
@@ -18,7 +18,7 @@ const ENDS = ["killed", "evicted", "drained"] as const;
 const SILENCE_MS = 20_000;
 const WATCHED = [operations, jobs, pods, backups, restores].map(({ plural }) => plural);
 
-export interface DeedsParts {
+export interface EventEffectsParts {
   readonly api: FakeApiServer;
   readonly clock: FakeClock;
   readonly velero: FakeVelero;
@@ -27,16 +27,16 @@ export interface DeedsParts {
 }
 
 /** How everything that may happen is done. */
-export class Deeds {
-  readonly #parts: DeedsParts;
+export class EventEffects {
+  readonly #parts: EventEffectsParts;
   #tokens = 0;
 
-  constructor(parts: DeedsParts) {
+  constructor(parts: EventEffectsParts) {
     this.#parts = parts;
   }
 
   /** @param which chooses among what there is now */
-  do(what: What, which: number): void {
+  do(what: EventKind, which: number): void {
     const { api, velero, fakeJobs, processes } = this.#parts;
     const one = <T>(from: readonly T[], act: (chosen: T) => void): void => {
       const chosen = from[which % from.length];
@@ -44,7 +44,7 @@ export class Deeds {
     };
     const operation = (act: (chosen: Operation) => void) => one(api.list(operations), act);
     const named = (act: (name: string) => void) => one(this.#names(), act);
-    const all: Record<What, () => void> = {
+    const all: Record<EventKind, () => void> = {
       "create backup": () => ask(api, "Backup", `b${which % 2}`),
       "create restore": () => ask(api, "Restore", "r0"),
       cancel: () => operation((chosen) => annotate(api, chosen, Annotation.cancel, "true")),

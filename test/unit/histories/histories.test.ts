@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { beforeEach, expect, test, vi } from "vitest";
-import { type Happening, type Story, story } from "./randomEvents.ts";
+import { type RandomEvent, type Story, story } from "./randomEvents.ts";
 import { World } from "./world.ts";
 
 // Chance only spreads waits: a story that is told again must go the same way.
@@ -28,10 +28,10 @@ test("whatever happens: each attempt ends once, truthfully, and nobody's backup 
   await fc.assert(fc.asyncProperty(story, tell), { numRuns: 2000, seed: SEED });
 });
 
-const MADE: Happening[] = [["create backup", 0, 200]];
-const CHOSEN: Happening[] = [...MADE, ["velero goes on", 0, 100], ["velero goes on", 0, 100]];
+const MADE: RandomEvent[] = [["create backup", 0, 200]];
+const CHOSEN: RandomEvent[] = [...MADE, ["velero goes on", 0, 100], ["velero goes on", 0, 100]];
 /** Velero refuses whatever it has not begun. */
-const REFUSED: Happening[] = [0, 1].map((which) => ["velero refuses", which, 1_000]);
+const REFUSED: RandomEvent[] = [0, 1].map((which) => ["velero refuses", which, 1_000]);
 
 test.each<[string, Story]>([
   [

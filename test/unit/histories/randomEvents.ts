@@ -42,10 +42,10 @@ const FAULTS = [
   "history is compacted",
 ] as const;
 
-export type What = "velero goes on" | (typeof PEOPLE)[number] | (typeof VELERO)[number] | (typeof FAULTS)[number];
+export type EventKind = "velero goes on" | (typeof PEOPLE)[number] | (typeof VELERO)[number] | (typeof FAULTS)[number];
 
 /** What may happen; the number chooses among what there is at that time. After it, that many milliseconds pass. */
-export type Happening = readonly [what: What, which: number, waitMs: number];
+export type RandomEvent = readonly [what: EventKind, which: number, waitMs: number];
 
 /** One history. */
 export interface Story {
@@ -53,19 +53,22 @@ export interface Story {
   readonly older: "none" | "files" | "synced";
   /** How long the calls take, one after the other and over again, in milliseconds each way. */
   readonly latencies: readonly number[];
-  readonly happenings: readonly Happening[];
+  readonly happenings: readonly RandomEvent[];
 }
 
 const which = fc.nat(29);
 const wait = fc.constantFrom(0, 0, 10, 100, 100, 3_000, 12_000);
 
 /** How most begin: a backup, and Velero is at it. */
-const beginning: fc.Arbitrary<Happening[]> = fc
+const beginning: fc.Arbitrary<RandomEvent[]> = fc
   .tuple(fc.nat(6), fc.constantFrom(25, 60, 200))
-  .map(([steps, first]) => [["create backup", 0, first], ...Array<Happening>(steps).fill(["velero goes on", 0, 100])]);
+  .map(([steps, first]) => [
+    ["create backup", 0, first],
+    ...Array<RandomEvent>(steps).fill(["velero goes on", 0, 100]),
+  ]);
 
 /** Each story has a few kinds of trouble, not all: else what one of them brings about hides behind the others. */
-const middle: fc.Arbitrary<Happening[]> = fc
+const middle: fc.Arbitrary<RandomEvent[]> = fc
   .tuple(
     fc.subarray([...PEOPLE], { minLength: 1, maxLength: 3 }),
     fc.subarray([...VELERO], { maxLength: 2 }),
@@ -74,7 +77,7 @@ const middle: fc.Arbitrary<Happening[]> = fc
   .chain((troubles) => {
     const all = troubles.flat();
     const going = all.map(() => "velero goes on" as const);
-    const what = fc.constantFrom<What[]>(...all, ...going);
+    const what = fc.constantFrom<EventKind[]>(...all, ...going);
     return fc.array(fc.tuple(what, which, wait), { minLength: 2, maxLength: 18, size: "max" });
   });
 

@@ -33,12 +33,12 @@ import {
 } from "../../../src/kube/resources.ts";
 import { FakeClock } from "../kube/fakeClock.ts";
 import { Checks } from "./checks.ts";
-import { Deeds } from "./eventEffects.ts";
+import { EventEffects } from "./eventEffects.ts";
 import { FakeApiServer, type Write } from "./fakeApiServer.ts";
 import { FakeJobs } from "./fakeJobs.ts";
 import { FakeVelero, ownerOf } from "./fakeVelero.ts";
 import { Processes } from "./processes.ts";
-import type { Happening, Story } from "./randomEvents.ts";
+import type { RandomEvent, Story } from "./randomEvents.ts";
 import { install, SOURCE, SYSTEM } from "./users.ts";
 
 const ROUND_MS = 10_000;
@@ -56,7 +56,7 @@ export class World {
   readonly #velero = new FakeVelero(this.#api, this.#clock);
   readonly #jobs = new FakeJobs(this.#api, this.#clock, SYSTEM, (env, pod) => this.#processes.startRunner(env, pod));
   readonly #processes: Processes;
-  readonly #deeds: Deeds;
+  readonly #effects: EventEffects;
   readonly #checks = new Checks(this.#velero, (actor) => this.#processes.connections.get(actor));
   /** Operations one of whose Jobs was taken away, or gave up, by uid. */
   readonly #unattended = new Set<string>();
@@ -73,7 +73,7 @@ export class World {
       onRunnerKilled: (pod) => this.#jobs.end(pod, "killed"),
       tell: (line) => this.story.push(line),
     });
-    this.#deeds = new Deeds({ api, clock, velero, fakeJobs: this.#jobs, processes: this.#processes });
+    this.#effects = new EventEffects({ api, clock, velero, fakeJobs: this.#jobs, processes: this.#processes });
     api.onWrite((write) => this.#tell(write));
     install(api);
     velero.older(SOURCE, true);
@@ -81,9 +81,9 @@ export class World {
     this.#processes.startDispatcher();
   }
 
-  async happen([what, which, waitMs]: Happening): Promise<void> {
+  async happen([what, which, waitMs]: RandomEvent): Promise<void> {
     this.story.push(`# ${what} (${which}), then ${waitMs} ms`);
-    this.#deeds.do(what, which);
+    this.#effects.do(what, which);
     await this.#pass(waitMs);
   }
 
@@ -91,13 +91,13 @@ export class World {
   async comeToRest(): Promise<void> {
     this.story.push("# nothing more happens by itself");
     this.#velero.up = true;
-    this.#deeds.nothingHeldBack();
+    this.#effects.nothingHeldBack();
     this.#velero.location("Available");
     for (const connection of this.#processes.connections.values()) connection.faults.length = 0;
     for (let round = 0; ; round += 1) {
       const before = this.#moves;
       if (this.#processes.dispatchers().length === 0) this.#processes.startDispatcher();
-      this.#deeds.allAdvance();
+      this.#effects.allAdvance();
       await this.#pass(ROUND_MS);
       const waiting = this.#api.list(operations).filter(({ status }) => !isTerminal(status?.phase));
       if (waiting.length === 0 && this.#jobs.running.size === 0 && before === this.#moves) break;
@@ -148,7 +148,7 @@ export class World {
   #checkRest(): void {
     for (const operation of this.#api.list(operations)) {
       const attempt = `${operation.metadata.uid}/${attemptOf(operation)}`;
-      const own = this.#deeds.objects().filter(({ metadata }) => ownerOf(metadata.labels) === attempt);
+      const own = this.#effects.objects().filter(({ metadata }) => ownerOf(metadata.labels) === attempt);
       if (own.some(isAtWork) && conditionOf(operation.status, "Failed")?.reason !== Reason.runnerFailed) {
         throw this.#failure(`${operation.metadata.name} has ended and Velero is still at work on it`);
       }

@@ -1,5 +1,5 @@
 import { text } from "node:stream/consumers";
-import { DEFAULT_LEFT_OUT } from "../../../src/api/leftOut.ts";
+import { DEFAULT_PLATFORM_EXCLUSIONS } from "../../../src/api/platformExclusions.ts";
 import { systemClock } from "../../../src/kube/clock.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
 import type { RunnerContext } from "../../../src/runner/context.ts";
@@ -106,7 +106,7 @@ export async function fakeVelero(velero: FakeVelero, signal = new AbortControlle
       job: { namespace: "vworkspace-system" },
       veleroNamespace: "velero",
       clusterId: undefined,
-      restoreExcludedResources: DEFAULT_LEFT_OUT,
+      restoreExcludedResources: DEFAULT_PLATFORM_EXCLUSIONS,
       hideVeleroMessages: false,
       requestWindowMs: 900_000,
       maxRunTime: undefined,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { asShown, notesAsShown } from "../../../src/runner/hideVeleroMessages.ts";
+import { redacted, redactedNotes } from "../../../src/runner/hideVeleroMessages.ts";
 import { verdict } from "../../../src/runner/verdict.ts";
 import { fakeVelero } from "./fakeVelero.ts";
 import { backup } from "./veleroObjects.ts";
@@ -17,7 +17,7 @@ test.each([
 ])("of a Backup that %s an Operation passes Velero's words on, unless the admin keeps them", async (_, object) => {
   const { open, closed } = await contexts();
   const tell = (context: typeof open) =>
-    JSON.stringify(verdict({ type: "Backup", object: asShown(context, object), cancelRequested: false }));
+    JSON.stringify(verdict({ type: "Backup", object: redacted(context, object), cancelRequested: false }));
   expect(tell(open)).toContain(SECRET);
   expect(tell(closed)).not.toContain("arn:aws");
   expect(tell(closed)).toContain(`kubectl get backups.velero.io ${object.metadata.name} -n velero`);
@@ -26,7 +26,7 @@ test.each([
 test("of warnings and errors it keeps the count", async () => {
   const { open, closed } = await contexts();
   const object = backup({ phase: "PartiallyFailed" });
-  expect(notesAsShown(open, [SECRET, SECRET], object)).toEqual([SECRET, SECRET]);
-  expect(notesAsShown(closed, [SECRET, SECRET], object)).toEqual([expect.stringMatching(/^2 notes of Velero's: /)]);
-  expect(notesAsShown(closed, [], object)).toEqual([]);
+  expect(redactedNotes(open, [SECRET, SECRET], object)).toEqual([SECRET, SECRET]);
+  expect(redactedNotes(closed, [SECRET, SECRET], object)).toEqual([expect.stringMatching(/^2 notes of Velero's: /)]);
+  expect(redactedNotes(closed, [], object)).toEqual([]);
 });

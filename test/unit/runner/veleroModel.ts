@@ -1,5 +1,5 @@
 import type { Backup, DeleteBackupRequest } from "../../../src/api/velero.ts";
-import type { Stored } from "../../../src/runner/cancel/cancelStep.ts";
+import type { ArchiveOwner } from "../../../src/runner/cancel/cancelStep.ts";
 import { backup, deleteRequest, OWN_LABELS } from "./veleroObjects.ts";
 
 /** Whose backup it is: the cancelled Operation's, one made before it under the same name, or one made after it. */
@@ -55,7 +55,7 @@ export class VeleroModel {
     );
   }
 
-  whoseFiles(): Stored {
+  whoseFiles(): ArchiveOwner {
     return this.files === undefined || this.files.owner === "own" ? "own" : "older";
   }
 

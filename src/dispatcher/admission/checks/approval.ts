@@ -2,7 +2,7 @@ import type { VeleroOperation } from "../../../api/operation.ts";
 import { Reason } from "../../../api/reasons.ts";
 import type { Settings } from "../../settings.ts";
 import type { World } from "../../state/world.ts";
-import { type Approval, verifyClaim } from "../approvalToken.ts";
+import { type Approval, verifyApprovalToken } from "../approvalToken.ts";
 import type { Check } from "../hindrance.ts";
 
 /** Four eyes, where the Operation or the platform asks for them. docs/contract.md, Admission 8. */
@@ -10,7 +10,7 @@ export const approved: Check = (operation, world) => {
   const approval = approvalOf(operation, world);
   if (approval === undefined || approval.ok) return undefined;
   const message = `${requirement(operation, world.settings)}: ${approval.why}`;
-  return { verdict: "blocked", reason: Reason.awaitingApproval, message };
+  return { effect: "blocked", reason: Reason.awaitingApproval, message };
 };
 
 /** @returns the first moment at which an Operation that is approved now needs a new approval; undefined if none does */
@@ -27,7 +27,7 @@ export function needsApproval(operation: VeleroOperation, settings: Settings): b
 function approvalOf(operation: VeleroOperation, { approvalKey, now, settings }: World): Approval | undefined {
   if (!needsApproval(operation, settings)) return undefined;
   const { requireBoundClaims: requireBound } = settings;
-  return verifyClaim(operation.spec.approvals?.claim, { operation, key: approvalKey, requireBound, now });
+  return verifyApprovalToken(operation.spec.approvals?.claim, { operation, key: approvalKey, requireBound, now });
 }
 
 /** Who demands an approval, in words; undefined where nobody does. The setting's name is what an admin looks for. */

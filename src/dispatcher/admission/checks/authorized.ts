@@ -13,12 +13,12 @@ export const authorized: Check = (operation, { settings, now, rightsAskedSince }
   if (!isCrossNamespace(operation)) return undefined;
   if (rightsAskedSince === undefined) {
     const message = `a Restore from another namespace needs the ValidatingAdmissionPolicy ${RIGHTS_POLICY} and its binding in this cluster: an administrator has to install manifests/policies`;
-    return { verdict: "refused", reason: Reason.policyMissing, message };
+    return { effect: "refused", reason: Reason.policyMissing, message };
   }
   const request = latestRequest(operation, operation.status?.request, timestamp(now));
   const again = `somebody who may create Operations in the namespaces that it maps has to run it again: annotate it with a new ${Annotation.rerun}`;
   const expired = (why: string) =>
-    ({ verdict: "invalid", reason: Reason.authorizationExpired, message: `${why}; ${again}` }) as const;
+    ({ effect: "invalid", reason: Reason.authorizationExpired, message: `${why}; ${again}` }) as const;
   // Both are told to the second: within the same one nobody knows which came first.
   if (request === undefined || Date.parse(request.at) <= rightsAskedSince.getTime()) {
     return expired(

@@ -16,7 +16,7 @@ export const storageLocationOpen: Check = (operation, world) => {
   if (isOpen(location, namespace, { to: storageLocations, closed: storageLocationsClosed })) return undefined;
   const what = named === undefined ? `missing, and the default ${quoted(location)}` : quoted(location);
   return {
-    verdict: "refused",
+    effect: "refused",
     reason: Reason.storageLocationForbidden,
     message: `spec.parameters.storageLocation: ${what} is not open to namespace ${namespace}; name one that is`,
   };
@@ -32,7 +32,7 @@ export const snapshotClassOpen: Check = (operation, world) => {
     return undefined;
   }
   return {
-    verdict: "refused",
+    effect: "refused",
     reason: Reason.snapshotClassForbidden,
     message: `spec.parameters.csiSnapshotClassName: ${quoted(name)} is not open to namespace ${namespace}; name one that is`,
   };

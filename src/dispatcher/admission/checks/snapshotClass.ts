@@ -9,7 +9,7 @@ export const snapshotClassExists: Check = (operation, world) => {
   const snapshotClass = name === undefined ? undefined : world.snapshotClass(name);
   if (name === undefined || snapshotClass?.driver !== undefined) return undefined;
   return {
-    verdict: "blocked",
+    effect: "blocked",
     reason: Reason.missingVolumeSnapshotClass,
     message:
       snapshotClass === undefined

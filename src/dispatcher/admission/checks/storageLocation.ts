@@ -23,7 +23,7 @@ export const storageLocationAvailable: Check = (operation, world) => {
   const said = location?.status?.phase === "Available" ? "" : (location?.status?.message ?? "");
   const words = said !== "" && world.settings.hideVeleroMessages ? "Velero's log says why" : said;
   const message = `BackupStorageLocation ${quoted(name)} ${why}${words && `: ${words}`}`;
-  return { verdict: "blocked", reason: Reason.storageLocationUnavailable, message };
+  return { effect: "blocked", reason: Reason.storageLocationUnavailable, message };
 };
 
 /** The location that Velero will take for a Backup: the one it names, or the default as Velero finds it. */

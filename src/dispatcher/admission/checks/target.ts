@@ -17,13 +17,13 @@ export const targetFound: Check = (operation, world) => {
   if (target === undefined) {
     if (operation.spec.type === "Restore") return undefined;
     const message = `no ApplicationInstance ${name} in namespace ${namespace}`;
-    return { verdict: "refused", reason: Reason.targetNotFound, message };
+    return { effect: "refused", reason: Reason.targetNotFound, message };
   }
   const release = target.spec?.release?.namespace ?? "";
   if (release === "" || release === namespace) return undefined;
   const elsewhere = quoted(typeof release === "string" ? release : JSON.stringify(release));
   return {
-    verdict: "refused",
+    effect: "refused",
     reason: Reason.targetNamespaceForbidden,
     message: `ApplicationInstance ${name} has its release in namespace ${elsewhere}, not in its own, ${namespace}`,
   };
@@ -35,7 +35,7 @@ export const targetCapable: Check = (operation, world) => {
   const engines = targetOf(operation, world)?.metadata.annotations?.[annotation];
   if (engines === undefined || engines.split(",").some((engine) => engine.trim() === ENGINE)) return undefined;
   return {
-    verdict: "refused",
+    effect: "refused",
     reason: Reason.capabilityMissing,
     message: `annotation ${annotation} of ApplicationInstance ${quoted(operation.spec.targetRef.name)} lists ${quoted(engines)}, not ${ENGINE}`,
   };
@@ -48,7 +48,7 @@ export const targetReady: Check = (operation, world) => {
   const why = target && unreadiness(target);
   if (why === undefined) return undefined;
   const name = quoted(operation.spec.targetRef.name);
-  return { verdict: "blocked", reason: Reason.targetNotReady, message: `ApplicationInstance ${name} ${why}` };
+  return { effect: "blocked", reason: Reason.targetNotReady, message: `ApplicationInstance ${name} ${why}` };
 };
 
 /** Why a target is not ready as it stands now; a Ready=True that was said before its last change says nothing of that. */

@@ -4,7 +4,7 @@ import { Reason } from "../../../api/reasons.ts";
 import type { Check, Hindrance } from "../hindrance.ts";
 
 /** The Operation's namespace, and what admins may demand of it and of the Operation. docs/contract.md, Admission 1. */
-export const inScope: Check = (operation, { settings, namespace }) => {
+export const targetInScope: Check = (operation, { settings, namespace }) => {
   const { namespace: own, labels = {} } = operation.metadata;
   if (settings.namespaces.length > 0 && !settings.namespaces.includes(own)) {
     return outOfScope(`Operations in namespace ${own} are not carried out here`);
@@ -25,12 +25,12 @@ export const sameCluster: Check = (operation, { settings }) => {
   if (wanted === undefined || (wanted === settings.clusterId && wanted !== "")) return undefined;
   const here = settings.clusterId === "" ? "this one has no name" : `this one is ${quoted(settings.clusterId)}`;
   return {
-    verdict: "refused",
+    effect: "refused",
     reason: Reason.clusterMismatch,
     message: `the label ${Label.clusterId} names cluster ${quoted(wanted)}; ${here}`,
   };
 };
 
 function outOfScope(message: string): Hindrance {
-  return { verdict: "refused", reason: Reason.outOfScope, message };
+  return { effect: "refused", reason: Reason.outOfScope, message };
 }

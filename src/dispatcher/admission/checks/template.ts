@@ -1,9 +1,13 @@
 import { Reason } from "../../../api/reasons.ts";
-import type { Check } from "../hindrance.ts";
+import type { Check, Hindrance } from "../hindrance.ts";
 
 /** Without a usable template there is nothing to make a Job of. docs/contract.md, Job. */
 export const templateUsable: Check = (operation, world) => {
   const template = world.templates[operation.spec.type];
-  if (template.ok) return undefined;
-  return { verdict: "refused", reason: Reason.templateInvalid, message: template.problem };
+  return template.ok ? undefined : noTemplate(template.problem);
 };
+
+/** What an Operation is told of a template that cannot be used. */
+export function noTemplate(problem: string): Hindrance {
+  return { effect: "refused", reason: Reason.templateInvalid, message: problem };
+}

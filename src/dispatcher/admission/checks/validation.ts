@@ -24,9 +24,9 @@ const OBJECT_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 const ANNOTATION_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
 
 /** All that can be said of the Operation's own text: wrong once, wrong for ever. docs/contract.md, Admission 2. */
-export const valid: Check = (operation, world) => {
+export const specValid: Check = (operation, world) => {
   const message = wrongName(operation) ?? wrongTarget(operation) ?? wrongParameters(operation, world);
-  return message === undefined ? undefined : { verdict: "invalid", reason: Reason.validationFailed, message };
+  return message === undefined ? undefined : { effect: "invalid", reason: Reason.validationFailed, message };
 };
 
 function wrongName({ metadata: { name } }: VeleroOperation): string | undefined {

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
 import { specDigest } from "../../../../src/api/digest.ts";
-import { verifyClaim } from "../../../../src/dispatcher/admission/approvalToken.ts";
+import { verifyApprovalToken } from "../../../../src/dispatcher/admission/approvalToken.ts";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
 import { APPROVAL_KEY, Cluster, conditionsOf, messageOf, type OperationChange, signClaim } from "../fakeCluster.ts";
 
@@ -9,7 +9,7 @@ const now = new Date("2026-11-22T12:00:00Z");
 const seconds = (date: Date) => Math.floor(date.getTime() / 1000);
 const sample = new Cluster().add({ name: "nightly", uid: "u1", parameters: { ttl: "720h", storageLocation: "gold" } });
 const verify = (claim: string | undefined, key: string | undefined = APPROVAL_KEY, at = now) =>
-  verifyClaim(claim, { operation: sample, key, requireBound: false, now: at });
+  verifyApprovalToken(claim, { operation: sample, key, requireBound: false, now: at });
 
 test("a claim that upstream's control plane signed is valid to the end of the second it names", () => {
   const claim = signClaim({ op: "nightly", exp: seconds(now) });
@@ -52,7 +52,7 @@ test.each<[string, string | undefined, RegExp]>([
 
 test.each([undefined, "", "  "])("without a key (%j) nothing is valid, not even what that signed", (key) => {
   const claim = signClaim({ op: "nightly" }, key ?? "");
-  expect(verifyClaim(claim, { operation: sample, key, requireBound: false, now })).toMatchObject({
+  expect(verifyApprovalToken(claim, { operation: sample, key, requireBound: false, now })).toMatchObject({
     ok: false,
     why: expect.stringMatching(/no key is configured/),
   });
@@ -65,7 +65,7 @@ describe("a claim that is bound to what it approves", () => {
     return `vws2.${body}.${createHmac("sha256", APPROVAL_KEY).update(body).digest("hex")}`;
   };
   const check = (claim: string) =>
-    verifyClaim(claim, { operation: sample, key: APPROVAL_KEY, requireBound: true, now });
+    verifyApprovalToken(claim, { operation: sample, key: APPROVAL_KEY, requireBound: true, now });
 
   test.each([
     ["by its uid", { uid: "u1" }],

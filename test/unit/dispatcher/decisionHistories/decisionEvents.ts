@@ -1,7 +1,7 @@
 import fc from "fast-check";
 
 /** What may happen to a cluster; numbers choose among what there is at that time. */
-export type Happening =
+export type DecisionEvent =
   | {
       readonly kind: "create";
       readonly namespace: number;
@@ -23,7 +23,7 @@ const namespaceNumber = fc.nat(2);
 const which = fc.nat(1000);
 const one = <K extends string>(...kinds: K[]) => fc.record({ kind: fc.constantFrom(...kinds), which });
 
-export const happening: fc.Arbitrary<Happening> = fc.oneof(
+export const decisionEvent: fc.Arbitrary<DecisionEvent> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({

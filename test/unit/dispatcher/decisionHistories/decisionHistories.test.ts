@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isTerminal } from "../../../../src/api/operation.ts";
-import { type Happening, happening } from "./decisionEvents.ts";
+import { type DecisionEvent, decisionEvent } from "./decisionEvents.ts";
 import { History } from "./decisionHistory.ts";
 
 const limits = fc.record({
@@ -11,22 +11,26 @@ const limits = fc.record({
 
 test("whatever happens, in whatever order: no conflict, no limit exceeded, nobody overtaken, everybody's turn comes", () => {
   fc.assert(
-    fc.property(limits, fc.array(happening, { minLength: 20, maxLength: 90 }), (limit, happenings: Happening[]) => {
-      const history = new History(limit);
-      for (const each of happenings) {
-        history.happen(each);
-        history.check();
-      }
-      history.calmDown();
-      for (let rounds = 0; history.all().some(({ status }) => !isTerminal(status?.phase)); rounds += 1) {
-        if (rounds > 8 * history.operations.size) throw new Error("somebody's turn never comes");
+    fc.property(
+      limits,
+      fc.array(decisionEvent, { minLength: 20, maxLength: 90 }),
+      (limit, happenings: DecisionEvent[]) => {
+        const history = new History(limit);
+        for (const each of happenings) {
+          history.happen(each);
+          history.check();
+        }
+        history.calmDown();
+        for (let rounds = 0; history.all().some(({ status }) => !isTerminal(status?.phase)); rounds += 1) {
+          if (rounds > 8 * history.operations.size) throw new Error("somebody's turn never comes");
+          history.settleAll();
+          history.check();
+          history.work();
+        }
         history.settleAll();
-        history.check();
-        history.work();
-      }
-      history.settleAll();
-      expect(history.all().filter((operation) => history.decide(operation).action !== undefined)).toEqual([]);
-    }),
+        expect(history.all().filter((operation) => history.decide(operation).action !== undefined)).toEqual([]);
+      },
+    ),
     { numRuns: 2000 },
   );
 });

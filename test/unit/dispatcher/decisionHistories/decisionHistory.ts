@@ -11,7 +11,7 @@ import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
 import type { Action, World } from "../../../../src/dispatcher/state/world.ts";
 import type { Job } from "../../../../src/kube/resources.ts";
 import { Cluster, condition, signClaim } from "../fakeCluster.ts";
-import type { Happening } from "./decisionEvents.ts";
+import type { DecisionEvent } from "./decisionEvents.ts";
 
 /** Of an approval, in seconds; histories are about as long. */
 const APPROVAL = 100;
@@ -69,7 +69,7 @@ export class History extends Cluster {
     return [...this.operations.values()].filter(isVeleroOperation);
   }
 
-  happen(happening: Happening): void {
+  happen(happening: DecisionEvent): void {
     switch (happening.kind) {
       case "create": {
         const { namespace, restore, second, approval } = happening;

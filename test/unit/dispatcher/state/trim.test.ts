@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { isVeleroOperation, type Operation } from "../../../../src/api/operation.ts";
 import { backups, restores, storageLocations } from "../../../../src/api/velero.ts";
-import { kept, keptJobs, keptOperations, keptTargets } from "../../../../src/dispatcher/state/trim.ts";
+import { trimmed, trimmedJobs, trimmedOperations, trimmedTargets } from "../../../../src/dispatcher/state/trim.ts";
 import { type KubeObject, keyOf } from "../../../../src/kube/metadata.ts";
 import type { Resource } from "../../../../src/kube/resource.ts";
 import { configMaps, events, namespaces, pods, volumeSnapshotClasses } from "../../../../src/kube/resources.ts";
@@ -30,7 +30,7 @@ function stored(name: string, { spec = {}, ...change }: { spec?: object; status?
   };
 }
 
-const read = (raw: object): Operation => keptOperations.schema.parse(raw);
+const read = (raw: object): Operation => trimmedOperations.schema.parse(raw);
 
 describe("of an Operation is kept", () => {
   test("what is decided on, and no more", () => {
@@ -122,26 +122,26 @@ describe("of a kind that others write, junk takes no room", () => {
   test.each<[string, Resource, object]>([
     [
       "ApplicationInstances",
-      keptTargets,
+      trimmedTargets,
       {
         metadata: tenants,
         spec: { values: junk, release: { namespace: { junk }, values: junk } },
         status: { conditions: [{ type: "Other", message: junk }, condition], junk },
       },
     ],
-    ["Jobs", keptJobs, { metadata: admins, spec: { template: { spec: { volumes: junk } } }, status: { junk } }],
+    ["Jobs", trimmedJobs, { metadata: admins, spec: { template: { spec: { volumes: junk } } }, status: { junk } }],
     [
       "pods",
-      kept(pods),
+      trimmed(pods),
       { metadata: admins, spec: { junk }, status: { containerStatuses: [{ name: "x", image: junk }] } },
     ],
-    ["Events", kept(events), { metadata: admins, source: junk }],
-    ["ConfigMaps", kept(configMaps), { metadata: admins, binaryData: junk }],
-    ["locations", kept(storageLocations), { metadata: admins, spec: { config: { junk } } }],
-    ["Backups", kept(backups), { metadata: admins, spec: { hooks: junk }, status: { junk } }],
-    ["Restores", kept(restores), { metadata: admins, spec: { hooks: junk }, status: { junk } }],
-    ["classes", kept(volumeSnapshotClasses), { metadata: admins, driver: "d", parameters: { junk } }],
-    ["namespaces", kept(namespaces), { metadata: admins, spec: junk }],
+    ["Events", trimmed(events), { metadata: admins, source: junk }],
+    ["ConfigMaps", trimmed(configMaps), { metadata: admins, binaryData: junk }],
+    ["locations", trimmed(storageLocations), { metadata: admins, spec: { config: { junk } } }],
+    ["Backups", trimmed(backups), { metadata: admins, spec: { hooks: junk }, status: { junk } }],
+    ["Restores", trimmed(restores), { metadata: admins, spec: { hooks: junk }, status: { junk } }],
+    ["classes", trimmed(volumeSnapshotClasses), { metadata: admins, driver: "d", parameters: { junk } }],
+    ["namespaces", trimmed(namespaces), { metadata: admins, spec: junk }],
   ])("%s", (_, { schema, kind }, raw) => {
     const object: KubeObject = schema.parse({ apiVersion: "v1", kind, ...raw });
     expect(sizeOf(object)).toBeLessThan(4096);

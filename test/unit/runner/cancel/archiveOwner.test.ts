@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../../../src/kube/clock.ts";
-import { judge, whoseFiles } from "../../../../src/runner/cancel/archiveOwner.ts";
+import { findArchiveOwner, judgeByAge } from "../../../../src/runner/cancel/archiveOwner.ts";
 import type { DownloadLimits } from "../../../../src/runner/download/downloadRequest.ts";
 import { type FakeVelero, fakeVelero } from "../fakeVelero.ts";
 import { answersWith, archive, type Files, httpStore } from "../objectStore.ts";
@@ -24,7 +24,7 @@ const error = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code
 async function verdictOn(files: Files, limits: Partial<DownloadLimits> = {}, storeUrl?: string) {
   const { url } = await httpStore(files);
   const { context } = await fakeVelero({ storeUrl: storeUrl ?? url, objectStorage: {} });
-  return await whoseFiles(context, failed(HOUR), { ...LIMITS, ...limits });
+  return await findArchiveOwner(context, failed(HOUR), { ...LIMITS, ...limits });
 }
 
 describe("files under the name of a failed backup", () => {
@@ -55,14 +55,14 @@ describe("files under the name of a failed backup", () => {
       const { url } = await httpStore({ "/BackupContents": archive(1, 2 * HOUR) });
       const { context } = await fakeVelero({ storeUrl: url, objectStorage: {} });
       const clock = { ...systemClock, now: () => new Date(Date.now() + wrongMs) };
-      expect(await whoseFiles({ ...context, clock }, failed(HOUR), LIMITS)).toBe("older");
+      expect(await findArchiveOwner({ ...context, clock }, failed(HOUR), LIMITS)).toBe("older");
     },
   );
 
   it("are an older backup's when they are older than the object, whenever Velero says that the run began", () => {
     const early = { creationTimestamp: "2026-01-01T00:30:00Z" };
     const object = backup({ phase: "Failed", startTimestamp: "2026-01-01T00:00:00Z" }, early);
-    expect(judge({ ageMs: HOUR / 2 + 3_000, askedAt: new Date("2026-01-01T01:00:00Z") }, object)).toBe("older");
+    expect(judgeByAge({ ageMs: HOUR / 2 + 3_000, askedAt: new Date("2026-01-01T01:00:00Z") }, object)).toBe("older");
   });
 
   it.each<[string, FakeVelero]>([
@@ -70,7 +70,7 @@ describe("files under the name of a failed backup", () => {
     ["Velero signs no URL for archives", { unknownKinds: ["BackupContents"] }],
   ])("are unknown when %s", async (_, velero) => {
     const { context } = await fakeVelero({ objectStorage: {}, ...velero });
-    expect(await whoseFiles(context, failed(HOUR), LIMITS)).toBe("unknown");
+    expect(await findArchiveOwner(context, failed(HOUR), LIMITS)).toBe("unknown");
   });
 
   it("are unknown when the store cannot be reached", async () => {
@@ -78,19 +78,19 @@ describe("files under the name of a failed backup", () => {
   });
 
   it("are unknown when their age is", () => {
-    expect(judge({ ageMs: undefined, askedAt: new Date() }, failed(HOUR))).toBe("unknown");
+    expect(judgeByAge({ ageMs: undefined, askedAt: new Date() }, failed(HOUR))).toBe("unknown");
   });
 
   it.each([-9_000, 0, 1_000])("are unknown when the clocks may be to blame, %d ms before the run", (aheadMs) => {
     const askedAt = new Date("2026-01-01T01:00:00Z");
     const began = backup({ phase: "Failed", startTimestamp: "2026-01-01T00:00:00Z" });
-    expect(judge({ ageMs: HOUR + aheadMs, askedAt }, began)).toBe("unknown");
+    expect(judgeByAge({ ageMs: HOUR + aheadMs, askedAt }, began)).toBe("unknown");
   });
 
   it("are dated against the object's creation when the run has no start", () => {
     const unstarted = backup({ phase: "Failed" }, { creationTimestamp: "2026-01-01T00:00:00Z" });
     const askedAt = new Date("2026-01-01T01:00:00Z");
-    expect(judge({ ageMs: HOUR - 11_000, askedAt }, unstarted)).toBe("own");
-    expect(judge({ ageMs: HOUR + 3_000, askedAt }, unstarted)).toBe("older");
+    expect(judgeByAge({ ageMs: HOUR - 11_000, askedAt }, unstarted)).toBe("own");
+    expect(judgeByAge({ ageMs: HOUR + 3_000, askedAt }, unstarted)).toBe("older");
   });
 });

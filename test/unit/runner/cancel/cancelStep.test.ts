@@ -2,11 +2,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { VeleroObject } from "../../../../src/api/velero.ts";
 import {
+  type ArchiveOwner,
   type CancelResult,
   type CancelStep,
   isKept,
   nextCancelStep,
-  type Stored,
 } from "../../../../src/runner/cancel/cancelStep.ts";
 import { VeleroModel } from "../veleroModel.ts";
 import { backup, deleteRequest, OWN_LABELS, restore } from "../veleroObjects.ts";
@@ -21,7 +21,7 @@ function step(current: VeleroObject | undefined, more: Partial<View> = {}): Canc
     last: asked,
     current,
     deleteRequests: [],
-    stored: undefined,
+    archiveOwner: undefined,
     ...more,
   });
 }
@@ -81,17 +81,17 @@ describe("cancelling a Backup", () => {
     expect(step(backup({ phase: "Deleting", validationErrors: ["no location"] })).do).toBe("delete");
   });
 
-  it.each<[Stored, string]>([
+  it.each<[ArchiveOwner, string]>([
     ["own", "requestDeletion"],
     ["older", "delete"],
     ["unknown", "delete"],
-  ])("after a failure with files that are %s: %s", (stored, expected) => {
-    expect(step(backup({ phase: "Failed", failureReason: "restarted" }), { stored }).do).toBe(expected);
+  ])("after a failure with files that are %s: %s", (archiveOwner, expected) => {
+    expect(step(backup({ phase: "Failed", failureReason: "restarted" }), { archiveOwner }).do).toBe(expected);
   });
 
   it("says what it could not find out", () => {
     const last = backup({ phase: "Failed" });
-    expect(step(undefined, { asked: last, last, stored: "unknown" })).toEqual({
+    expect(step(undefined, { asked: last, last, archiveOwner: "unknown" })).toEqual({
       do: "end",
       result: { kind: "removed", remains: "whether it left files in the object store could not be told" },
     });
@@ -215,7 +215,9 @@ describe("cancelling a Restore", () => {
 /** One runner after the other, as each remembers things. */
 class Runner {
   readonly #world: VeleroModel;
-  #memory: { asked: VeleroObject; decided: boolean; last: VeleroObject; stored: Stored | undefined } | undefined;
+  #memory:
+    | { asked: VeleroObject; decided: boolean; last: VeleroObject; archiveOwner: ArchiveOwner | undefined }
+    | undefined;
   /** What the status says, whoever reads it. */
   #written = false;
   #decided: Extract<CancelStep, { do: "delete" }> | undefined;
@@ -242,13 +244,14 @@ class Runner {
     const { object: current, requests: deleteRequests } = this.#world;
     const found = current?.metadata.labels === OWN_LABELS ? current : undefined;
     const first = found ?? backup({ phase: "New" });
-    this.#memory ??= { asked: first, decided: this.#written, last: first, stored: undefined };
+    this.#memory ??= { asked: first, decided: this.#written, last: first, archiveOwner: undefined };
     this.#written ||= !isKept(this.#memory);
     const next = nextCancelStep({ ...this.#memory, current, deleteRequests });
     if ("object" in next && next.object !== undefined) this.#memory.last = next.object;
     if (next.do === "end") this.result = next.result;
     else if (next.do === "delete") this.#decided = next;
-    else if (next.do === "inspectStore") this.#memory.stored = storeReadable ? this.#world.whoseFiles() : "unknown";
+    else if (next.do === "inspectStore")
+      this.#memory.archiveOwner = storeReadable ? this.#world.whoseFiles() : "unknown";
     else if (next.do === "requestDeletion") this.#world.request(next.object);
     else if (next.do === "withdraw") this.#world.withdraw(next.requests);
   }

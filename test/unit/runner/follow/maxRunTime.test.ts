@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Backup } from "../../../../src/api/velero.ts";
-import { exceeded } from "../../../../src/runner/follow/maxRunTime.ts";
+import { exceededRunTime } from "../../../../src/runner/follow/maxRunTime.ts";
 import { FakeClock } from "../../kube/fakeClock.ts";
 import { fakeVelero } from "../fakeVelero.ts";
 import { backup } from "../veleroObjects.ts";
@@ -13,7 +13,7 @@ async function late(afterMs: number, status: Backup["status"], maxRunTime: strin
   const { context } = await fakeVelero({});
   const clock = new FakeClock();
   await clock.advance(afterMs);
-  return exceeded({ clock, settings: { ...context.settings, maxRunTime } }, backup(status));
+  return exceededRunTime({ clock, settings: { ...context.settings, maxRunTime } }, backup(status));
 }
 
 test("a limit is exceeded once Velero has been at work for so long, and is named with who sets it", async () => {
@@ -37,5 +37,7 @@ test("without a limit Velero may take as long as it takes", async () => {
   const { context } = await fakeVelero({});
   const clock = new FakeClock();
   await clock.advance(1000 * HOUR);
-  expect(exceeded({ clock, settings: context.settings }, backup({ phase: "InProgress", ...BEGAN }))).toBeUndefined();
+  expect(
+    exceededRunTime({ clock, settings: context.settings }, backup({ phase: "InProgress", ...BEGAN })),
+  ).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isOwn, planBackup, planRestore } from "../../../../src/runner/object/plan.ts";
+import { isMadeFor, planBackup, planRestore } from "../../../../src/runner/object/plan.ts";
 import { operation } from "../operations.ts";
 
 const settings = { veleroNamespace: "velero", clusterId: "c1", restoreExcludedResources: ["resourcequotas"] };
@@ -33,8 +33,8 @@ describe("a Backup", () => {
     const later = operation("Backup", { status: { runner: { attempt: 3 } } });
     const manifest = planBackup(later, {}, settings)("b1-x");
     expect(manifest.metadata.labels?.["ops.vworkspace.io/attempt"]).toBe("3");
-    expect(isOwn(later, manifest.metadata.labels)).toBe(true);
-    expect(isOwn(operation("Backup"), manifest.metadata.labels)).toBe(false);
+    expect(isMadeFor(later, manifest.metadata.labels)).toBe(true);
+    expect(isMadeFor(operation("Backup"), manifest.metadata.labels)).toBe(false);
   });
 });
 

@@ -16,7 +16,7 @@ const MAX_JOBS = 10;
  * A Job that gave up, some of whose pods never ran: a kubelet has rejected them (OutOfcpu, OutOfpods, NodeAffinity). The Job
  * counts them, and no podFailurePolicy can tell it not to: such a pod has no condition and no exit code.
  */
-export function madeAgainAfterRejection(operation: VeleroOperation, job: Job, world: World): Date | undefined {
+export function recreateAfterRejection(operation: VeleroOperation, job: Job, world: World): Date | undefined {
   const failure = failureOf(job);
   if (!isMadeByDispatcher(job) || failure?.reason !== "BackoffLimitExceeded") return undefined;
   if ((operation.status?.runner?.jobUIDs ?? []).length >= MAX_JOBS) return undefined;
@@ -24,7 +24,7 @@ export function madeAgainAfterRejection(operation: VeleroOperation, job: Job, wo
 }
 
 /** A Job whose every pod was to end, on a node that does not say that it has: no other pod comes before. */
-export function madeAgainAfterSilence(job: Job, { podsOf, now }: Pick<World, "podsOf" | "now">): Date | undefined {
+export function recreateAfterSilence(job: Job, { podsOf, now }: Pick<World, "podsOf" | "now">): Date | undefined {
   if (!isMadeByDispatcher(job) || job.metadata.deletionTimestamp !== undefined) return undefined;
   const ends = podsOf(job)
     .filter((pod) => !hasEnded(pod))

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { DEFAULT_LEFT_OUT, leftOut, leftOutAs } from "../../../src/api/leftOut.ts";
+import { DEFAULT_PLATFORM_EXCLUSIONS, leftOutAs, platformExclusions } from "../../../src/api/platformExclusions.ts";
 
-const resources = leftOut([...DEFAULT_LEFT_OUT, "networkpolicies.networking.k8s.io"]);
+const resources = platformExclusions([...DEFAULT_PLATFORM_EXCLUSIONS, "networkpolicies.networking.k8s.io"]);
 
 test.each([
   ["resourcequotas", "resourcequotas"],

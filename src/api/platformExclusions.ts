@@ -5,7 +5,7 @@ import { API_GROUP, operations } from "./operation.ts";
  * namespace, and where its Services lead. docs/contract.md, Runner 2; an admin changes the list by the setting
  * `restore.excludedResources`.
  */
-export const DEFAULT_LEFT_OUT: readonly string[] = [
+export const DEFAULT_PLATFORM_EXCLUSIONS: readonly string[] = [
   "resourcequotas",
   "limitranges",
   "endpoints",
@@ -16,7 +16,7 @@ export const DEFAULT_LEFT_OUT: readonly string[] = [
 const OPERATIONS = `${operations.plural}.${API_GROUP}`;
 
 /** All that a Restore leaves out on this platform, whoever asks for what. */
-export function leftOut(excludedResources: readonly string[]): string[] {
+export function platformExclusions(excludedResources: readonly string[]): string[] {
   return [...new Set([OPERATIONS, ...excludedResources])];
 }
 

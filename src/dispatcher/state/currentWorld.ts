@@ -7,16 +7,16 @@ import type { Settings } from "../settings.ts";
 import type { TemplateStore } from "../templates/templateStore.ts";
 import type { Caches } from "./caches.ts";
 import { attemptTerm, type Indexes } from "./indexes.ts";
-import { jobLeftBehind, veleroLeftBehind } from "./orphanedWork.ts";
+import { orphanedJob, orphanedObject } from "./orphanedWork.ts";
 import { operationUidOf } from "./owners.ts";
-import type { Claims } from "./pendingWrites.ts";
 import { rightsAskedSince } from "./protection.ts";
 import type { World } from "./world.ts";
+import type { WritesInFlight } from "./writesInFlight.ts";
 
-export interface LiveWorldParts {
+export interface CurrentWorldParts {
   readonly caches: Caches;
   readonly indexes: Indexes;
-  readonly claims: Claims;
+  readonly writesInFlight: WritesInFlight;
   readonly templates: TemplateStore;
   readonly settings: Settings;
   readonly approvalKey: string | undefined;
@@ -24,7 +24,15 @@ export interface LiveWorldParts {
 }
 
 /** The world as the caches show it now, with what is being written already in it. */
-export function liveWorld({ caches, indexes, claims, templates, settings, approvalKey, clock }: LiveWorldParts): World {
+export function currentWorld({
+  caches,
+  indexes,
+  writesInFlight,
+  templates,
+  settings,
+  approvalKey,
+  clock,
+}: CurrentWorldParts): World {
   let ableToRun = new WeakMap<Operation, boolean>();
   const forget = () => {
     ableToRun = new WeakMap();
@@ -48,11 +56,11 @@ export function liveWorld({ caches, indexes, claims, templates, settings, approv
       return templates.current;
     },
     *operations() {
-      for (const operation of indexes.openOperations.values()) yield claims.current(operation);
+      for (const operation of indexes.openOperations.values()) yield writesInFlight.current(operation);
     },
     operation: (uid) => {
       const [found] = indexes.operationsByUid.get(uid);
-      return found && claims.current(found);
+      return found && writesInFlight.current(found);
     },
     target: (namespace, name) => caches.targets.get(`${namespace}/${name}`),
     namespace: (name) => caches.namespaces.get(name),
@@ -77,9 +85,9 @@ export function liveWorld({ caches, indexes, claims, templates, settings, approv
     },
     veleroObjectsOf: (job) =>
       indexes.veleroByAttempt.get(attemptTerm(operationUidOf(job), job.metadata.labels?.[Label.attempt])),
-    leftBehind: (namespace) => [
-      ...indexes.busyVelero.get(namespace).filter(isOrphan).map(veleroLeftBehind),
-      ...indexes.busyJobs.get(namespace).filter(isOrphan).map(jobLeftBehind),
+    orphanedWork: (namespace) => [
+      ...indexes.busyVelero.get(namespace).filter(isOrphan).map(orphanedObject),
+      ...indexes.busyJobs.get(namespace).filter(isOrphan).map(orphanedJob),
     ],
     get ableToRun() {
       return ableToRun;

@@ -4,7 +4,7 @@ import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
 
 /** Whether the Operation's namespace is terminating, or gone. */
-export async function namespaceGoes(context: RunnerContext): Promise<boolean> {
+export async function isNamespaceTerminating(context: RunnerContext): Promise<boolean> {
   const { namespace: name } = context.settings.operation;
   try {
     const namespace = await retry(() => context.client.get(namespaces, { name }, context), context);
