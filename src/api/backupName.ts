@@ -1,4 +1,4 @@
-/** What a Restore's parameter backupName names. docs/contract.md, API. */
+/** What a Restore's parameter backupName names. docs/contract.md#source-backup. */
 export type BackupName =
   /** An Operation of type Backup where there is one of that name, else a Backup of Velero's. */
   | { readonly kind: "any"; readonly name: string }

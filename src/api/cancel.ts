@@ -3,7 +3,7 @@ import type { Operation } from "./operation.ts";
 import { ConditionType, Reason } from "./reasons.ts";
 import { conditionOf } from "./status.ts";
 
-/** Whether somebody asks this Operation to stop. docs/contract.md, Cancel. */
+/** Whether somebody asks this Operation to stop. docs/contract.md#cancel. */
 export function cancelRequested(operation: Operation): boolean {
   return operation.metadata.annotations?.[Annotation.cancel] === "true";
 }

@@ -5,7 +5,7 @@ import type { Status, VeleroOperation } from "./operation.ts";
 /**
  * Restores from another namespace. Whoever asks for one, or changes it later, is asked for their right in that namespace by
  * the policy operation-rights at that moment and at no other. So such a Restore has to begin soon after: who has lost the
- * right since must not be able to start what they hold back. docs/contract.md, Restores from another namespace.
+ * right since must not be able to start what they hold back. docs/contract.md#restores-from-another-namespace.
  */
 
 /** The admission policy, and its binding, without which nobody is asked for their right. */

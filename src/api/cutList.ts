@@ -1,4 +1,4 @@
-/** The most that a list of warnings may take in a status, in bytes of JSON. docs/contract.md, Status mapping. */
+/** The most that a list of warnings may take in a status, in bytes of JSON. docs/contract.md#outputs. */
 const MAX_LIST_BYTES = 256 * 1024;
 
 /**

@@ -3,8 +3,8 @@ import type { Spec } from "./operation.ts";
 
 /**
  * What an Operation asks for, in one value that is the same wherever it is computed: `sha256:<hex>` of the canonical JSON of its
- * type, engine, targetRef and parameters. Approvals are no part of it: they speak about it. docs/contract.md, API ("What was
- * admitted"), Admission 8.
+ * type, engine, targetRef and parameters. Approvals are no part of it: they speak about it.
+ * docs/contract.md#admitted-spec, docs/contract.md#approval.
  */
 export function specDigest({ type, engine, targetRef, parameters = {} }: Spec): string {
   // As far as anybody reads it: another operator's CRD may keep more.

@@ -7,7 +7,7 @@ const MAX_OMITTED_JOBS = 100;
 
 /**
  * The earlier attempts of a status within bounds: the last ones in full, of those before them their number and their Jobs.
- * docs/contract.md, API.
+ * docs/contract.md#status-fields.
  */
 export function shortHistory(
   { history = [], historyOmitted }: Pick<Status, "history" | "historyOmitted">,

@@ -2,7 +2,7 @@ import * as z from "zod";
 
 /**
  * Kubernetes' LabelSelector, as strict as the API server is where it reads one: Velero's CRD takes any text, and Velero
- * would fail the whole backup for a wrong one. docs/contract.md, API.
+ * would fail the whole backup for a wrong one. docs/contract.md#backup-parameters.
  */
 
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/;

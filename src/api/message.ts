@@ -4,7 +4,7 @@ import type { VeleroObject } from "./velero.ts";
 
 /** Texts for people: what Velero says, kept whole up to a limit, and sizes and counts in words. */
 
-/** The longest message of a condition, in bytes of UTF-8. docs/contract.md, Status mapping. */
+/** The longest message of a condition, in bytes of UTF-8. docs/contract.md#velero-phases. */
 export const MAX_MESSAGE_BYTES = 1024;
 
 /** The text as the message of a condition: verbatim as far as it fits, never ending inside a character. */

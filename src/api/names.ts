@@ -5,7 +5,7 @@ export const MAX_NAME_LENGTH = 63;
 
 /**
  * The name of the Job of one attempt: a function of the Operation's UID and the attempt alone, so that whoever creates it
- * twice meets the first one. docs/contract.md, Job.
+ * twice meets the first one. docs/contract.md#job-creation.
  */
 export function jobName(operation: { name: string; uid: string }, attempt: number): string {
   return withHash(operation.name, hash(operation.uid, attempt).slice(0, 10));
@@ -13,7 +13,7 @@ export function jobName(operation: { name: string; uid: string }, attempt: numbe
 
 /**
  * The names which the Velero object of one attempt may take, in order. The first attempt tries the Operation's own name;
- * when that is taken, and for later attempts, the hashed one. docs/contract.md, Runner 3.
+ * when that is taken, and for later attempts, the hashed one. docs/contract.md#velero-object-name.
  */
 export function veleroNames(operation: { name: string; uid: string }, attempt: number): [string, ...string[]] {
   const hashed = withHash(operation.name, hash(operation.uid, attempt).slice(0, 8));

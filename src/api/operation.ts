@@ -2,7 +2,7 @@ import * as z from "zod";
 import { kubeObjectSchema } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
 
-/** The request that a platform's users write, and its status. docs/contract.md, API. */
+/** The request that a platform's users write, and its status. docs/contract.md#the-operation. */
 
 export const API_GROUP = "ops.vworkspace.io";
 export const API_VERSION = "v1alpha1";

@@ -1,4 +1,4 @@
-/** What an Operation hands to its reader. docs/contract.md, Status mapping; a field that is not known is left out. */
+/** What an Operation hands to its reader. docs/contract.md#outputs; a field that is not known is left out. */
 export type Outputs = {
   backupName?: string;
   restoreName?: string;

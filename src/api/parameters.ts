@@ -7,7 +7,7 @@ import { leftOutAs, platformExclusions } from "./platformExclusions.ts";
 /**
  * The parameters of a Backup and of a Restore, each value with what is allowed. The CRD declares the same fields by type
  * only, because other operations share its `parameters`; what is checked here and not there ends as
- * Accepted=False/ValidationFailed. docs/contract.md, API.
+ * Accepted=False/ValidationFailed. docs/contract.md#schema.
  */
 
 const CONTROL_CHARACTERS = /\p{Cc}/u;

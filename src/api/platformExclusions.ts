@@ -2,7 +2,7 @@ import { API_GROUP, operations } from "./operation.ts";
 
 /**
  * What no Restore brings back, because Velero would write it with rights that who asks does not have: what bounds a
- * namespace, and where its Services lead. docs/contract.md, Runner 2; an admin changes the list by the setting
+ * namespace, and where its Services lead. docs/contract.md#excluded-resources; an admin changes the list by the setting
  * `restore.excludedResources`.
  */
 export const DEFAULT_PLATFORM_EXCLUSIONS: readonly string[] = [

@@ -3,7 +3,8 @@ import { jobName } from "./names.ts";
 import { attemptOf, type VeleroOperation } from "./operation.ts";
 
 /**
- * Whether an Operation came out of a backup, and must not be replayed. docs/contract.md, Admission 0. Velero labels what it
+ * Whether an Operation came out of a backup, and must not be replayed.
+ * docs/contract.md#restored-copy. Velero labels what it
  * restores, but also what was there already and is only updated; and anybody may set a label. So what has run under its
  * UID is no copy: a copy has a UID of its own, and the names of Jobs in a status that came along are not made of that.
  */

@@ -3,7 +3,7 @@ import { ENGINE, SUPPORTED_TYPES } from "./operation.ts";
 /**
  * The CRD's validation rules, in CEL: what the API server refuses at `kubectl apply`. Rules about Backup and Restore bind only
  * those: other Operations are upstream's. manifests/policies/operation-spec.yaml says again what must hold even where
- * another CRD has replaced ours. docs/contract.md, API.
+ * another CRD has replaced ours. docs/contract.md#schema.
  */
 
 export interface Rule {

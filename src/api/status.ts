@@ -40,7 +40,7 @@ export interface StatusContext {
 /**
  * The whole next status from the last one and what was seen. `lastTransitionTime` moves only when a condition's status
  * changes; `startedAt` is the first acceptance and `finishedAt` the terminal transition; a terminal phase stays.
- * docs/contract.md, API ("Two writers, one rule").
+ * docs/contract.md#status-writes.
  *
  * @returns a new status; equal to `last` where the change says nothing new, so that writers can skip the write
  */

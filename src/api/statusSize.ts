@@ -15,7 +15,7 @@ const WHERE = "the Operation has no room for more in the API server's store";
 
 /**
  * Writes a status, and where the API server's store has no room for it, ever less of it: what an Operation came to counts
- * for more than its warnings. docs/contract.md, API ("Two writers, one rule").
+ * for more than its warnings. docs/contract.md#status-size.
  *
  * @param write one try; nothing else may make it fail as too large
  * @throws what the last try throws

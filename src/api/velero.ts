@@ -32,7 +32,7 @@ export function isRestorable(phase: string | undefined): boolean {
 
 /**
  * Why Velero would not take this location for that now, to be read after its name; undefined where it would. A Restore only
- * reads: ReadOnly is what people set before a disaster restore. docs/velero-facts.md, section 6.
+ * reads: ReadOnly is what people set before a disaster restore. docs/velero-facts.md#backupstoragelocation.
  */
 export function locationHindrance(location: StorageLocation | undefined, type: OperationType): string | undefined {
   if (location === undefined) return "does not exist";

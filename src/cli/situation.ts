@@ -28,7 +28,7 @@ export interface Situation {
   readonly since: string;
 }
 
-/** Where an Operation stands, from what its status says. docs/contract.md, API and Status mapping. */
+/** Where an Operation stands, from what its status says. docs/contract.md#admission. */
 export function situationOf(operation: Operation): Situation {
   const { status, spec, metadata } = operation;
   const since = metadata.creationTimestamp;

@@ -48,7 +48,7 @@ const guards: readonly Guard[] = [
 /**
  * What the dispatcher does about an Operation now: at most one write, decided on nothing but what the API server last said.
  * Whatever came before, the same world gives the same decision; a write that has happened gives the next one.
- * docs/contract.md, Admission, Job, "Two writers, one rule".
+ * docs/contract.md#admission, docs/contract.md#job, docs/contract.md#status-writes.
  */
 export function decide(operation: Operation, world: World): Decision {
   // A success is final, and kept without its outputs (kept.ts): whatever was written over it would erase them.
@@ -61,7 +61,7 @@ export function decide(operation: Operation, world: World): Decision {
   return NOTHING;
 }
 
-/** A copy is not judged by the status that may have come with it. docs/contract.md, Admission 0. */
+/** A copy is not judged by the status that may have come with it. docs/contract.md#restored-copy. */
 function restoredCopy(operation: VeleroOperation, world: World): Decision | undefined {
   const hindrance = notRestoredCopy(operation, world);
   if (hindrance === undefined) return undefined;
@@ -87,7 +87,7 @@ function over(operation: VeleroOperation, world: World): Decision | undefined {
 
 /**
  * Ends a cancelled Operation of which nothing has begun. Where a runner may have begun, it alone knows what is to be
- * undone, and the guards that follow make sure that there is one. docs/contract.md, Cancel, delete, re-run.
+ * undone, and the guards that follow make sure that there is one. docs/contract.md#cancel.
  */
 function cancelled(operation: VeleroOperation, world: World): Decision | undefined {
   if (!cancelRequested(operation) || hasBegun(operation)) return undefined;
@@ -111,7 +111,7 @@ function cancelled(operation: VeleroOperation, world: World): Decision | undefin
 
 /**
  * Admitted by a version of this program that noted not what: nothing is made for it before it has passed again what keeps
- * tenants apart. It keeps its place meanwhile. docs/contract.md, API ("What was admitted").
+ * tenants apart. It keeps its place meanwhile. docs/contract.md#admitted-spec.
  */
 function admittedUnnoted(operation: VeleroOperation, world: World): Decision | undefined {
   const { status, spec } = operation;
@@ -199,7 +199,7 @@ function hasBegun({ status }: VeleroOperation): boolean {
 /**
  * What to do with a Job whose Operation (the very one, by its uid) is gone. One of whose containers ever started is
  * cleaning up, or has done so; its own ttl removes it, unless another container keeps it from ending. After an eviction
- * neither Job nor pods tell of that any more, but what it has made does. docs/contract.md, Job.
+ * neither Job nor pods tell of that any more, but what it has made does. docs/contract.md#orphaned-jobs.
  *
  * @returns the deletion of the Job, or undefined when it is to be left alone
  */

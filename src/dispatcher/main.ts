@@ -69,7 +69,7 @@ interface Process {
 
 /**
  * Runs the dispatcher with these settings until the process is to end or there are other settings. It ends as it does on
- * SIGTERM: what is being written is finished, the Lease is given back. docs/contract.md, Shape.
+ * SIGTERM: what is being written is finished, the Lease is given back. docs/contract.md#dispatcher-and-runner.
  *
  * @returns the settings to go on with; undefined when the process is to end
  * @throws as {@link runDispatcher}

@@ -22,7 +22,7 @@ const DURATION_BUCKETS = [1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800,
 
 /**
  * The dispatcher's metrics. Counts and durations are of what ended while this process was leading; gauges are computed from
- * what is there when they are asked for. No label carries an object's name. docs/contract.md, Observability.
+ * what is there when they are asked for. No label carries an object's name. docs/contract.md#metrics.
  */
 export function createMetrics(parts: MetricsParts): Registry {
   const { operations, templates, missingProtection, isLeading, settingsValid } = parts;

@@ -19,7 +19,7 @@ const LOOK_MS = 2_000;
 
 /**
  * Waits until the settings or the key are others than those in force and can be used. What cannot be used is told, once, and
- * changes nothing. docs/contract.md, Settings.
+ * changes nothing. docs/contract.md#settings.
  *
  * @param env as for {@link loadSetup}
  * @returns what is to be in force from now on

@@ -24,7 +24,7 @@ const MAX_PACE_MS = 600_000;
 /**
  * An ended Operation: nothing more happens to it, unless its runner gave up before a cancel was carried out, or it failed
  * and somebody asks for another run: by a token in its annotation that was not acted on yet, or by a Job that they made and
- * that was not either. docs/contract.md, Cancel, delete, re-run.
+ * that was not either. docs/contract.md#re-run, docs/contract.md#re-run-by-job.
  *
  * @returns undefined for an Operation that has not ended
  */

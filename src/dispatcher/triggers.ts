@@ -33,7 +33,7 @@ const REFRESH_MS = 2_000;
 
 /**
  * Connects what happens with the Operations for which it may change something. This is all that ever moves an Operation
- * on: nothing is looked at just because time has passed. docs/contract.md, Admission.
+ * on: nothing is looked at just because time has passed. docs/contract.md#admission.
  *
  * @returns to be called when an Operation of that namespace is, after all, not what others were decided upon
  */

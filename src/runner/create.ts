@@ -20,7 +20,7 @@ import { engineRef, getVelero, veleroResource } from "./object/veleroObject.ts";
 
 /**
  * Creates the Velero object of an attempt, once: first the intent goes into status.engineRef, then one POST, then its uid
- * is recorded. A crash at any point, or a second runner, ends with the same one object. docs/contract.md, Runner 3.
+ * is recorded. A crash at any point, or a second runner, ends with the same one object. docs/contract.md#create-once.
  *
  * @returns the object, ours or adopted; none when a cancel came first, or it was recorded and is gone again
  * @throws Failure when Velero's API refuses the object, every name is taken, or the namespace to restore into goes;

@@ -1,6 +1,6 @@
 import type { Operation } from "../api/operation.ts";
 
-/** The runner's exit codes. docs/contract.md, Runner 5; the Job's podFailurePolicy names {@link EXIT.final}. */
+/** The runner's exit codes. docs/contract.md#exit-codes; the Job's podFailurePolicy names {@link EXIT.final}. */
 export const EXIT = {
   /** Succeeded, degraded too; or nothing is left to do. */
   done: 0,

@@ -18,7 +18,7 @@ import { collectOutputs } from "./outputs/outputs.ts";
 import { verdict } from "./verdict.ts";
 
 /**
- * Writes the attempt's end, outputs and all, in one write. docs/contract.md, Runner 5.
+ * Writes the attempt's end, outputs and all, in one write. docs/contract.md#finishing.
  *
  * @throws ObjectChanged as {@link checkRecordedObject}
  */

@@ -15,7 +15,8 @@ import { veleroResource } from "./object/veleroObject.ts";
 /**
  * Gives an attempt that has to wait for a storage location back to the dispatcher, which admits it again when the location
  * is available: until then it holds neither slot nor namespace. What Velero refused never ran, so its name may be used
- * again. Nothing is given back that another run has gone on with, or that is to be cancelled. docs/contract.md, Runner 2.
+ * again. Nothing is given back that another run has gone on with, or that is to be cancelled.
+ * docs/contract.md#hand-back.
  */
 export async function handBack(
   context: RunnerContext,

@@ -3,7 +3,7 @@ import type { VeleroObject } from "../api/velero.ts";
 import type { RunnerContext } from "./context.ts";
 
 // Velero's own words of what went wrong name buckets, roles and hosts. An admin may keep them from tenants by the setting
-// hideVeleroMessages: an Operation then says where they stand, and counts them. docs/contract.md, Status mapping.
+// hideVeleroMessages: an Operation then says where they stand, and counts them. docs/contract.md#veleros-messages.
 
 type Who = Pick<RunnerContext, "settings">;
 

@@ -20,7 +20,7 @@ class Stopped extends Error {
 }
 
 /**
- * Runs one Operation as its Job's pod. docs/contract.md, Runner.
+ * Runs one Operation as its Job's pod. docs/contract.md#runner.
  *
  * @param env what the Job template sets (settings.ts), LOG_LEVEL, and where the API server is (KUBECONFIG or in-cluster)
  * @returns the exit code: 0 done, 1 to be tried again, 2 final

@@ -44,7 +44,7 @@ import { verdict } from "./verdict.ts";
 
 /**
  * Carries out one Operation, from wherever an earlier run may have left it. Every step can be repeated: a crash between
- * any two calls, or a second run at the same time, changes nothing in the outcome. docs/contract.md, Runner.
+ * any two calls, or a second run at the same time, changes nothing in the outcome. docs/contract.md#runner.
  *
  * @returns how it ended, when there is nothing left to do
  * @throws the signal's reason once that aborts; what the API server refused, or could not answer for too long

@@ -22,7 +22,7 @@ export interface Seen {
 
 type Row = (seen: Seen, phase: string) => StatusChange;
 
-/** docs/contract.md, Status mapping, row by row. What is not in here, a phase of a newer Velero say, is Running. */
+/** docs/contract.md#velero-phases, row by row. What is not in here, a phase of a newer Velero say, is Running. */
 const ROWS: Readonly<Record<string, Row>> = {
   New: pending,
   Queued: pending,
@@ -36,7 +36,7 @@ const ROWS: Readonly<Record<string, Row>> = {
 
 /**
  * The status that follows from Velero's object, phase and all conditions; times and generation are added by nextStatus.
- * docs/contract.md, Status mapping.
+ * docs/contract.md#velero-phases.
  */
 export function verdict(seen: Seen): StatusChange {
   const phase = seen.object === undefined ? undefined : seen.object.status?.phase || "New";

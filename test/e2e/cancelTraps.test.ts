@@ -13,7 +13,7 @@ import { NOTHING_KEPT, teamIn } from "../scenario/team.ts";
 
 /**
  * Velero finds a backup's files by name, whosever they are. Each of these would lose somebody's data if a cancel did so
- * too. docs/velero-facts.md, section 0.
+ * too. docs/velero-facts.md#data-loss-traps.
  */
 
 const cluster = await ownCluster();

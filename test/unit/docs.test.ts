@@ -51,9 +51,9 @@ function linksOf(markdown: string): string[] {
   return targets.filter((target) => !/^[a-z]+:/.test(target));
 }
 
-/** `docs/contract.md#create-once`, wherever it stands. */
+/** `docs/contract.md#create-once`, wherever it stands; also one that names a section instead, which nobody could check. */
 function citationsOf(text: string): string[] {
-  return Array.from(text.matchAll(/\bdocs\/[\w-]+\.md#[\w-]+/g), ([citation]) => citation);
+  return Array.from(text.matchAll(/\bdocs\/[\w-]+\.md(#[\w-]+|, ([A-Z]|section))/g), ([citation]) => citation);
 }
 
 /** Paths from the top of the repository. */

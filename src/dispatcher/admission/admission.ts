@@ -15,7 +15,7 @@ import { pauseAhead } from "./pauseTarget.ts";
 /**
  * Whether an Operation may run now, and what its status says if not. What holds it back shows as Accepted=False or
  * Blocked=True or Running=False/Queued; Accepted is Unknown while the last word is not spoken, and True only when the Job
- * may be made, because that is what a runner goes by. docs/contract.md, Admission.
+ * may be made, because that is what a runner goes by. docs/contract.md#admission.
  */
 export function admission(operation: VeleroOperation, world: World): Decision {
   const hindrance = firstHindrance(operation, world);

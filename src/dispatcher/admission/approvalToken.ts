@@ -4,8 +4,8 @@ import { specDigest } from "../../api/digest.ts";
 import type { VeleroOperation } from "../../api/operation.ts";
 
 /**
- * Approval claims: `vws<version>.<base64url JSON>.<hex HMAC-SHA256 of the part between the dots>`. docs/contract.md,
- * Admission 8.
+ * Approval claims: `vws<version>.<base64url JSON>.<hex HMAC-SHA256 of the part between the dots>`.
+ * docs/contract.md#approval.
  *
  * - Version 1 is what upstream's control plane signs. It names the Operation, and neither its namespace nor what it asks for:
  *   upstream's form has no place for either.

@@ -13,7 +13,7 @@ import { specValid } from "./checks/validation.ts";
 import type { Check, Hindrance } from "./hindrance.ts";
 
 /**
- * What an Operation must pass for itself, in the order of docs/contract.md, Admission 0 to 8; that there is room for it
+ * What an Operation must pass for itself, in the order of docs/contract.md#admission; that there is room for it
  * among the others is a matter of order.ts. The template comes last: everything before it is the tenant's to mend.
  */
 const CHECKS: readonly Check[] = [

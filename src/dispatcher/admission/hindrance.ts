@@ -13,7 +13,7 @@ export interface Hindrance {
   readonly message: string;
 }
 
-/** One check of docs/contract.md, Admission: what is in the way, or undefined when it holds. Pure. */
+/** One check of docs/contract.md#admission: what is in the way, or undefined when it holds. Pure. */
 export type Check = (operation: VeleroOperation, world: World) => Hindrance | undefined;
 
 /** The text parameter of that name, if the Operation has it; for checks after validParameters has looked at all of them. */

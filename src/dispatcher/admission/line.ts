@@ -14,7 +14,7 @@ import { firstHindrance } from "./checks.ts";
  * Who goes first. Velero acts on whole namespaces, so a Restore runs alone in its own while Backups run side by side; and
  * there are only so many slots. Everybody stands in one line, the oldest first: an Operation waits for those under way,
  * whatever their age, and for older ones that could run themselves. So no two ever wait for each other, and who waits for
- * anything else holds up nobody. docs/contract.md, Admission 9 and 10.
+ * anything else holds up nobody. docs/contract.md#conflicts, docs/contract.md#queue.
  */
 export type Place =
   | { readonly kind: "free" }

@@ -13,7 +13,8 @@ type Annotate = Extract<Action, { kind: "annotateTarget" }>;
 
 /**
  * The pause of the target that a Restore works on: its own controller would else undo what Velero brings back. Told by two
- * annotations, one that the controller goes by and one that says whose pause it is. docs/contract.md, Pausing the target.
+ * annotations, one that the controller goes by and one that says whose pause it is.
+ * docs/contract.md#pausing-the-target.
  *
  * @returns the pause that is still to be written; undefined where there is one, where nothing is to be paused, or where
  *   somebody else has said what the controller is to do
@@ -35,7 +36,7 @@ export function pauseOf(operation: VeleroOperation, world: World): Annotate | un
 
 /**
  * The pause that comes before the admission of a Restore that has a Job already: one that was handed back, or for which a
- * person made a Job. That Job's runner begins as soon as it is admitted. docs/contract.md, Pausing the target.
+ * person made a Job. That Job's runner begins as soon as it is admitted. docs/contract.md#when-the-target-is-paused.
  */
 export function pauseAhead(operation: VeleroOperation, world: World): Annotate | undefined {
   return hasJobWaiting(operation, world) ? pauseOf(operation, world) : undefined;

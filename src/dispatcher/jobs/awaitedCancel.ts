@@ -7,7 +7,7 @@ import type { World } from "../state/world.ts";
 
 /**
  * That a cancel was seen, where no runner is at work to see it: whatever Velero does meanwhile, the next runner obeys. A
- * backup that is done already stays. docs/contract.md, Cancel, delete, re-run.
+ * backup that is done already stays. docs/contract.md#cancel-is-recorded-first.
  *
  * @param waitsFor what keeps a runner from work
  * @returns nothing where nobody asks for a cancel, or a runner's own word on it stands

@@ -8,7 +8,7 @@ import { FIELD_MANAGER } from "../templates/buildJob.ts";
 
 /**
  * Which of the Jobs that name an Operation decides about its attempt. There may be several: the dispatcher's own, and any
- * that a person made by hand from the template. docs/contract.md, Job and "Two writers, one rule".
+ * that a person made by hand from the template. docs/contract.md#job-creation, docs/contract.md#status-writes.
  */
 export type JobState =
   /** There is none: to be made. */
@@ -82,7 +82,7 @@ export function unknownJobs(operation: VeleroOperation, world: World): Job[] {
 /**
  * Whether the dispatcher made a Job, by what the API server notes of who created it. A copy of such a Job has all else:
  * name, labels, annotations, environment. Even where it was sent with what was noted of the first, who sent it was noted
- * later. docs/contract.md, Cancel, delete, re-run.
+ * later. docs/contract.md#who-made-a-job.
  */
 export function isMadeByDispatcher({ metadata: { managedFields = [], creationTimestamp } }: Job): boolean {
   const created = Date.parse(creationTimestamp);

@@ -14,7 +14,8 @@ import { recreateAfterSilence } from "./recreateJob.ts";
 
 const NOT_CREATED = "its Job cannot be created";
 
-// What an admitted Operation says while no runner of it is at work, and for how long. docs/contract.md, Job.
+// What an admitted Operation says while no runner of it is at work, and for how long.
+// docs/contract.md#pod-trouble, docs/contract.md#start-limit.
 
 /**
  * How it is with the Jobs of the attempt under way that have not ended. One whose pod is on a dead node is made again: two

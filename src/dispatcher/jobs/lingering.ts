@@ -11,7 +11,7 @@ const DAY_SECONDS = 86_400;
 
 /**
  * A Job that was given up goes, before anything else is done about its Operation: an attempt that is resumed would find it at
- * work. docs/contract.md, Job.
+ * work. docs/contract.md#start-limit.
  *
  * @returns undefined where there is none
  */
@@ -25,7 +25,7 @@ export function givenUp(operation: VeleroOperation, world: World): Decision | un
 
 /**
  * A Job of an Operation that has ended, which another container keeps from ending, is told of, and goes when its time to live
- * would have been over. docs/contract.md, Job.
+ * would have been over. docs/contract.md#start-limit.
  *
  * @returns undefined where there is none
  */

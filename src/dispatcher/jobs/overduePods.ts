@@ -1,7 +1,8 @@
 import type { ContainerStatus, Event, Pod } from "../../kube/resources.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
 
-// What no status says of a pod, because only time tells: that it does not start, and that it does not end. For docs/contract.md, Job.
+// What no status says of a pod, because only time tells: that it does not start, and that it does not end. For
+// docs/contract.md#silent-trouble.
 
 /** So long each step may take before anybody has to know. */
 const GRACE_MS = 30_000;

@@ -5,7 +5,8 @@ import type { World } from "../state/world.ts";
 import { isMadeByDispatcher } from "./jobState.ts";
 import { hasEnded, overdueEnd } from "./overduePods.ts";
 
-// When a Job of the dispatcher's is to be made again, for the same attempt and under the same name. docs/contract.md, Job.
+// When a Job of the dispatcher's is to be made again, for the same attempt and under the same name.
+// docs/contract.md#jobs-made-again.
 
 /** No more than one Job in that time. */
 const PAUSE_MS = 5 * 60_000;

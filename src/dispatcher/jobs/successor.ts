@@ -17,7 +17,7 @@ const MAX_SUCCESSORS_AFTER_THE_END = 3;
 
 /**
  * What follows a Job that ended before the attempt did, while there is a Velero object whose end is still to be told:
- * another Job, later each time, for as long as Velero is at work. docs/contract.md, Job.
+ * another Job, later each time, for as long as Velero is at work. docs/contract.md#successors.
  *
  * @param told what the status says of trouble with the Job
  * @returns undefined where nothing was made of Velero's, or nobody came to tell what became of it: the attempt has failed

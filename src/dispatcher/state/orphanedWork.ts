@@ -4,7 +4,7 @@ import { hasEnded } from "../../kube/jobStatus.ts";
 import type { Job } from "../../kube/resources.ts";
 import { COMPONENT_LABEL, componentOf } from "../templates/buildJob.ts";
 
-/** Work that goes on in a namespace though its Operation was deleted: it still counts in docs/contract.md, Admission 9. */
+/** Work that goes on in a namespace though its Operation was deleted: it still counts in docs/contract.md#conflicts. */
 export interface OrphanedWork {
   /** A Backup; anything else runs alone in its namespace. */
   readonly isBackup: boolean;

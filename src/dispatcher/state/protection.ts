@@ -9,7 +9,7 @@ import type { CustomResourceDefinition, ValidatingAdmissionPolicyBinding } from 
 
 /**
  * @returns since when both are there and the binding denies what the policy forbids, everywhere; undefined where that is not so.
- *   docs/contract.md, Restores from another namespace
+ *   docs/contract.md#restores-from-another-namespace
  */
 export function rightsAskedSince(
   policy: KubeObject | undefined,

@@ -35,7 +35,7 @@ import { type Job, jobs } from "../../kube/resources.ts";
  * - Of what tenants write: the labels and annotations that api/labels.ts names, each bounded.
  * - Of Operations: see {@link keptOperation}.
  *
- * docs/contract.md, Memory.
+ * docs/contract.md#memory.
  */
 
 /** A kind that only admins and controllers write. */

@@ -87,6 +87,6 @@ export type Action =
 export interface Decision {
   /** Nothing to do: everything is as it should be, or what it waits for will wake it. */
   readonly action?: Action;
-  /** For what no watch tells: an approval expires, a pod takes too long. docs/contract.md, Admission 8 and Job. */
+  /** For what no watch tells: an approval expires, a pod takes too long. docs/contract.md#admission. */
   readonly lookAgainAt?: Date;
 }

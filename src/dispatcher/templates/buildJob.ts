@@ -84,7 +84,7 @@ export type JobTemplates = Readonly<Record<OperationType, TemplateState>>;
 
 /**
  * The Job of one attempt of an Operation: the admin's template, with everything set again that says whose Job it is, what
- * it may do and how it ends. docs/contract.md, Job.
+ * it may do and how it ends. docs/contract.md#templates.
  *
  * @param attempt counts from 1
  * @returns a manifest in `settings.jobNamespace`, equal for equal arguments

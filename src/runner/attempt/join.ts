@@ -23,7 +23,7 @@ import { replaceStatus } from "./writeStatus.ts";
 /**
  * Joins the attempt that is under way. A Job that people made for an Operation that failed waits until the dispatcher has
  * opened another attempt for it; whether it may have one is not this run's to say. The Job's uid stands in
- * status.runner.jobUIDs before anything else is done. docs/contract.md, Runner 1.
+ * status.runner.jobUIDs before anything else is done. docs/contract.md#joining.
  *
  * @throws Refused when this run may not act, AttemptOver when there is nothing left to do, OperationGone
  */

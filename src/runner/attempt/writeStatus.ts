@@ -14,7 +14,7 @@ const FIELD_MANAGER = "operation-runner";
 /**
  * Writes what was seen into the Operation's status: reads it, lets `decide` say what changes, and replaces the status as
  * it was read. When somebody else wrote in between, all of that again. Nothing is written when nothing changes, nor over
- * a terminal phase. docs/contract.md, API ("Two writers, one rule").
+ * a terminal phase. docs/contract.md#status-writes.
  *
  * @param decide told the Operation as it is now; may be asked more than once
  * @returns the Operation as it is after the write

@@ -14,7 +14,7 @@ import { removeNameCollisions } from "./nameCollisions.ts";
 /**
  * Ends a run whose Operation was deleted: what Velero has not finished of it is cancelled, what it has finished stays.
  * When the Operation went with its whole namespace, a Backup goes on: that is when it is needed most. A Restore does not: it
- * would bring the namespace back. docs/contract.md, Cancel.
+ * would bring the namespace back. docs/contract.md#namespace-deletion.
  */
 export async function cleanUpAfterDeletion(context: RunnerContext, gone: OperationGone): Promise<Ending> {
   // A Job made by hand for something that does not exist: a typo, which must not look like success.

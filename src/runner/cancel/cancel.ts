@@ -33,7 +33,7 @@ export interface CancelOptions {
 
 /**
  * Ends a Backup or a Restore on request, as {@link nextCancelStep} decides, however long Velero takes: only the context's
- * signal ends it early, and the next runner goes on. docs/contract.md, Cancel, delete, re-run.
+ * signal ends it early, and the next runner goes on. docs/contract.md#cancel.
  *
  * @param object as it was when the cancel was seen: what had been Completed or PartiallyFailed by then is kept, unless the
  *   cancel was decided before

@@ -6,7 +6,8 @@ import { hasSameOwner } from "../object/ownership.ts";
 /**
  * How to end a Backup or a Restore that Velero has no way to cancel, so that nothing half-made stays in the object store
  * and no other backup is touched. Pure: what was read goes in, one step comes out; after each step everything is read
- * again, so a runner may be killed anywhere and the next one goes on. docs/velero-facts.md, sections 0 and 3.
+ * again, so a runner may be killed anywhere and the next one goes on.
+ * docs/velero-facts.md#data-loss-traps, docs/velero-facts.md#cancel-and-delete.
  */
 
 /** Whose files lie in the object store under the name of a failed backup. */

@@ -12,7 +12,7 @@ import { findArchiveOwner } from "./archiveOwner.ts";
  * Removes what is left of an Operation's refused or failed Backups where an older backup of the same name lies in the
  * object store, or may: nobody can tell while the store is out of reach, which makes backups fail, too. At the end of its
  * ttl Velero would collect such a one by name, and delete the older one's files: so it goes now, and itself alone. If the
- * files were its own, Velero makes it anew from them. docs/velero-facts.md, section 0.
+ * files were its own, Velero makes it anew from them. docs/contract.md#leftovers, docs/velero-facts.md#data-loss-traps.
  *
  * @param uid the Operation's
  * @param upTo the last attempt whose Backups are looked at; a later one may be under way. Default: all

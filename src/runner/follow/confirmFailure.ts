@@ -8,7 +8,7 @@ const SECOND_THOUGHTS_MS = 30_000;
 
 /**
  * The object once what it says can be believed. A server that starts calls what was InProgress Failed, which was seen to
- * become Completed a little later: such an end is waited upon for a while. docs/velero-facts.md, section 1.
+ * become Completed a little later: such an end is waited upon for a while. docs/velero-facts.md#phases.
  *
  * @returns the object as it is then; undefined when it is gone
  * @throws the context's signal's reason, and nothing else

@@ -16,7 +16,7 @@ export interface View {
   readonly operation: Operation | undefined;
 }
 
-/** No more than one look at mere progress in this time, in milliseconds. docs/contract.md, Runner 4. */
+/** No more than one look at mere progress in this time, in milliseconds. docs/contract.md#progress. */
 const PROGRESS_INTERVAL_MS = 2_000;
 /** The bytes that Velero's data movers have moved show nowhere in the object: they are looked at this often. */
 const GLANCE_INTERVAL_MS = 10_000;

@@ -4,7 +4,7 @@ import type { RunnerContext } from "../context.ts";
 
 /**
  * Whether Velero is at work on the object for longer than the admin allows. What waits in Velero's own queue has not begun,
- * and what is done is late for nothing. docs/contract.md, Cancel, delete, re-run.
+ * and what is done is late for nothing. docs/contract.md#run-time-limit.
  *
  * @returns what is told of the limit; undefined while there is time, or no limit
  */

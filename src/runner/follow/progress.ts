@@ -3,7 +3,7 @@ import { isRestorable, type VeleroObject } from "../../api/velero.ts";
 import { type RunnerContext, retryingBriefly } from "../context.ts";
 import { isMovementOver, type Movement, movedBytes, movementsOf, possibleMovements } from "./dataMovement.ts";
 
-/** Data movements are listed no more often than this, in milliseconds. docs/contract.md, Runner 4. */
+/** Data movements are listed no more often than this, in milliseconds. docs/contract.md#progress. */
 const LIST_INTERVAL_MS = 10_000;
 /** How much of the whole the data of volumes is, in percent, where there is any: it is what takes the time. */
 const DATA_SHARE = 90;

@@ -3,7 +3,7 @@ import { isBackup, type VeleroObject } from "../../api/velero.ts";
 
 /**
  * What Velero waits for while it is at work, as far as it tells: item operations (snapshots and data of volumes that go on
- * beside the main run) and hooks. docs/contract.md, Status mapping.
+ * beside the main run) and hooks. docs/contract.md#velero-phases.
  *
  * @returns nothing where it tells nothing
  */

@@ -18,7 +18,8 @@ export type FoundObject =
 /**
  * Finds the Velero object of the attempt: by the uid that was recorded, else, after a crash between creating and
  * recording, by its labels. A cancelled attempt's is also what Velero has since made anew of it from the object store,
- * under another uid: it is to be removed all the same. docs/contract.md, Runner 3; docs/velero-facts.md, section 0.
+ * under another uid: it is to be removed all the same.
+ * docs/contract.md#create-once; docs/velero-facts.md#data-loss-traps.
  */
 export async function findVeleroObject(context: RunnerContext, operation: VeleroOperation): Promise<FoundObject> {
   const ref = operation.status?.engineRef;

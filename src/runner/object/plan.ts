@@ -44,7 +44,7 @@ export function planBackup(
 /**
  * The Restore that an Operation asks for: the parameters that were given, and the namespaces of its Backup by name, so
  * that nothing which the Backup gains later comes along. What Velero would write with rights that who asks does not have
- * is left out, whatever was asked for. docs/contract.md, Runner 2.
+ * is left out, whatever was asked for. docs/contract.md#excluded-resources.
  *
  * @param includedNamespaces the namespaces of the Backup, as {@link checkRestoreScope} allowed them
  */

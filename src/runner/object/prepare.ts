@@ -24,7 +24,7 @@ import { backupRef, chooseSourceBackup } from "./sourceBackup.ts";
 
 /**
  * That the spec is the one that was admitted, and that a Restore from another namespace is still young enough: its Job may have
- * waited. docs/contract.md, API ("What was admitted"), Restores from another namespace.
+ * waited. docs/contract.md#admitted-spec, docs/contract.md#restores-from-another-namespace.
  */
 function checkAdmitted({ clock, settings }: RunnerContext, operation: VeleroOperation): void {
   const { spec, status } = operation;
@@ -42,7 +42,7 @@ function checkAdmitted({ clock, settings }: RunnerContext, operation: VeleroOper
 }
 
 /**
- * What is to be created for an Operation, once it is certain that it may be. docs/contract.md, Runner 2.
+ * What is to be created for an Operation, once it is certain that it may be. docs/contract.md#runner.
  *
  * @throws Failure SpecChanged, AuthorizationExpired for what was not admitted so,
  *   ValidationFailed for parameters that are wrong, NamespaceExcluded for a Backup of what Velero leaves out,

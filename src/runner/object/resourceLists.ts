@@ -20,7 +20,7 @@ interface ResourceLists {
 
 /**
  * What is wrong with the resources that a Backup names: what this cluster does not have is in no backup, and a wrong name to
- * exclude leaves everything in. docs/contract.md, Runner 2.
+ * exclude leaves everything in. docs/contract.md#resource-names.
  *
  * @returns every wrong field, with its value and what may have been meant; undefined when all are known, or nobody can tell
  */

@@ -13,7 +13,7 @@ const NAMESPACE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
  * Whether this Restore may be made: the runner holds rights on every Backup, the person who asks does not. Nothing may
- * leave the Operation's namespace or come from one that namespaceMapping does not name. docs/contract.md, Runner 2.
+ * leave the Operation's namespace or come from one that namespaceMapping does not name. docs/contract.md#restore-scope.
  *
  * A Backup that does not exist and one that is somebody else's get the same message: who may write Operations in one
  * namespace learns nothing about the Backups of another.

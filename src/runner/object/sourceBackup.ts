@@ -15,7 +15,7 @@ export type SourceBackup =
 /**
  * The Backup that a Restore names. Names are per team: an Operation of that name, in a namespace that is restored from,
  * comes before whatever has the name in Velero, because that may be another team's, or an older one of this team's. Once
- * recorded it stays, for all runs of the attempt. docs/contract.md, Runner 2.
+ * recorded it stays, for all runs of the attempt. docs/contract.md#source-backup.
  */
 export async function chooseSourceBackup(
   context: RunnerContext,

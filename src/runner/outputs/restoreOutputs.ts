@@ -22,7 +22,7 @@ export interface RestoreSource extends DownloadSource {
   readonly object: Restore;
 }
 
-/** What became of the items of a restore, and which volumes it left out. docs/contract.md, Status mapping. */
+/** What became of the items of a restore, and which volumes it left out. docs/contract.md#restored-items. */
 export async function restoreOutputs(context: RunnerContext, source: RestoreSource, attempt: Try): Promise<Outputs> {
   const items = await attempt("what was created, updated, skipped", () => itemsOfRestore(context, source));
   if (items === undefined) return {};

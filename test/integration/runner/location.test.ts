@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { Operation, OperationType } from "../../../src/api/operation.ts";
 import { conditionsOf, type RunnerFixture, runnerFixtures } from "./runnerFixture.ts";
 
-/** What becomes of an attempt whose storage location is not to be had. docs/contract.md, Runner 2 and 5. */
+/** What becomes of an attempt whose storage location is not to be had. docs/contract.md#hand-back. */
 
 const openStage = runnerFixtures();
 

@@ -36,7 +36,7 @@ const BECAME = {
   skippedItems: ["v1/ConfigMap org-a/texts"],
 };
 
-/** docs/contract.md, Status mapping: each row, the whole status, on a real API server. */
+/** docs/contract.md#velero-phases: each row, the whole status, on a real API server. */
 describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   const kind = `velero.io/${type}`;
   const isBackup = type === "Backup";

@@ -19,7 +19,7 @@ describe("every reason of an Operation", () => {
     },
   );
 
-  // What Kubernetes says of a Job that does not come to work: docs/contract.md, Job.
+  // What Kubernetes says of a Job that does not come to work: docs/contract.md#pod-trouble.
   test.each([
     "Unschedulable",
     "ImagePullBackOff",

@@ -14,7 +14,7 @@ const LABELS: Record<Owner, Record<string, string>> = {
 /**
  * Velero, the API server and the object store as far as one name is concerned, with the habits that lose data: Velero goes
  * by name, checks late whether the name is free, brings Backups back from the store with another uid, and a run outlives
- * its object. docs/velero-facts.md, sections 0 to 3.
+ * its object. docs/velero-facts.md#data-loss-traps, docs/velero-facts.md#cancel-and-delete.
  */
 export class VeleroModel {
   object: Backup | undefined;

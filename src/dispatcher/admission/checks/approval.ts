@@ -5,7 +5,7 @@ import type { World } from "../../state/world.ts";
 import { type Approval, verifyApprovalToken } from "../approvalToken.ts";
 import type { Check } from "../hindrance.ts";
 
-/** Four eyes, where the Operation or the platform asks for them. docs/contract.md, Admission 8. */
+/** Four eyes, where the Operation or the platform asks for them. docs/contract.md#approval. */
 export const approved: Check = (operation, world) => {
   const approval = approvalOf(operation, world);
   if (approval === undefined || approval.ok) return undefined;

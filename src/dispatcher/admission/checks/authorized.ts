@@ -7,7 +7,7 @@ import type { Check } from "../hindrance.ts";
 
 /**
  * Who restores from another namespace was asked for their right there when they asked for it, if the policy was there to ask,
- * and not too long ago. docs/contract.md, Restores from another namespace.
+ * and not too long ago. docs/contract.md#right-to-the-source-namespace.
  */
 export const authorized: Check = (operation, { settings, now, rightsAskedSince }) => {
   if (!isCrossNamespace(operation)) return undefined;

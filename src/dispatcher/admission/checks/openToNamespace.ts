@@ -5,7 +5,7 @@ import { backupLocation } from "./storageLocation.ts";
 
 /**
  * A location may be open to some namespaces only; leaving its name out is no way around that. The admin may open it later,
- * so it waits. docs/contract.md, Admission 2.
+ * so it waits. docs/contract.md#open-locations-and-classes.
  */
 export const storageLocationOpen: Check = (operation, world) => {
   if (operation.spec.type !== "Backup") return undefined;

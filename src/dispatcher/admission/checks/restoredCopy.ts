@@ -2,7 +2,7 @@ import { Reason } from "../../../api/reasons.ts";
 import { isRestoredCopy } from "../../../api/restoredCopy.ts";
 import type { Check } from "../hindrance.ts";
 
-/** A namespace's backup holds its Operations: restored, they must not be replayed. docs/contract.md, Admission 0. */
+/** A namespace's backup holds its Operations: restored, they must not be replayed. docs/contract.md#restored-copy. */
 export const notRestoredCopy: Check = (operation) => {
   if (!isRestoredCopy(operation)) return undefined;
   const message = "this copy came out of a backup and is never run; create a new Operation instead";

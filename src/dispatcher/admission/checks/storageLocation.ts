@@ -10,7 +10,7 @@ const VELERO_DEFAULT_LOCATION = "default";
 
 /**
  * Velero refuses for good what it cannot store or read at the moment: here it waits. Only a runner can tell from where a
- * Restore reads, so that is judged once one has said so. docs/contract.md, Admission 7.
+ * Restore reads, so that is judged once one has said so. docs/contract.md#storage-location.
  */
 export const storageLocationAvailable: Check = (operation, world) => {
   const { type } = operation.spec;

@@ -8,7 +8,7 @@ import type { Check } from "../hindrance.ts";
 
 /**
  * A Backup needs its target; a Restore may bring it. Where there is one, its release must live in its own namespace: it
- * could otherwise lend its name to another's. docs/contract.md, Admission 3.
+ * could otherwise lend its name to another's. docs/contract.md#target.
  */
 export const targetFound: Check = (operation, world) => {
   const { namespace } = operation.metadata;
@@ -29,7 +29,7 @@ export const targetFound: Check = (operation, world) => {
   };
 };
 
-/** A target that lists its engines must list Velero. docs/contract.md, Admission 4. */
+/** A target that lists its engines must list Velero. docs/contract.md#capability. */
 export const targetCapable: Check = (operation, world) => {
   const annotation = operation.spec.type === "Backup" ? Annotation.backupCapability : Annotation.restoreCapability;
   const engines = targetOf(operation, world)?.metadata.annotations?.[annotation];
@@ -41,7 +41,7 @@ export const targetCapable: Check = (operation, world) => {
   };
 };
 
-/** A half-installed application makes a useless Backup. docs/contract.md, Admission 5. */
+/** A half-installed application makes a useless Backup. docs/contract.md#target-ready. */
 export const targetReady: Check = (operation, world) => {
   if (operation.spec.type !== "Backup" || !world.settings.requireTargetReady) return undefined;
   const target = targetOf(operation, world);

@@ -3,7 +3,7 @@ import { quoted } from "../../../api/message.ts";
 import { Reason } from "../../../api/reasons.ts";
 import type { Check, Hindrance } from "../hindrance.ts";
 
-/** The Operation's namespace, and what admins may demand of it and of the Operation. docs/contract.md, Admission 1. */
+/** The Operation's namespace, and what admins may demand of it and of the Operation. docs/contract.md#scope. */
 export const targetInScope: Check = (operation, { settings, namespace }) => {
   const { namespace: own, labels = {} } = operation.metadata;
   if (settings.namespaces.length > 0 && !settings.namespaces.includes(own)) {
@@ -19,7 +19,7 @@ export const targetInScope: Check = (operation, { settings, namespace }) => {
   return undefined;
 };
 
-/** An Operation that names a cluster is for that cluster only. docs/contract.md, Admission 1. */
+/** An Operation that names a cluster is for that cluster only. docs/contract.md#scope. */
 export const sameCluster: Check = (operation, { settings }) => {
   const wanted = operation.metadata.labels?.[Label.clusterId];
   if (wanted === undefined || (wanted === settings.clusterId && wanted !== "")) return undefined;

@@ -1,7 +1,7 @@
 import { Reason } from "../../../api/reasons.ts";
 import type { Check, Hindrance } from "../hindrance.ts";
 
-/** Without a usable template there is nothing to make a Job of. docs/contract.md, Job. */
+/** Without a usable template there is nothing to make a Job of. docs/contract.md#templates. */
 export const templateUsable: Check = (operation, world) => {
   const template = world.templates[operation.spec.type];
   return template.ok ? undefined : noTemplate(template.problem);

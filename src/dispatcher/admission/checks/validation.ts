@@ -23,7 +23,7 @@ const OBJECT_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 /** What Kubernetes takes in an annotation's key after the slash. */
 const ANNOTATION_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
 
-/** All that can be said of the Operation's own text: wrong once, wrong for ever. docs/contract.md, Admission 2. */
+/** All that can be said of the Operation's own text: wrong once, wrong for ever. docs/contract.md#valid-parameters. */
 export const specValid: Check = (operation, world) => {
   const message = wrongName(operation) ?? wrongTarget(operation) ?? wrongParameters(operation, world);
   return message === undefined ? undefined : { effect: "invalid", reason: Reason.validationFailed, message };

@@ -300,7 +300,7 @@ export class History extends Cluster {
     else this.#run(job);
   }
 
-  /** One step of a runner, as docs/contract.md, Runner, has it. */
+  /** One step of a runner, as docs/contract.md#runner, has it. */
   #run(job: Job): void {
     const uid = job.metadata.labels?.["ops.vworkspace.io/operation"];
     const operation = this.all().find(({ metadata }) => metadata.uid === uid);
