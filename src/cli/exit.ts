@@ -1,4 +1,4 @@
-/** How a command for people ends. The same whatever the output's format. docs/cli.md, Exit codes. */
+/** How a command for people ends. The same whatever the output's format. docs/cli.md#exit-codes. */
 export const Exit = {
   /** What was asked for is done; a degraded Operation has succeeded. */
   done: 0,

@@ -28,7 +28,7 @@ export interface Situation {
   readonly since: string;
 }
 
-/** Where an Operation stands, from what its status says. docs/contract.md#admission. */
+/** Where an Operation stands, from what its status says. docs/contract.md#status-mapping. */
 export function situationOf(operation: Operation): Situation {
   const { status, spec, metadata } = operation;
   const since = metadata.creationTimestamp;
@@ -72,7 +72,7 @@ export function hasEnded({ state }: Situation): boolean {
   return ["Succeeded", "Degraded", "Failed", "Cancelled"].includes(state);
 }
 
-/** How a command ends that was to have it succeed. docs/cli.md, Exit codes. */
+/** How a command ends that was to have it succeed. docs/cli.md#exit-codes. */
 export function exitOf({ state }: Situation, { strict }: { strict: boolean }): number {
   if (state === "Succeeded") return Exit.done;
   if (state === "Degraded") return strict ? Exit.degraded : Exit.done;

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { operations } from "../../../src/api/operation.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
-import { Arena, installApis } from "../dispatcher/dispatcherFixture.ts";
+import { DispatcherFixture, installApis } from "../dispatcher/dispatcherFixture.ts";
 import { Cli, runCli } from "./runCli.ts";
 
 // What people see of Operations, on a real API server. The dispatcher and the runners are played.
 const cluster = testCluster();
-let arena: Arena;
+let arena: DispatcherFixture;
 
 beforeAll(async () => {
   await installApis(cluster, { snapshots: true });
-  arena = await Arena.open(cluster);
+  arena = await DispatcherFixture.open(cluster);
 });
 afterAll(() => arena?.close());
 
