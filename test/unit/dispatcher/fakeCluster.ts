@@ -41,6 +41,9 @@ import {
   volumeSnapshotClasses,
 } from "../../../src/kube/resources.ts";
 
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+
 export const APPROVAL_KEY = "the control plane's key";
 
 /** The ConfigMap with the templates as they are shipped. */
@@ -221,6 +224,15 @@ export class Cluster {
     return pod;
   }
 
+  /** As the API server has a pod after a change by others. */
+  changePod(pod: Pod, change: { status?: object; deletionTimestamp?: string }): Pod {
+    const { deletionTimestamp, status } = change;
+    const metadata = { ...pod.metadata, ...(deletionTimestamp !== undefined && { deletionTimestamp }) };
+    const changed = pods.schema.parse({ ...pod, metadata, ...(status && { status }) });
+    this.pods.splice(this.pods.indexOf(pod), 1, changed);
+    return changed;
+  }
+
   /** The Job controller tells that a Job could not have a pod. */
   refuse(job: Job, message: string, change: { at?: string } = {}): void {
     const { name, namespace, uid } = job.metadata;
@@ -388,6 +400,24 @@ export class Cluster {
     const { runner, ...status } = this.status(operation);
     const jobUIDs = [...(runner?.jobUIDs ?? []), job.metadata.uid];
     this.setStatus(operation, { ...status, runner: { ...runner, jobUIDs } });
+  }
+
+  /** What a runner writes into the condition Running when it is at work. */
+  runnerWrites(operation: VeleroOperation, value: "True" | "False", reason: string): void {
+    const { conditions = [], ...rest } = this.status(operation);
+    const written = conditions.map((one) =>
+      one.type === "Running" ? { ...one, status: value, reason, message: "by its runner" } : one,
+    );
+    this.setStatus(operation, { ...rest, conditions: written });
+  }
+
+  /** @param time of the day of these tests, such as 12:00:30 */
+  setTime(time: string): void {
+    this.now = new Date(`2026-11-22T${time}Z`);
+  }
+
+  passTime(milliseconds: number): void {
+    this.now = new Date(this.now.getTime() + milliseconds);
   }
 
   #storeJob(manifest: Manifest, manager = "kubectl-create"): Job {
