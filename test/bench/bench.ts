@@ -6,7 +6,7 @@ import { adminClient } from "../scenario/client.ts";
 import { installPlatform } from "../scenario/platform.ts";
 import { measureBurst } from "./burst.ts";
 import type { Section } from "./figures.ts";
-import { type Flags, parseFlags, USAGE, UsageError } from "./flags.ts";
+import { type Flags, parseFlags, type SectionName, USAGE, UsageError } from "./flags.ts";
 import { measureLatency } from "./latency.ts";
 import { noteCircumstances } from "./machine.ts";
 import { measureMemory } from "./memory.ts";
@@ -56,7 +56,7 @@ async function onWholeCluster(flags: Flags, size: typeof FULL, progress: Progres
         burst: () => measureBurst(bench, teams, size.burst, progress),
       };
       const sections: Section[] = [];
-      for (const name of wanted) sections.push(await measure[name]());
+      for (const name of wanted) sections.push(...(await attempted(name, measure[name], progress)));
       return sections;
     } finally {
       await sightings.close();
@@ -66,12 +66,25 @@ async function onWholeCluster(flags: Flags, size: typeof FULL, progress: Progres
   }
 }
 
+/** What cannot be measured is said, fails the run at its end, and costs nobody the figures of the others. */
+async function attempted<T>(name: SectionName, work: () => Promise<T>, progress: Progress): Promise<T[]> {
+  try {
+    return [await work()];
+  } catch (error) {
+    progress(`${name} could not be measured: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+    return [];
+  }
+}
+
 async function measureAll(flags: Flags, progress: Progress): Promise<Report> {
   const size = flags.quick ? QUICK : FULL;
   const circumstances = await noteCircumstances(flags.quick);
   const sections = await onWholeCluster(flags, size, progress);
-  const waiting = flags.sections.has("waiting") ? await measureWaiting(size.waiting, progress) : [];
-  if (flags.sections.has("memory")) sections.push(await measureMemory(size.memory, progress));
+  const alone = async <T>(name: SectionName, work: () => Promise<T>) =>
+    flags.sections.has(name) ? await attempted(name, work, progress) : [];
+  const [waiting = []] = await alone("waiting", () => measureWaiting(size.waiting, progress));
+  sections.push(...(await alone("memory", () => measureMemory(size.memory, progress))));
   return { circumstances: circumstances(), sections, waiting };
 }
 
@@ -108,7 +121,7 @@ async function main(args: string[]): Promise<void> {
 try {
   await main(process.argv.slice(2));
   // Connections that are kept alive must not keep a finished run alive.
-  process.exit(0);
+  process.exit();
 } catch (error) {
   if (error instanceof UsageError) console.error(`${error.message}\n\n${USAGE}`);
   else console.error(error instanceof Error ? error.message : error);

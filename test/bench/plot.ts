@@ -16,9 +16,9 @@ const PANELS: readonly Panel[] = [
 ];
 
 /** In pixels: the whole, one panel, and what is left free around the lines in it for what is written there. */
-const [WIDTH, HEIGHT] = [860, 580];
-const [PANEL_WIDTH, PANEL_HEIGHT] = [420, 250];
-const INNER = { left: 60, right: 60, top: 36, bottom: 40 };
+const [WIDTH, HEIGHT] = [900, 580];
+const [PANEL_WIDTH, PANEL_HEIGHT] = [440, 250];
+const INNER = { left: 70, right: 70, top: 36, bottom: 40 };
 
 /** Colours for a light and a dark page; a browser that shows the picture knows which it is. */
 const STYLE = `

@@ -127,8 +127,8 @@ function waitingTable(points: readonly WaitingPoint[], before: readonly WaitingP
 
 /** A number with its unit, with as many digits as it deserves: `1,143 ms`, `2.4 s`, `1.78 x`. */
 export function quantity(value: number, unit: Unit): string {
-  const digits =
-    unit === "x" || (unit === "/s" && value < 10) ? 2 : Math.abs(value) < 10 && !Number.isInteger(value) ? 1 : 0;
+  const small = !Number.isInteger(value) && Math.abs(value) < 10;
+  const digits = unit === "x" ? 2 : !small ? 0 : unit === "/s" ? 2 : 1;
   const written = value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   if (unit === "") return written;
   return unit === "/s" ? `${written}/s` : `${written} ${unit}`;

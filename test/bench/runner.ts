@@ -17,7 +17,12 @@ import { costOf, type ProcessCost } from "./processCost.ts";
 import { pairedDifferences } from "./statistics.ts";
 import { type Bench, byOperation } from "./ways.ts";
 
-const AT_EXIT = path.join(import.meta.dirname, "preloads", "costAtExit.cjs");
+/** Without a path below `/tmp`, which the process node would take for the pod's own. */
+const AT_EXIT = path.join(
+  `/proc/${process.pid}/cwd`,
+  path.relative("", import.meta.dirname),
+  "preloads/costAtExit.cjs",
+);
 
 export interface RunnerRounds {
   /** Starts up to the first request. */

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { operations } from "../../src/api/operation.ts";
+import { ConditionType } from "../../src/api/reasons.ts";
+import { conditionOf } from "../../src/api/status.ts";
 import { backups, isVeleroTerminal } from "../../src/api/velero.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import type { Manifest } from "../../src/kube/metadata.ts";
@@ -43,7 +45,9 @@ export async function byOperation({ client, sightings }: Bench, wish: Wish): Pro
   await client.create(operations, backupOperation(wish));
   const operation = `${wish.namespace}/${wish.name}`;
   await sightings.until(`Operation ${operation} ended`, patience());
-  if (sightings.at(`Operation ${operation} failed`) !== undefined) throw new Error(`Operation ${operation} failed`);
+  if (sightings.at(`Operation ${operation} failed`) === undefined) return;
+  const { status } = await client.get(operations, wish);
+  throw new Error(`Operation ${operation} failed: ${conditionOf(status, ConditionType.failed)?.message}`);
 }
 
 /** A Backup of Velero's, made over the API and watched to its end. */
