@@ -3,7 +3,14 @@ import { operationSchema } from "../../../../src/api/operation.ts";
 import { decide } from "../../../../src/dispatcher/decide.ts";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
 import { Cluster, condition, conditionsOf, signClaim } from "../fakeCluster.ts";
-import { ADMITTED, BLOCKED, testChecks } from "./checkCases.ts";
+import {
+  ADMITTED,
+  BLOCKED,
+  type CheckCase,
+  canBeMended,
+  expectAdmittedOnceMended,
+  expectStatus,
+} from "./checkCases.ts";
 
 let cluster: Cluster;
 
@@ -11,7 +18,7 @@ beforeEach(() => {
   cluster = new Cluster();
 });
 
-testChecks([
+const cases: CheckCase[] = [
   { what: "nothing is in the way of a Backup", conditions: ADMITTED },
   { what: "nothing is in the way of a Restore", operation: { type: "Restore" }, conditions: ADMITTED },
   {
@@ -40,7 +47,11 @@ testChecks([
     conditions: ["Accepted=False/TemplateInvalid", "Running=False/Pending"],
     says: /operation-jobs, backup\.yaml: no YAML/,
   },
-]);
+];
+
+test.each(cases)("$what: the status says so, once", expectStatus);
+
+test.each(cases.filter(canBeMended))("$what: admitted as soon as that is mended", expectAdmittedOnceMended);
 
 test("the checks are made in order: the first that does not hold is shown", () => {
   cluster.settings = settingsSchema.parse({ namespaces: ["org-b"], clusterId: "eu-1" });

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
 import { Cluster, conditionsOf, messageOf, type OperationChange } from "../fakeCluster.ts";
 
@@ -26,39 +26,35 @@ export function settings(change: object): (cluster: Cluster) => void {
   };
 }
 
-/** Each case ends in its conditions, which are written once; where the case can be mended, the Operation is admitted then. */
-export function testChecks(cases: CheckCase[]): void {
-  test.each(cases)(
-    "$what: the status says so, once",
-    ({ operation: change, world, phase = "Pending", conditions, says }) => {
-      const cluster = new Cluster();
-      const operation = cluster.add(change);
-      world?.(cluster);
-      cluster.step(operation);
-      const status = cluster.status(operation);
-      expect(status.phase).toBe(phase);
-      expect(conditionsOf(status)).toEqual(conditions);
-      if (says !== undefined)
-        expect(messageOf(status, conditions[1]?.startsWith("Blocked") ? "Blocked" : "Accepted")).toMatch(says);
-      if (conditions !== ADMITTED) expect(cluster.decide(operation)).toEqual({});
-    },
-  );
+/** The status says which check does not hold, and is written once. */
+export function expectStatus({ operation: change, world, phase = "Pending", conditions, says }: CheckCase): void {
+  const cluster = new Cluster();
+  const operation = cluster.add(change);
+  world?.(cluster);
+  cluster.step(operation);
+  const status = cluster.status(operation);
+  expect(status.phase).toBe(phase);
+  expect(conditionsOf(status)).toEqual(conditions);
+  if (says !== undefined)
+    expect(messageOf(status, conditions[1]?.startsWith("Blocked") ? "Blocked" : "Accepted")).toMatch(says);
+  if (conditions !== ADMITTED) expect(cluster.decide(operation)).toEqual({});
+}
 
-  test.each(cases.filter(({ mend }) => mend !== undefined))(
-    "$what: admitted as soon as that is mended",
-    ({ operation: change, world, mend, conditions }) => {
-      const cluster = new Cluster();
-      const operation = cluster.add(change);
-      world?.(cluster);
-      cluster.step(operation);
-      mend?.(cluster);
-      cluster.step(operation);
-      const wasBlocked = conditions.some((one) => one.startsWith("Blocked"));
-      expect(conditionsOf(cluster.status(operation))).toEqual([
-        "Accepted=True/TemplateValidated",
-        ...(wasBlocked ? ["Blocked=False/Unblocked"] : []),
-        "Running=False/Pending",
-      ]);
-    },
-  );
+export function canBeMended({ mend }: CheckCase): boolean {
+  return mend !== undefined;
+}
+
+export function expectAdmittedOnceMended({ operation: change, world, mend, conditions }: CheckCase): void {
+  const cluster = new Cluster();
+  const operation = cluster.add(change);
+  world?.(cluster);
+  cluster.step(operation);
+  mend?.(cluster);
+  cluster.step(operation);
+  const wasBlocked = conditions.some((one) => one.startsWith("Blocked"));
+  expect(conditionsOf(cluster.status(operation))).toEqual([
+    "Accepted=True/TemplateValidated",
+    ...(wasBlocked ? ["Blocked=False/Unblocked"] : []),
+    "Running=False/Pending",
+  ]);
 }

@@ -1,6 +1,7 @@
-import { settings, testChecks } from "./checkCases.ts";
+import { test } from "vitest";
+import { type CheckCase, canBeMended, expectAdmittedOnceMended, expectStatus, settings } from "./checkCases.ts";
 
-testChecks([
+const cases: CheckCase[] = [
   {
     what: "1: a namespace that is not watched",
     world: settings({ namespaces: ["org-b"] }),
@@ -33,4 +34,8 @@ testChecks([
     operation: { labels: { "app.vworkspace.io/cluster-id": "us-1" } },
     conditions: ["Accepted=False/ClusterMismatch", "Running=False/Pending"],
   },
-]);
+];
+
+test.each(cases)("$what: the status says so, once", expectStatus);
+
+test.each(cases.filter(canBeMended))("$what: admitted as soon as that is mended", expectAdmittedOnceMended);

@@ -1,6 +1,15 @@
-import { ADMITTED, BLOCKED, settings, testChecks } from "./checkCases.ts";
+import { test } from "vitest";
+import {
+  ADMITTED,
+  BLOCKED,
+  type CheckCase,
+  canBeMended,
+  expectAdmittedOnceMended,
+  expectStatus,
+  settings,
+} from "./checkCases.ts";
 
-testChecks([
+const cases: CheckCase[] = [
   {
     what: "2: the location is closed, because nothing says that it is open",
     operation: { parameters: { storageLocation: "cold" } },
@@ -140,4 +149,8 @@ testChecks([
     world: (cluster) => cluster.location("main", { phase: "Unavailable" }, { default: true }),
     conditions: ADMITTED,
   },
-]);
+];
+
+test.each(cases)("$what: the status says so, once", expectStatus);
+
+test.each(cases.filter(canBeMended))("$what: admitted as soon as that is mended", expectAdmittedOnceMended);

@@ -1,8 +1,16 @@
+import { test } from "vitest";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
 import { condition } from "../fakeCluster.ts";
-import { ADMITTED, BLOCKED, testChecks } from "./checkCases.ts";
+import {
+  ADMITTED,
+  BLOCKED,
+  type CheckCase,
+  canBeMended,
+  expectAdmittedOnceMended,
+  expectStatus,
+} from "./checkCases.ts";
 
-testChecks([
+const cases: CheckCase[] = [
   {
     what: "3: the target does not exist",
     world: (cluster) => cluster.targets.clear(),
@@ -66,4 +74,8 @@ testChecks([
     world: (cluster) => cluster.target("org-a", { ready: [condition("Ready", "False", "Broken")] }),
     conditions: ADMITTED,
   },
-]);
+];
+
+test.each(cases)("$what: the status says so, once", expectStatus);
+
+test.each(cases.filter(canBeMended))("$what: admitted as soon as that is mended", expectAdmittedOnceMended);
