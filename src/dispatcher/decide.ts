@@ -14,15 +14,15 @@ import { pauseOf } from "./admission/pauseTarget.ts";
 import { awaitedCancel } from "./jobs/awaitedCancel.ts";
 import { activeJobs, deletionOf, isMadeByDispatcher, jobState } from "./jobs/jobState.ts";
 import {
-  giveUp,
-  isOutOfPatience,
+  endAtStartLimit,
+  isStartLimitOver,
   reportedTrouble,
   reportPods,
   reportTrouble,
   runnerFailed,
   troubleMessage,
 } from "./jobs/jobTroubles.ts";
-import { givenUp, isOutlivedAndDone, lingering, outlived } from "./jobs/lingering.ts";
+import { deleteLingeringJob, deleteUnstartedJob, isLingeringAfterSuccess, lingering } from "./jobs/lingering.ts";
 import { endOf, rejectionTrouble } from "./jobs/podState.ts";
 import { recreateAfterRejection } from "./jobs/recreateJob.ts";
 import { successor } from "./jobs/successor.ts";
@@ -37,7 +37,7 @@ type Guard = (operation: VeleroOperation, world: World) => Decision | undefined;
 const guards: readonly Guard[] = [
   restoredCopy,
   deleted,
-  givenUp,
+  deleteUnstartedJob,
   over,
   cancelled,
   admittedUnnoted,
@@ -82,7 +82,7 @@ function over(operation: VeleroOperation, world: World): Decision | undefined {
   if (action === undefined) return { ...lingering(operation, world), ...next };
   const opens =
     action.kind === "writeStatus" && attemptOf({ ...operation, status: action.status }) !== attemptOf(operation);
-  return (opens ? outlived(operation, world) : undefined) ?? next;
+  return (opens ? deleteLingeringJob(operation, world) : undefined) ?? next;
 }
 
 /**
@@ -140,7 +140,7 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
 
 /** A cancel counts from here, also where the Job that is to carry it out cannot be made. */
 function withoutJob(operation: VeleroOperation, world: World): Decision {
-  if (isOutOfPatience(operation, world)) return giveUp(operation, world, []);
+  if (isStartLimitOver(operation, world)) return endAtStartLimit(operation, world, []);
   const { trouble } = reportedTrouble(operation);
   const state = trouble ? ({ kind: "trouble", ...trouble } as const) : ({ kind: "starting", hasPod: false } as const);
   const conditions = awaitedCancel(operation, world, troubleMessage(state));
@@ -205,7 +205,7 @@ function hasBegun({ status }: VeleroOperation): boolean {
  */
 export function decideOrphan(job: Job, world: World): Extract<Action, { kind: "deleteJob" }> | undefined {
   if (job.metadata.deletionTimestamp !== undefined) return undefined;
-  if (isOutlivedAndDone(job, world)) return deletionOf(job, "its Operation is gone and its runner is done");
+  if (isLingeringAfterSuccess(job, world)) return deletionOf(job, "its Operation is gone and its runner is done");
   if (!neverStarted(job, world.podsOf(job))) return undefined;
   if (world.veleroObjectsOf(job).length > 0) return undefined;
   return deletionOf(job, "its Operation is gone and it never started");

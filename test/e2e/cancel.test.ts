@@ -94,7 +94,9 @@ describe.skipIf(lacks(cluster, "kill-pod", "pause-object-store"))("a Backup that
       await team.until("held-back", "jsonpath={.status.conditions[?(@.type=='Running')].reason}=JobSuspended");
       await team.cancel("held-back");
       const seen = await team.until("held-back", "condition=Cancelled=Unknown");
-      expect(messageOf(seen, "Cancelled")).toMatch(/^asked to end, and no runner is at work to do it: JobSuspended: /);
+      expect(messageOf(seen, "Cancelled")).toMatch(
+        /^cancel requested, but no runner is at work yet to carry it out: JobSuspended: /,
+      );
       return name;
     });
     const backup = ["-n", VELERO_NAMESPACE, "backup.velero.io/held-back"];

@@ -6,23 +6,26 @@ import { isRestorable } from "../../api/velero.ts";
 import type { World } from "../state/world.ts";
 
 /**
- * That a cancel was seen, where no runner is at work to see it: whatever Velero does meanwhile, the next runner obeys. A
- * backup that is done already stays. docs/contract.md#cancel-is-recorded-first.
+ * Records a requested cancel while no runner is at work to record it. The next runner then carries the cancel out, whatever
+ * Velero does in the meantime. Example: a queue suspends the Job, a user cancels, and Velero completes the backup before a
+ * runner starts: the backup is removed. A backup that had completed before the request stays.
+ * docs/contract.md#cancel-is-recorded-first.
  *
- * @param waitsFor what keeps a runner from work
- * @returns nothing where nobody asks for a cancel, or a runner's own word on it stands
+ * @param waitsFor what keeps a runner from work, for the message
+ * @returns no change if nobody asks for a cancel, or if the attempt is being ended for another reason already
  */
 export function awaitedCancel(
   operation: VeleroOperation,
   { veleroObject }: Pick<World, "veleroObject">,
   waitsFor: string,
 ): readonly ConditionChange[] {
-  const message = `asked to end, and no runner is at work to do it: ${waitsFor}`;
+  const message = `cancel requested, but no runner is at work yet to carry it out: ${waitsFor}`;
   const change = { type: ConditionType.cancelled, status: "Unknown", reason: Reason.cancelRequested, message } as const;
   const decided = decidedReason(operation);
   if (decided !== undefined) return decided === Reason.cancelRequested ? [change] : [];
   const object = veleroObject(operation);
-  // Velero makes a backup anew from its files, under another uid: whether that one is done is for a runner to see.
+  // The recorded object is gone. Velero may have made the Backup again from its files, under another UID: only a runner
+  // can find out whether that one has completed.
   const isUnseen = object === undefined && operation.status?.engineRef?.uid !== undefined;
   if (!cancelRequested(operation) || isUnseen || isRestorable(object?.status?.phase)) return [];
   return [change];

@@ -7,20 +7,20 @@ import type { Action, World } from "../state/world.ts";
 import { FIELD_MANAGER } from "../templates/buildJob.ts";
 
 /**
- * Which of the Jobs that name an Operation decides about its attempt. There may be several: the dispatcher's own, and any
- * that a person made by hand from the template. docs/contract.md#job-creation, docs/contract.md#status-writes.
+ * Which of the Jobs that name an Operation decides how its attempt goes on. There may be several: the one that the dispatcher
+ * made, and any that people made by hand from the template. docs/contract.md#job-creation, docs/contract.md#status-writes.
  */
 export type JobState =
-  /** There is none: to be made. */
+  /** There is no Job: the dispatcher has to create one. */
   | { readonly kind: "missing" }
-  /** The dispatcher's own, which is past, has the name: in the way of the one that is to follow. */
+  /** The dispatcher's own Job gave up before the attempt was resumed, and still has the name that the next Job needs. */
   | { readonly kind: "stale"; readonly job: Job }
-  /** At least one may still bring the attempt to its end. */
+  /** At least one Job may still bring the attempt to its end. */
   | { readonly kind: "active"; readonly jobs: readonly Job[] }
-  /** All have ended, this one last, and the attempt has not. */
+  /** All Jobs have ended, this one last, but the attempt has not. */
   | { readonly kind: "ended"; readonly job: Job };
 
-/** The Jobs as the attempt under way has them. */
+/** Judges the Jobs of the attempt that is under way. */
 export function jobState(operation: VeleroOperation, world: World): JobState {
   const active = activeJobs(operation, world);
   if (active.length > 0) return { kind: "active", jobs: active };
@@ -32,7 +32,7 @@ export function jobState(operation: VeleroOperation, world: World): JobState {
   return worked ? { kind: "stale", job: own } : { kind: "ended", job: own };
 }
 
-/** The Jobs that may still work on the attempt, those included that have not begun. */
+/** The Jobs that may still work on the attempt, including those that have no pod yet. */
 export function activeJobs(operation: VeleroOperation, world: World): Job[] {
   const own = ownJob(operation, world);
   const others = world
@@ -41,27 +41,27 @@ export function activeJobs(operation: VeleroOperation, world: World): Job[] {
   return [...(own === undefined ? [] : [own]), ...others].filter((job) => !hasEnded(job));
 }
 
-/** The dispatcher's own Job, once it has ended: beside an attempt under way it would be read as its failure. */
+/** The dispatcher's own Job, if it has ended. An attempt that is resumed beside it would be taken for failed at once. */
 export function endedOwnJob(operation: VeleroOperation, world: World): Job | undefined {
   const own = ownJob(operation, world);
   return own !== undefined && hasEnded(own) ? own : undefined;
 }
 
-/** The dispatcher's own Job, of which a pod may still start or run. */
+/** The dispatcher's own Job, if a pod of it may still start or run. */
 export function unfinishedOwnJob(operation: VeleroOperation, world: World): Job | undefined {
   const own = ownJob(operation, world);
   return own === undefined || hasEnded(own) ? undefined : own;
 }
 
-/** Has the dispatcher delete a Job, in the state in which it was looked at only. */
+/** The deletion of a Job, which the API server carries out only on the very state that the decision saw. */
 export function deletionOf({ metadata }: Job, why: string): Extract<Action, { kind: "deleteJob" }> {
   const { name, uid, resourceVersion } = metadata;
   return { kind: "deleteJob", name, uid, resourceVersion, why };
 }
 
 /**
- * Whether a Job belongs to the attempt under way. One that people made does if it is noted there, whatever labels it was
- * copied with: those of another attempt, say.
+ * Whether a Job belongs to the attempt under way. A Job that people made belongs to it if the status lists its UID; its labels
+ * do not matter then, since a copy of an old Job carries the number of an earlier attempt.
  */
 function isOf(operation: VeleroOperation, { metadata: { uid, labels } }: Job): boolean {
   const { status } = operation;
@@ -71,18 +71,21 @@ function isOf(operation: VeleroOperation, { metadata: { uid, labels } }: Job): b
   return (labels?.[Label.attempt] ?? attempt) === attempt;
 }
 
-/** The Jobs of which nobody has taken note yet and that may still do something: as if they had just been made. */
+/** The unfinished Jobs that the status does not list yet: somebody may have made them to ask for another run. */
 export function unknownJobs(operation: VeleroOperation, world: World): Job[] {
   const { status } = operation;
-  const known = new Set([...jobsOfAttempt(status?.runner), ...pastJobs(status)]);
-  const isGoing = ({ metadata }: Job) => metadata.deletionTimestamp !== undefined;
-  return world.jobsOf(operation).filter((job) => !known.has(job.metadata.uid) && !hasEnded(job) && !isGoing(job));
+  const listed = new Set([...jobsOfAttempt(status?.runner), ...pastJobs(status)]);
+  const isBeingDeleted = ({ metadata }: Job) => metadata.deletionTimestamp !== undefined;
+  return world
+    .jobsOf(operation)
+    .filter((job) => !listed.has(job.metadata.uid) && !hasEnded(job) && !isBeingDeleted(job));
 }
 
 /**
- * Whether the dispatcher made a Job, by what the API server notes of who created it. A copy of such a Job has all else:
- * name, labels, annotations, environment. Even where it was sent with what was noted of the first, who sent it was noted
- * later. docs/contract.md#who-made-a-job.
+ * Whether the dispatcher made a Job. Only managedFields tell: the API server records there who created an object. A copy of
+ * the dispatcher's Job has the same name, labels, annotations and environment. It may even be sent with the managedFields of
+ * the original; then the API server records the sender after those.
+ * docs/contract.md#who-made-a-job.
  */
 export function isMadeByDispatcher({ metadata: { managedFields = [], creationTimestamp } }: Job): boolean {
   const created = Date.parse(creationTimestamp);
@@ -90,13 +93,13 @@ export function isMadeByDispatcher({ metadata: { managedFields = [], creationTim
     .map(({ time = "", ...writer }) => ({ ...writer, at: Date.parse(time) }))
     .filter(({ subresource = "", at }) => subresource === "" && at <= created);
   const creation = Math.max(...writers.map(({ at }) => at));
-  // To the second: whoever wrote to it in that same second does not matter.
+  // Times are whole seconds: another writer in the second of the creation, such as the Job controller, does not matter.
   return writers.some(
     ({ manager, operation, at }) => manager === FIELD_MANAGER && operation === "Update" && at === creation,
   );
 }
 
-/** The Job that the dispatcher makes for the attempt; one of that name that is somebody else's does not count. */
+/** The Job that the dispatcher makes for the attempt; a Job of that name that is labelled for another Operation does not count. */
 function ownJob(operation: VeleroOperation, world: World): Job | undefined {
   const { name, uid } = operation.metadata;
   const job = world.job(jobName({ name, uid }, attemptOf(operation)));
@@ -104,13 +107,13 @@ function ownJob(operation: VeleroOperation, world: World): Job | undefined {
 }
 
 /**
- * The Job whose runner was the last to join the attempt since that was resumed, or, where none has, the one that people
- * made to have the attempt; if it still exists.
+ * The Job whose runner joined the attempt last, since the attempt began or was resumed. If no runner has joined: the last Job
+ * that people made to ask for this attempt. Undefined if that Job no longer exists.
  */
 function lastJob(operation: VeleroOperation, world: World): Job | undefined {
   const { jobUIDs = [], requestedBy = [], resumedAfter } = operation.status?.runner ?? {};
   const joined = jobUIDs.at(-1);
-  const asking = requestedBy.filter((uid) => !jobUIDs.includes(uid));
-  const last = joined === undefined || joined === resumedAfter ? asking.at(-1) : joined;
+  const requesting = requestedBy.filter((uid) => !jobUIDs.includes(uid));
+  const last = joined === undefined || joined === resumedAfter ? requesting.at(-1) : joined;
   return last === undefined ? undefined : world.jobsOf(operation).find(({ metadata }) => metadata.uid === last);
 }

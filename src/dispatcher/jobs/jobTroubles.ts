@@ -14,12 +14,12 @@ import { recreateAfterSilence } from "./recreateJob.ts";
 
 const NOT_CREATED = "its Job cannot be created";
 
-// What an admitted Operation says while no runner of it is at work, and for how long.
+// What the status of an admitted Operation reports while no runner is at work, and how long that may last.
 // docs/contract.md#pod-trouble, docs/contract.md#start-limit.
 
 /**
- * How it is with the Jobs of the attempt under way that have not ended. One whose pod is on a dead node is made again: two
- * runners do no harm, and none does no good.
+ * Reports how the unfinished Jobs of the attempt are doing. If there is only one and its pod is on a dead node, the dispatcher
+ * deletes that Job and creates it again: two runners do no harm, but without a runner nothing goes on.
  */
 export function reportPods(operation: VeleroOperation, world: World, jobs: readonly Job[]): Decision {
   const state = podState(jobs, world, reportedTrouble(operation));
@@ -27,20 +27,21 @@ export function reportPods(operation: VeleroOperation, world: World, jobs: reado
   const at = state.kind === "trouble" && job && jobs.length === 1 ? recreateAfterSilence(job, world) : undefined;
   if (state.kind !== "trouble" || job === undefined || at === undefined)
     return reportTrouble(operation, world, state, jobs);
-  if (at <= world.now) return { action: deletionOf(job, "its pod does not end, and it is made again") };
-  const message = `${state.message}; its Job is made again at ${timestamp(at)}`;
+  if (at <= world.now)
+    return { action: deletionOf(job, "its pod does not end, so the dispatcher makes the Job again") };
+  const message = `${state.message}; the dispatcher makes the Job again at ${timestamp(at)}`;
   return reportTrouble(operation, world, { ...state, message, lookAgainAt: state.lookAgainAt ?? at }, jobs);
 }
 
-/** No runner at work means trouble to be told, and a cancel to be remembered; after too long it is the end. */
+/** Without a runner at work, reports why and records a requested cancel; after limits.maxStartTime ends the attempt. */
 export function reportTrouble(
   operation: VeleroOperation,
   world: World,
   state: PodState,
   jobs: readonly Job[],
 ): Decision {
-  const until = state.kind === "starting" || state.kind === "trouble" ? patienceEnds(operation, world) : undefined;
-  if (until !== undefined && until <= world.now) return giveUp(operation, world, jobs);
+  const until = state.kind === "starting" || state.kind === "trouble" ? startLimitEnds(operation, world) : undefined;
+  if (until !== undefined && until <= world.now) return endAtStartLimit(operation, world, jobs);
   const change = changeFor(operation, world, state);
   const [lookAgainAt] = [until, state.lookAgainAt].filter((at) => at !== undefined).sort((a, b) => +a - +b);
   const decision = change === undefined ? NOTHING : write(operation, world, change);
@@ -53,14 +54,15 @@ function changeFor(operation: VeleroOperation, world: World, state: PodState): S
   const waits = state.kind === "running" ? [] : awaitedCancel(operation, world, troubleMessage(state));
   switch (state.kind) {
     case "running":
-      // Trouble is told while it lasts; when a runner is at work again, it has the word.
+      // Clears the trouble that the status still reports; everything else about a run is the runner's to write.
       if (state.doubted || (trouble ?? since) === undefined) return undefined;
       return { runner, conditions: trouble === undefined ? [] : [pending(state)] };
     case "starting": {
-      // What ended the last pod is worth reading until the next one is at work.
-      const isMade = state.hasPod || trouble?.message.startsWith(NOT_CREATED) === true;
-      const isLetIn = isMade && trouble?.reason === NO_POD;
-      const conditions = [...(isLetIn ? [pending(state)] : []), ...waits];
+      // How the last pod ended stays readable until the next one is at work. FailedCreate is over as soon as the Job or
+      // the pod that could not be created exists.
+      const isCreated = state.hasPod || trouble?.message.startsWith(NOT_CREATED) === true;
+      const isCreateTroubleOver = isCreated && trouble?.reason === NO_POD;
+      const conditions = [...(isCreateTroubleOver ? [pending(state)] : []), ...waits];
       return conditions.length === 0 ? undefined : { conditions };
     }
     case "suspended":
@@ -73,16 +75,20 @@ function changeFor(operation: VeleroOperation, world: World, state: PodState): S
   }
 }
 
-/** What the status says while the Job itself cannot be created; why, in words that stay the same while it is the same. */
+/**
+ * What the status says while the Job itself cannot be created.
+ *
+ * @param why the cause, in the same words at each retry: otherwise each retry would write the status again
+ */
 export function notCreated(status: Status | undefined, why: string, now: Date): StatusChange {
   const trouble = { reason: NO_POD, message: `${NOT_CREATED}: ${why}` };
   return { ...troubled(status, now), conditions: [notRunning(trouble)] };
 }
 
 /**
- * Since when there is trouble, as it is recorded when it is told.
+ * Records since when there is trouble, when it is first reported.
  *
- * @param lostAt when Kubernetes lost sight of a runner, by its own clocks: who tells of it, tells later
+ * @param lostAt when Kubernetes lost sight of a runner, by its own clock; the recorded time is never earlier
  */
 function troubled(status: Status | undefined, now: Date, lostAt?: string): Pick<StatusChange, "runner"> {
   const { trouble, since } = reportedTrouble({ status });
@@ -90,7 +96,7 @@ function troubled(status: Status | undefined, now: Date, lostAt?: string): Pick<
   return { runner: { ...status?.runner, troubleSince: (trouble && since) ?? begins } };
 }
 
-/** What the status says of trouble with the Job or its pods: all that is neither waiting nor the runner's word. */
+/** The trouble that the status reports: every Running=False but Pending. A runner at work writes Pending or Running=True. */
 export function reportedTrouble({ status }: Pick<VeleroOperation, "status">): ReportedTrouble {
   const running = conditionOf(status, ConditionType.running);
   const isTrouble = running?.status === "False" && running.reason !== Reason.pending;
@@ -98,10 +104,10 @@ export function reportedTrouble({ status }: Pick<VeleroOperation, "status">): Re
 }
 
 /**
- * When trouble will have lasted for too long; never where none is told, nor while Velero's object holds the place anyway.
- * Once Velero is done, a runner has as long to come and say so.
+ * When limits.maxStartTime ends the attempt. Undefined without reported trouble, and while Velero is at work: the Operation
+ * then keeps its place in any case. Once Velero is done, a runner has the whole time again to come and report that.
  */
-function patienceEnds(operation: VeleroOperation, { settings, veleroObject }: World): Date | undefined {
+function startLimitEnds(operation: VeleroOperation, { settings, veleroObject }: World): Date | undefined {
   const { trouble, since } = reportedTrouble(operation);
   const maxMs = maxStartMs(settings);
   const object = veleroObject(operation);
@@ -115,27 +121,27 @@ function maxStartMs({ limits: { maxStartTime } }: Settings): number | undefined 
   return nanoseconds === undefined ? undefined : Number(nanoseconds / 1_000_000n);
 }
 
-/** Whether that time has come, for an Operation that has no Job to look at. */
-export function isOutOfPatience(operation: VeleroOperation, world: World): boolean {
-  const until = patienceEnds(operation, world);
+/** Whether limits.maxStartTime has passed, for an Operation that has no Job. */
+export function isStartLimitOver(operation: VeleroOperation, world: World): boolean {
+  const until = startLimitEnds(operation, world);
   return until !== undefined && until <= world.now;
 }
 
 /**
- * Nobody knows whether a runner will ever be at work again, and others wait for the place. The Jobs are noted as known to the
- * attempt: one whose pod starts after all has nothing left to do.
+ * Ends the attempt, since no runner may ever be at work again and other Operations wait for its place. The status lists the
+ * Jobs as Jobs of this attempt, so that a runner that starts after all exits at once.
  */
-export function giveUp(operation: VeleroOperation, world: World, jobs: readonly Job[]): Decision {
+export function endAtStartLimit(operation: VeleroOperation, world: World, jobs: readonly Job[]): Decision {
   const { trouble, since } = reportedTrouble(operation);
   const { troubleSince: _over, jobUIDs = [], ...runner } = operation.status?.runner ?? {};
   const message =
     `no runner has been at work since ${since}, for longer than limits.maxStartTime (${world.settings.limits.maxStartTime}): ` +
     `${trouble?.reason}: ${trouble?.message}`;
-  const known = new Set([...jobUIDs, ...jobs.map(({ metadata }) => metadata.uid)]);
-  return write(operation, world, { ...runnerFailed(message), runner: { ...runner, jobUIDs: [...known] } });
+  const allJobUIDs = new Set([...jobUIDs, ...jobs.map(({ metadata }) => metadata.uid)]);
+  return write(operation, world, { ...runnerFailed(message), runner: { ...runner, jobUIDs: [...allJobUIDs] } });
 }
 
-/** The attempt ends without a result of its runner's. */
+/** The end of an attempt whose runner reported no result. */
 export function runnerFailed(message: string): StatusChange {
   const because = { reason: Reason.runnerFailed, message };
   return {
@@ -155,7 +161,7 @@ function pending(state: PodState): ConditionChange {
   return notRunning({ reason: Reason.pending, message: troubleMessage(state) });
 }
 
-/** The state as a message says it. */
+/** The state, in the words of a condition's message. */
 export function troubleMessage(state: PodState): string {
   switch (state.kind) {
     case "running":

@@ -1,20 +1,20 @@
 import type { ContainerStatus, Event, Pod } from "../../kube/resources.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
 
-// What no status says of a pod, because only time tells: that it does not start, and that it does not end. For
+// What no status says of a pod, because only the time that has passed shows it: the pod does not start, or does not end. For
 // docs/contract.md#silent-trouble.
 
-/** So long each step may take before anybody has to know. */
+/** How long each step may take before it is reported. */
 const GRACE_MS = 30_000;
 
-/** Told from that moment on, if it is still so. */
+/** Reported from this moment on, if it still holds then. */
 export interface Overdue {
   readonly from: Date;
   readonly reason: string;
   readonly message: string;
 }
 
-/** What a kubelet, or who attaches volumes, says of a pod of which no container can be started. */
+/** The reasons of the Events in which the kubelet or the volume controller says that no container of a pod can start. */
 const START_FAILURES: ReadonlySet<string> = new Set([
   "FailedAttachVolume",
   "FailedCreatePodSandBox",
@@ -25,8 +25,8 @@ const START_FAILURES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * A volume that cannot be mounted, a network that cannot be set up: the pod shows a container that is being created, for ever,
- * and only Events say why. One that goes away by itself is no news.
+ * A volume that cannot be mounted, or a network that cannot be set up. The pod shows ContainerCreating for ever, and only Events
+ * say why. What passes by itself within the first 30 s is not reported.
  */
 export function overdueStart(pod: Pod, events: readonly Event[]): Overdue | undefined {
   const { phase = "Pending", startTime, conditions = [] } = pod.status ?? {};
@@ -41,19 +41,20 @@ export function overdueStart(pod: Pod, events: readonly Event[]): Overdue | unde
   return { from, reason: last.reason ?? "FailedMount", message: steady(last.message ?? "") };
 }
 
-/** A pod that is to go, and of which its node does not say that it has gone: nothing takes its place until then. */
+/** A deleted pod whose end its node does not confirm. The Job controller starts no other pod until then. */
 export function overdueEnd(pod: Pod): (Overdue & { readonly since: string }) | undefined {
   const { name, deletionTimestamp: since } = pod.metadata;
   if (since === undefined || hasEnded(pod)) return undefined;
   const node = pod.spec?.nodeName;
+  const unconfirmed = node === undefined ? "still exists" : `its node ${node} has not confirmed that`;
   const message =
-    `pod ${name} should have ended by ${since}, and ${node === undefined ? "nobody" : `its node ${node}`} says that it has; ` +
-    "if that node is dead, force-delete the pod or taint the node node.kubernetes.io/out-of-service";
+    `pod ${name} should have ended by ${since}, but ${unconfirmed}; ` +
+    "if the node is dead, force-delete the pod or taint the node with node.kubernetes.io/out-of-service";
   return { from: after(since), since, reason: "Terminating", message };
 }
 
-/** The runner is done, and another container keeps its pod from ending: the Job neither ends nor tries again. */
-export function outlivingContainer(
+/** The container that keeps a pod from ending after its runner has ended. The Job meanwhile neither ends nor retries. */
+export function lingeringContainer(
   pod: Pod,
 ): { readonly name: string; readonly since: string; readonly from: Date } | undefined {
   const all = pod.status?.containerStatuses ?? [];
@@ -65,11 +66,11 @@ export function outlivingContainer(
   return { name: other.name ?? "without a name", since: finishedAt, from: after(finishedAt) };
 }
 
-/** What to do about {@link outlivingContainer}. */
-export function outlivingText(pod: Pod, container: string): string {
+/** Says which container that is, and what to do about it. */
+export function lingeringText(pod: Pod, container: string): string {
   return (
-    `pod ${pod.metadata.name} does not end, because its container ${container} still runs: ` +
-    "make that an init container with restartPolicy Always, or have it end with the runner"
+    `pod ${pod.metadata.name} does not end, because its container ${container} still runs after the runner has ended: ` +
+    "make that container an init container with restartPolicy Always, or let it end when the runner ends"
   );
 }
 
@@ -77,12 +78,12 @@ export function hasEnded({ status }: Pod): boolean {
   return status?.phase === "Succeeded" || status?.phase === "Failed";
 }
 
-/** What is no time was long ago. */
+/** A time that cannot be read counts as long ago. */
 function after(time: string): Date {
   return new Date((Date.parse(time) || 0) + GRACE_MS);
 }
 
-/** Without the ids that are others at each try. */
+/** The message without sandbox ids, which differ at each retry. */
 function steady(message: string): string {
   return message.replaceAll(/"[0-9a-f]{64}"/g, "…");
 }

@@ -5,15 +5,15 @@ import { failureOf } from "../../kube/jobStatus.ts";
 import type { ContainerStatus, Event, Job, Pod } from "../../kube/resources.ts";
 import type { World } from "../state/world.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
-import { hasEnded, type Overdue, outlivingContainer, outlivingText, overdueEnd, overdueStart } from "./overduePods.ts";
+import { hasEnded, lingeringContainer, lingeringText, type Overdue, overdueEnd, overdueStart } from "./overduePods.ts";
 
-/** What the pods of unfinished Jobs are up to. */
+/** What the pods of unfinished Jobs are doing. */
 export type PodState =
-  /** A runner is at work. `doubted`: it says so itself, while Kubernetes has lost sight of its pod. */
+  /** A runner is at work. `doubted`: only the runner's own writes say so, since Kubernetes has lost sight of its pod. */
   | { readonly kind: "running"; readonly doubted: boolean; readonly lookAgainAt?: Date }
-  /** Nothing to tell: no pod yet, or one that is being brought up. */
+  /** Nothing to report: there is no pod yet, or it is starting. */
   | { readonly kind: "starting"; readonly hasPod: boolean; readonly lookAgainAt?: Date }
-  /** Kubernetes still tries, but not without trouble. `since`: when Kubernetes lost sight of a runner that was at work. */
+  /** Kubernetes still tries, but something is wrong. `since`: when Kubernetes lost sight of a runner that was at work. */
   | {
       readonly kind: "trouble";
       readonly reason: string;
@@ -24,40 +24,41 @@ export type PodState =
   /** A queue holds the Job back, for as long as it likes. */
   | { readonly kind: "suspended"; readonly reason: string; readonly message: string; readonly lookAgainAt?: undefined };
 
-/** The reason of {@link Trouble} with a pod that is not let in: the Job controller's own word. */
+/** The reason of {@link Trouble} if the API server refuses to create the Job or its pod: the Job controller's word for that. */
 export const NO_POD = "FailedCreate";
 
-/** Every pod passes through these. */
+/** A container waits for these reasons in every pod that starts. */
 const STARTING: ReadonlySet<string> = new Set(["ContainerCreating", "PodInitializing"]);
 
-/** What a condition takes as its reason; what a pod says is free text. */
+/** The form of a condition's reason. A pod's reason is free text and may not fit. */
 const REASON = /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/;
 const MAX_REASON = 128;
 
-/** Something is wrong, in the words of Kubernetes or of the runner. */
+/** What is wrong, in the words of Kubernetes or of the runner. */
 export interface Trouble {
   readonly reason: string;
   readonly message: string;
 }
 
-/** What the Operation's status says of its runner. */
+/** The trouble that the Operation's status reports already. */
 export interface ReportedTrouble {
-  /** Trouble with the Job or its pods; none where the runner itself has the word. */
+  /** Undefined if the status reports none, for example because a runner has written since. */
   readonly trouble: Trouble | undefined;
-  /** Since when there has been such trouble, as far as it was told. */
+  /** `runner.troubleSince`. */
   readonly since: string | undefined;
 }
 
 /**
- * Why the runner is not at work, while Kubernetes still tries: the newest pod tells, unless an older one runs well. A node
- * that has fallen silent says nothing of the runner on it: once that was told, a runner that contradicts it is believed.
+ * Whether a runner is at work and, if not, why, while Kubernetes still tries. The newest pod decides, unless an older one runs
+ * well. A node that no longer reports says nothing about the runner on it: if that runner writes the status after the trouble
+ * was reported there, it counts as at work.
  *
- * @param jobs unfinished ones of one attempt
+ * @param jobs the unfinished Jobs of one attempt
  */
 export function podState(
   jobs: readonly Job[],
   world: Pick<World, "podsOf" | "refusalsOf" | "podEventsOf" | "now">,
-  told: ReportedTrouble,
+  reported: ReportedTrouble,
 ): PodState {
   const pods = jobs.flatMap(world.podsOf);
   const running = pods.filter(isRunning);
@@ -66,39 +67,41 @@ export function podState(
     const ends = running.map((pod) => overdueEnd(pod)?.from).find((from) => from !== undefined && from > world.now);
     return { kind: "running", doubted: false, ...(ends && { lookAgainAt: ends }) };
   }
-  if (atWork.some((one) => isContradicted(one, told))) return { kind: "running", doubted: true };
+  if (atWork.some((each) => isContradicted(each, reported))) return { kind: "running", doubted: true };
   const [newest] = pods.toSorted(newestFirst);
   const refused = refusal(jobs.filter(lacksPod).flatMap(world.refusalsOf), newest);
-  const suspended = pods.some(isAlive) ? undefined : suspension(jobs);
-  if (refused === undefined && suspended !== undefined) return { kind: "suspended", ...inShort(suspended) };
-  const late = newest && overdue(newest, world);
-  const isLate = late !== undefined && late.from <= world.now;
-  const trouble = refused ?? (isLate ? late : newest && troubleOf(newest, world.now));
-  const lookAgain = late !== undefined && !isLate && { lookAgainAt: late.from };
+  const suspended = pods.some((pod) => !hasEnded(pod)) ? undefined : suspension(jobs);
+  if (refused === undefined && suspended !== undefined) return { kind: "suspended", ...asCondition(suspended) };
+  const overdue = newest && overdueTrouble(newest, world);
+  const isOverdue = overdue !== undefined && overdue.from <= world.now;
+  const trouble = refused ?? (isOverdue ? overdue : newest && troubleOf(newest, world.now));
+  const lookAgain = overdue !== undefined && !isOverdue && { lookAgainAt: overdue.from };
   if (trouble === undefined) return { kind: "starting", hasPod: newest !== undefined, ...lookAgain };
   return {
     kind: "trouble",
     since: newest && interruption(newest, world.now)?.since,
-    ...inShort(trouble),
+    ...asCondition(trouble),
     ...lookAgain,
   };
 }
 
-function inShort({ reason, message }: Trouble): Trouble {
+function asCondition({ reason, message }: Trouble): Trouble {
   return { reason: reasonOf(reason), message: oneLine(message) };
 }
 
-function isContradicted(interrupted: Interruption | undefined, told: ReportedTrouble): boolean {
+function isContradicted(interrupted: Interruption | undefined, reported: ReportedTrouble): boolean {
   const { since } = interrupted ?? {};
-  return since !== undefined && told.trouble === undefined && told.since !== undefined && told.since >= since;
+  return (
+    since !== undefined && reported.trouble === undefined && reported.since !== undefined && reported.since >= since
+  );
 }
 
-/** What only time tells of a pod, with what it says itself. */
-function overdue(pod: Pod, { podEventsOf }: Pick<World, "podEventsOf">): Overdue | undefined {
-  const outliving = outlivingContainer(pod);
-  if (outliving !== undefined) {
+/** Trouble that only the time that has passed shows, with what the pod itself says. */
+function overdueTrouble(pod: Pod, { podEventsOf }: Pick<World, "podEventsOf">): Overdue | undefined {
+  const lingering = lingeringContainer(pod);
+  if (lingering !== undefined) {
     const { reason, message } = endOfRunner(pod);
-    return { from: outliving.from, reason, message: `${message}; ${outlivingText(pod, outliving.name)}` };
+    return { from: lingering.from, reason, message: `${message}; ${lingeringText(pod, lingering.name)}` };
   }
   const ending = overdueEnd(pod);
   if (ending !== undefined) return { ...ending, reason: lostSight(pod)?.reason ?? ending.reason };
@@ -106,27 +109,27 @@ function overdue(pod: Pod, { podEventsOf }: Pick<World, "podEventsOf">): Overdue
 }
 
 /**
- * Why a Job ended without a result, in one line of 1 KiB at most: what its newest pod that has something to say left
- * behind, then what the Job says itself.
+ * Why a Job ended without a result, in one line of 1 KiB at most: first the trouble of its newest pod that has any, then what
+ * the Job's own condition says.
  *
- * @param told the trouble that was told last, for a Job whose pods are gone
+ * @param reported the trouble that the status reported last, for a Job whose pods are gone
  */
-export function endOf(job: Job, { podsOf, now }: Pick<World, "podsOf" | "now">, told: Trouble | undefined): string {
+export function endOf(job: Job, { podsOf, now }: Pick<World, "podsOf" | "now">, reported: Trouble | undefined): string {
   const failure = failureOf(job);
   const outcome =
     failure === undefined
       ? "ended without a result"
       : `gave up (${failure.reason ?? "Failed"}${failure.message ? `: ${failure.message}` : ""})`;
-  const cause = causeOf(job, { podsOf, now }) ?? told;
+  const cause = causeOf(job, { podsOf, now }) ?? reported;
   return oneLine(`${cause ? `${cause.reason}: ${cause.message}; ` : ""}Job ${job.metadata.name} ${outcome}`);
 }
 
-/** Why a Job came to nothing through no fault of its runner's, while it waits to be made again. */
+/** Why a Job failed although its runner did not, while the dispatcher waits until it may make the Job again. */
 export function rejectionTrouble(job: Job, world: Pick<World, "podsOf" | "now">, at: Date): Trouble {
-  const { reason, message } = causeOf(job, world) ?? { reason: "PodFailed", message: "its pods were rejected" };
-  return inShort({
+  const { reason, message } = causeOf(job, world) ?? { reason: "PodFailed", message: "a node rejected its pods" };
+  return asCondition({
     reason,
-    message: `${message}; Job ${job.metadata.name} gave up and is made again at ${timestamp(at)}`,
+    message: `${message}; Job ${job.metadata.name} gave up; the dispatcher makes it again at ${timestamp(at)}`,
   });
 }
 
@@ -141,7 +144,7 @@ function troubleOf(pod: Pod, now: Date): Trouble | undefined {
   return interruption(pod, now) ?? obstacle(pod) ?? end(pod);
 }
 
-/** A runner that was at work may not be any more. */
+/** A runner was at work, and nobody can tell whether it still is. */
 interface Interruption extends Trouble {
   readonly since: string | undefined;
 }
@@ -153,7 +156,7 @@ function interruption(pod: Pod, now: Date): Interruption | undefined {
   return { ...ending, reason: lost?.reason ?? ending.reason, since: lost?.since ?? ending.since };
 }
 
-/** The pod is to go, or its node has fallen silent: what it says of its containers is no longer to be relied on. */
+/** The pod is being evicted, or its node no longer reports: the pod's containerStatuses may be out of date. */
 function lostSight(pod: Pod): Interruption | undefined {
   const { name } = pod.metadata;
   const disruption = condition(pod, "DisruptionTarget");
@@ -161,11 +164,11 @@ function lostSight(pod: Pod): Interruption | undefined {
     const { reason = "Disrupted", message = `pod ${name} is being evicted`, lastTransitionTime: since } = disruption;
     return { reason, message, since };
   }
-  // The kubelet sets both at once; the control plane takes Ready alone away, when it no longer hears from the node.
+  // The kubelet sets both conditions at once. Only the control plane sets Ready alone to False: when the node stops reporting.
   const ready = condition(pod, "Ready");
   const silent = ready?.status === "False" && condition(pod, "ContainersReady")?.status === "True";
   if (!silent) return undefined;
-  const message = `the node of pod ${name} does not answer`;
+  const message = `the node of pod ${name} has stopped reporting`;
   return { reason: "NodeNotReady", message, since: ready.lastTransitionTime };
 }
 
@@ -173,17 +176,18 @@ function lostSight(pod: Pod): Interruption | undefined {
 function obstacle(pod: Pod): Trouble | undefined {
   for (const { state } of containers(pod)) {
     const { reason = "", message = "" } = state?.waiting ?? {};
-    if (reason !== "" && !STARTING.has(reason)) return { reason, message: message || `pod ${pod.metadata.name} waits` };
+    if (reason !== "" && !STARTING.has(reason))
+      return { reason, message: message || `pod ${pod.metadata.name} is waiting` };
   }
   const scheduled = condition(pod, "PodScheduled");
   if (scheduled?.status !== "False") return undefined;
-  const message = scheduled.message ?? `pod ${pod.metadata.name} has no node`;
+  const message = scheduled.message ?? `no node was found for pod ${pod.metadata.name}`;
   return { reason: scheduled.reason ?? "Unschedulable", message };
 }
 
 /**
- * How a pod ended that did not end well. What its node says of the pod as a whole (Evicted, DeadlineExceeded) is why; how
- * its containers ended is only what came of it.
+ * How a pod ended that did not end well. The reason that its node gives for the whole pod (Evicted, DeadlineExceeded) comes
+ * first: that is the cause, and the exit codes of its containers only follow from it.
  */
 function end(pod: Pod): Trouble | undefined {
   const { phase, reason, message = "" } = pod.status ?? {};
@@ -198,7 +202,7 @@ function end(pod: Pod): Trouble | undefined {
 
 function endOfRunner(pod: Pod): Trouble {
   const terminated = containers(pod)[0]?.state?.terminated;
-  return terminated === undefined ? { reason: "Error", message: "ended" } : endOfContainer(terminated);
+  return terminated === undefined ? { reason: "Error", message: "the runner ended" } : endOfContainer(terminated);
 }
 
 function endOfContainer({ exitCode, reason = "Error", message = "" }: Terminated): Trouble {
@@ -209,14 +213,14 @@ function endOfContainer({ exitCode, reason = "Error", message = "" }: Terminated
 
 type Terminated = NonNullable<NonNullable<ContainerStatus["state"]>["terminated"]>;
 
-/** The Job controller counts no pod: the one before has ended, or there was none. */
+/** The Job controller counts no active pod: the last one has ended, or there was none. */
 function lacksPod({ status = {} }: Job): boolean {
   return (status.active ?? 0) === 0;
 }
 
 /**
- * A quota, a limit, a policy or a webhook keeps pods out. The Job itself does not tell: its controller writes Events, and
- * goes on trying. What they told before the newest pod was made is over.
+ * A quota, a limit, a policy or a webhook makes the API server refuse the Job's pods. The Job's status does not show that: the
+ * Job controller only writes Events, and goes on trying. Events from before the newest pod no longer count.
  */
 function refusal(refusals: readonly Event[], newest: Pod | undefined): Trouble | undefined {
   const since = newest?.metadata.creationTimestamp ?? "";
@@ -224,11 +228,11 @@ function refusal(refusals: readonly Event[], newest: Pod | undefined): Trouble |
     .map((event) => ({ event, at: event.lastTimestamp ?? event.metadata.creationTimestamp }))
     .filter(({ at }) => at > since)
     .sort((a, b) => (a.at < b.at ? 1 : -1));
-  return last && { reason: NO_POD, message: `Kubernetes does not let its pod in: ${wordsOf(last.event)}` };
+  return last && { reason: NO_POD, message: `the API server refuses its pod: ${refusalText(last.event)}` };
 }
 
-/** The words of who refused, without the name of the pod, which is another one at each try. */
-function wordsOf({ message = "" }: Event): string {
+/** Why the pod was refused, without the name of the pod, which differs at each retry. */
+function refusalText({ message = "" }: Event): string {
   return message
     .replace(/^\(combined from similar events\): /, "")
     .replace(/^Error creating: /, "")
@@ -246,7 +250,7 @@ function suspension(jobs: readonly Job[]): Trouble | undefined {
 const summarySchema = z.looseObject({ message: z.string() });
 const logLineSchema = z.looseObject({ msg: z.string(), err: z.looseObject({ message: z.string() }).optional() });
 
-/** The runner's own words: its summary or, if it died without one, the end of its log; or a crash report. */
+/** What the runner wrote last: its summary or, if it died without one, the last line of its log or of a crash report. */
 function summary(text: string): string {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   const last = lines.at(-1) ?? "";
@@ -256,7 +260,7 @@ function summary(text: string): string {
   return summarySchema.safeParse(parsed).data?.message ?? lines.findLast((line) => CRASH.test(line)) ?? last;
 }
 
-/** As Node and V8 begin to tell of their end; a stack and a version follow. */
+/** The line with which Node or V8 reports a crash; a stack and a version follow it. */
 const CRASH = /^(\w*Error\b|FATAL ERROR)/;
 
 function json(text: string): unknown {
@@ -267,17 +271,12 @@ function json(text: string): unknown {
   }
 }
 
-/** It may still do something. */
-function isAlive(pod: Pod): boolean {
-  return !hasEnded(pod);
-}
-
 function isRunning(pod: Pod): boolean {
   const runner = pod.status?.containerStatuses?.find(({ name }) => name === RUNNER_CONTAINER);
   return runner?.state?.running !== undefined;
 }
 
-/** The runner's container first: the others are an admin's additions. */
+/** The runner's container first: an admin's template may add others. */
 function containers({ status = {} }: Pod): readonly ContainerStatus[] {
   const { containerStatuses = [], initContainerStatuses = [] } = status;
   const runner = containerStatuses.filter(({ name }) => name === RUNNER_CONTAINER);

@@ -5,17 +5,17 @@ import type { World } from "../state/world.ts";
 import { isMadeByDispatcher } from "./jobState.ts";
 import { hasEnded, overdueEnd } from "./overduePods.ts";
 
-// When a Job of the dispatcher's is to be made again, for the same attempt and under the same name.
+// When the dispatcher makes its Job again, for the same attempt and under the same name.
 // docs/contract.md#jobs-made-again.
 
-/** No more than one Job in that time. */
+/** The dispatcher makes a Job again at most once in this time. */
 const PAUSE_MS = 5 * 60_000;
-/** After so many Jobs whose runners came to nothing it was not the nodes. */
+/** Once this many Jobs of an attempt have had a runner, nodes that reject pods are not the cause. */
 const MAX_JOBS = 10;
 
 /**
- * A Job that gave up, some of whose pods never ran: a kubelet has rejected them (OutOfcpu, OutOfpods, NodeAffinity). The Job
- * counts them, and no podFailurePolicy can tell it not to: such a pod has no condition and no exit code.
+ * For a Job that gave up after a kubelet had rejected some of its pods (OutOfcpu, OutOfpods, NodeAffinity). Such a pod never ran,
+ * but the Job counts it as a failure. No podFailurePolicy can prevent that: the pod has neither a condition nor an exit code.
  */
 export function recreateAfterRejection(operation: VeleroOperation, job: Job, world: World): Date | undefined {
   const failure = failureOf(job);
@@ -24,7 +24,7 @@ export function recreateAfterRejection(operation: VeleroOperation, job: Job, wor
   return world.podsOf(job).some(wasRejected) ? after(failure.lastTransitionTime ?? "") : undefined;
 }
 
-/** A Job whose every pod was to end, on a node that does not say that it has: no other pod comes before. */
+/** For a Job all of whose pods should have ended, while their nodes do not confirm it: it gets no other pod until they do. */
 export function recreateAfterSilence(job: Job, { podsOf, now }: Pick<World, "podsOf" | "now">): Date | undefined {
   if (!isMadeByDispatcher(job) || job.metadata.deletionTimestamp !== undefined) return undefined;
   const ends = podsOf(job)
@@ -35,14 +35,14 @@ export function recreateAfterSilence(job: Job, { podsOf, now }: Pick<World, "pod
   return last === undefined || ends.includes(undefined) ? undefined : after(last);
 }
 
-/** One that went to make room, or with its node, costs no try anyway. */
+/** A pod that was evicted or preempted (DisruptionTarget) does not count: the podFailurePolicy ignores it already. */
 function wasRejected(pod: Pod): boolean {
   const { phase, conditions = [] } = pod.status ?? {};
   const disrupted = conditions.some(({ type, status }) => type === "DisruptionTarget" && status === "True");
   return phase === "Failed" && !disrupted && !hasStarted(pod);
 }
 
-/** A time that is missing is long ago. */
+/** A time that is missing counts as long ago. */
 function after(time: string): Date {
   return new Date((Date.parse(time) || 0) + PAUSE_MS);
 }

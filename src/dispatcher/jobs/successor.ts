@@ -9,23 +9,24 @@ import type { Decision, World } from "../state/world.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
 import { endOf, type Trouble } from "./podState.ts";
 
-/** How long after the end of a Job its successor is made: it doubles each time, in milliseconds. */
+/** How long after the end of a Job the dispatcher makes its successor; the time doubles with each one. */
 const FIRST_DELAY_MS = 10_000;
 const MAX_DELAY_MS = 600_000;
-/** Where Velero is done, a runner only has to say so: after so many that could not, a person has to look. */
+/** Once Velero is done, a runner only has to report the result. After this many that could not, a person has to look. */
 const MAX_SUCCESSORS_AFTER_THE_END = 3;
 
 /**
- * What follows a Job that ended before the attempt did, while there is a Velero object whose end is still to be told:
- * another Job, later each time, for as long as Velero is at work. docs/contract.md#successors.
+ * Makes another Job after one that gave up while the attempt has a Velero object: later each time, and for as long as Velero is
+ * at work. docs/contract.md#successors.
  *
- * @param told what the status says of trouble with the Job
- * @returns undefined where nothing was made of Velero's, or nobody came to tell what became of it: the attempt has failed
+ * @param reported the trouble with the Job that the status reports
+ * @returns undefined if the attempt has no Velero object, or if too many successors could not report its result: the attempt
+ *   has failed
  */
 export function successor(
   operation: VeleroOperation,
   job: Job,
-  told: Trouble | undefined,
+  reported: Trouble | undefined,
   world: World,
 ): Decision | undefined {
   const { runner = {}, engineRef } = operation.status ?? {};
@@ -37,16 +38,16 @@ export function successor(
   const due = new Date(endOfJob(job).getTime() + Math.min(FIRST_DELAY_MS * 2 ** successors, MAX_DELAY_MS));
   const { uid } = job.metadata;
   if (world.now < due) {
-    const follows = `a new Job follows at ${timestamp(due)}, since Velero's object is still to be followed`;
-    // Told once: what is left of the pods tells less later.
-    const isTold = told?.reason === Reason.runnerFailed;
-    const message = isTold ? told.message : `${follows}; ${endOf(job, world, told)}`;
+    const follows = `the dispatcher makes a new Job at ${timestamp(due)} to follow the Velero object further`;
+    // Written once: the pods that explain it may be gone later.
+    const isReported = reported?.reason === Reason.runnerFailed;
+    const message = isReported ? reported.message : `${follows}; ${endOf(job, world, reported)}`;
     const waiting = { type: ConditionType.running, status: "False", reason: Reason.runnerFailed, message } as const;
     const conditions = [waiting, ...awaitedCancel(operation, world, follows)];
     return { ...write(operation, world, { conditions }), lookAgainAt: due };
   }
-  // The one that gave up is past from here on, also where its runner never wrote down that it was there.
-  const message = `Job ${job.metadata.name} gave up, a new one goes on with Velero's object`;
+  // From here on the Job that gave up counts as past, even if its runner never recorded its UID.
+  const message = `Job ${job.metadata.name} gave up; a new Job goes on following the Velero object`;
   return write(operation, world, {
     runner: {
       ...runner,

@@ -141,7 +141,7 @@ test("a quota that leaves no room for the Job's pod is told in its own words, un
   const told = await fixture.says("nightly", "Running=False/FailedCreate");
   expect(told.status?.phase).toBe("Pending");
   expect(told.status?.conditions?.find(({ type }) => type === "Running")?.message).toMatch(
-    /^Kubernetes does not let its pod in: exceeded quota: none, requested: pods=1, /,
+    /^the API server refuses its pod: exceeded quota: none, requested: pods=1, /,
   );
   await cluster.kubectl(["delete", "quota", "none", "-n", fixture.jobNamespace]);
   await fixture.until(operations, { namespace: fixture.tenant, name: "nightly" }, (seen) =>

@@ -147,7 +147,7 @@ test("pods that a node rejects cost the Operation no try", async () => {
   const message = "Pod was rejected: Node didn't have enough resource: cpu, requested: 50, used: 3990, capacity: 4000";
   // As a kubelet leaves it: without a condition, and without a word of its containers.
   await write(await podOf(job), { phase: "Failed", reason: "OutOfcpu", message, conditions: [] });
-  const told = await says("nightly", /^Pod was rejected: .*; Job .* gave up and is made again at /);
+  const told = await says("nightly", /^Pod was rejected: .*; Job .* gave up; the dispatcher makes it again at /);
   expect(conditionOf(told.status, "Running")?.reason).toBe("OutOfcpu");
   await dispatcher.skip(5 * MINUTE, "nightly");
   await successorOf(job);
@@ -189,7 +189,7 @@ test("a pod that its dead node does not end is told, and replaced", async () => 
   await dispatcher.skip(MINUTE, "nightly");
   await says(
     "nightly",
-    /its node dead-.* says that it has; .* force-delete the pod or taint the node .*; its Job is made again at/,
+    /its node dead-.* has not confirmed that; .* force-delete the pod or taint the node .*; the dispatcher makes the Job again at/,
   );
   await dispatcher.skip(5 * MINUTE, "nightly");
   await successorOf(job);

@@ -43,7 +43,9 @@ test.each<[string, () => void, string]>([
   cluster.settle(operation);
   expect(status().phase).toBe("Pending");
   expect(conditionsOf(status())).toContain(RECORDED);
-  expect(messageOf(status(), "Cancelled")).toBe(`asked to end, and no runner is at work to do it: ${waitsFor}`);
+  expect(messageOf(status(), "Cancelled")).toBe(
+    `cancel requested, but no runner is at work yet to carry it out: ${waitsFor}`,
+  );
   expect(cluster.decide(operation).action).toBeUndefined();
 });
 

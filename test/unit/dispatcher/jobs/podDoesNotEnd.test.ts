@@ -43,8 +43,8 @@ describe("a pod that is to end and does not", () => {
     cluster.setTime("12:00:30");
     cluster.settle(operation);
     expect(conditionsOf(status())).toContain("Running=False/DeletionByTaintManager");
-    expect(told()).toMatch(/node node-7 says that it has; .* force-delete the pod or taint the node/);
-    expect(told()).toMatch(/its Job is made again at 2026-11-22T12:05:00Z$/);
+    expect(told()).toMatch(/node node-7 has not confirmed that; .* force-delete the pod or taint the node/);
+    expect(told()).toMatch(/the dispatcher makes the Job again at 2026-11-22T12:05:00Z$/);
     expect(cluster.decide(operation).lookAgainAt).toEqual(new Date("2026-11-22T12:05:00Z"));
     cluster.setTime("12:05:00");
     expect(cluster.step(operation)).toMatchObject({ kind: "deleteJob", uid: job.metadata.uid });
@@ -104,7 +104,7 @@ describe("a container that goes on after the runner", () => {
     cluster.settle(operation);
     expect(conditionsOf(status())).toContain("Running=False/Error");
     expect(told()).toMatch(
-      /^exit code 1; pod .* does not end, because its container istio-proxy still runs: make that/,
+      /^exit code 1; pod .* does not end, because its container istio-proxy still runs after the runner has ended: make that/,
     );
     cluster.passTime(2 * HOUR);
     cluster.settle(operation);

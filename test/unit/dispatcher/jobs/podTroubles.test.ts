@@ -27,7 +27,7 @@ describe("while Kubernetes still tries", () => {
       "CreateContainerConfigError",
       /"k"/,
     ],
-    ["start", waiting("RunContainerError"), "RunContainerError", /^pod .* waits$/],
+    ["start", waiting("RunContainerError"), "RunContainerError", /^pod .* is waiting$/],
     ["node", withCondition("PodScheduled", "Unschedulable", "0/3 nodes are available"), "Unschedulable", /^0\/3 nodes/],
     ["memory", terminated({ exitCode: 137, reason: "OOMKilled" }), "OOMKilled", /^exit code 137$/],
     [
@@ -69,7 +69,7 @@ describe("while Kubernetes still tries", () => {
         ],
       },
       "NodeNotReady",
-      /does not answer/,
+      /has stopped reporting/,
     ],
     ["odd reason", waiting("not a reason: 1", "m"), "PodFailed", /^m$/],
     [
@@ -127,7 +127,7 @@ describe("while Kubernetes still tries", () => {
     cluster.refuse(job, event);
     cluster.settle(operation);
     expect(conditionsOf(status())).toContain("Running=False/FailedCreate");
-    expect(messageOf(status(), "Running")).toBe(`Kubernetes does not let its pod in: ${words}`);
+    expect(messageOf(status(), "Running")).toBe(`the API server refuses its pod: ${words}`);
     cluster.refuse(job, event.replace(/"n[^"]*"/, '"nightly-another"'), { at: "2026-11-22T11:00:01Z" });
     expect(cluster.decide(operation).action).toBeUndefined();
   });

@@ -33,7 +33,9 @@ describe("pods that a kubelet rejects", () => {
     gaveUp();
     cluster.settle(operation);
     expect(conditionsOf(status())).toEqual(["Accepted=True/TemplateValidated", "Running=False/OutOfcpu"]);
-    expect(told()).toMatch(/^Pod was rejected: .*; Job .* gave up and is made again at 2026-11-22T12:05:00Z$/);
+    expect(told()).toMatch(
+      /^Pod was rejected: .*; Job .* gave up; the dispatcher makes it again at 2026-11-22T12:05:00Z$/,
+    );
     expect(cluster.decide(operation)).toEqual({ lookAgainAt: new Date("2026-11-22T12:05:00Z") });
     cluster.setTime("12:05:00");
     expect(cluster.step(operation)).toMatchObject({ kind: "deleteJob", uid: job.metadata.uid });

@@ -39,7 +39,7 @@ describe("a Job that gives up while Velero is at work", () => {
     expect(cluster.status(operation).phase).toBe("Running");
     expect(conditionsOf(cluster.status(operation))).toContain("Running=False/RunnerFailed");
     expect(messageOf(cluster.status(operation), "Running")).toMatch(
-      /^a new Job follows at 2026-11-22T12:00:10Z, .*; Job .* gave up \(BackoffLimitExceeded\)$/,
+      /^the dispatcher makes a new Job at 2026-11-22T12:00:10Z .*; Job .* gave up \(BackoffLimitExceeded\)$/,
     );
     pause();
     expect(cluster.job(operation).metadata.uid).not.toBe(old.metadata.uid);
