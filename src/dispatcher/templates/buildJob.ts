@@ -8,25 +8,25 @@ import type { Settings } from "../settings.ts";
 /** The one container whose exit code counts; the podFailurePolicy names it. */
 export const RUNNER_CONTAINER = "runner";
 
-/** Who runs a Job of that type. Each may do in Velero's namespace what its type needs, and no more. */
+/** The service account of the Jobs of each type. It has only the rights in Velero's namespace that its type needs. */
 const SERVICE_ACCOUNT: Record<OperationType, string> = {
   Backup: "operation-backup-runner",
   Restore: "operation-restore-runner",
 };
 
-/** As whom the dispatcher writes, for the API server to note in managedFields. */
+/** The dispatcher's field manager. The API server records it in the managedFields of all that the dispatcher writes. */
 export const FIELD_MANAGER = "operation-dispatcher";
 
 export const COMPONENT_LABEL = "app.kubernetes.io/component";
 
-/** What the {@link COMPONENT_LABEL} of a Job says: of what type its Operation is, or was. */
+/** The {@link COMPONENT_LABEL} of a Job. It tells the type of the Operation even after that is gone. */
 export function componentOf(type: OperationType): string {
   return `${type.toLowerCase()}-runner`;
 }
 
 const DEFAULT_BACKOFF_LIMIT = 3;
 const DAY_SECONDS = 86_400;
-/** A dispatcher that restarts or is cut off for a while would take a Job that is gone for one to be made again. */
+/** A Job must outlive a restart of the dispatcher: if its TTL removed it unseen, the dispatcher would make it again. */
 const MIN_TTL_SECONDS = 300;
 
 const strings = z.record(z.string(), z.string());
@@ -37,10 +37,10 @@ const containerSchema = z.looseObject({
   env: z.array(z.looseObject({ name: z.string().min(1), value: z.string().optional() })).optional(),
   securityContext: z.looseObject({}).optional(),
 });
-const one = z.literal(1, "must be 1 or left out: one pod carries out an Operation").optional();
-const never = z.undefined("must be left out: the Job controller sets it").optional();
+const onePod = z.literal(1, "must be 1 or left out: one pod carries out an Operation").optional();
+const leftOut = z.undefined("must be left out: the Job controller sets it").optional();
 
-/** An admin's Job template, as far as it is looked at here; the API server judges the rest. */
+/** An admin's Job template: the fields that the dispatcher reads or sets. The API server validates the rest. */
 export const jobTemplateSchema = z.looseObject({
   apiVersion: z.literal("batch/v1", 'must be "batch/v1"'),
   kind: z.literal("Job", 'must be "Job"'),
@@ -50,12 +50,15 @@ export const jobTemplateSchema = z.looseObject({
     ttlSecondsAfterFinished: z
       .number()
       .int()
-      .min(MIN_TTL_SECONDS, `must be ${MIN_TTL_SECONDS} or more: an ended Job must be seen before it is removed`)
+      .min(
+        MIN_TTL_SECONDS,
+        `must be ${MIN_TTL_SECONDS} or more: the dispatcher must see that a Job has ended before Kubernetes removes it`,
+      )
       .default(DAY_SECONDS),
-    parallelism: one,
-    completions: one,
-    selector: never,
-    manualSelector: never,
+    parallelism: onePod,
+    completions: onePod,
+    selector: leftOut,
+    manualSelector: leftOut,
     template: z.looseObject({
       metadata: metadataSchema.default({}),
       spec: z.looseObject({
@@ -75,7 +78,7 @@ export const jobTemplateSchema = z.looseObject({
 export type JobTemplate = z.infer<typeof jobTemplateSchema>;
 type Container = z.infer<typeof containerSchema>;
 
-/** A template, or what is wrong with it: file, field, and what is allowed. */
+/** A template, or what is wrong with it: the file, the field, and what is allowed. */
 export type TemplateState =
   | { readonly ok: true; readonly template: JobTemplate }
   | { readonly ok: false; readonly problem: string };
@@ -83,8 +86,9 @@ export type TemplateState =
 export type JobTemplates = Readonly<Record<OperationType, TemplateState>>;
 
 /**
- * The Job of one attempt of an Operation: the admin's template, with everything set again that says whose Job it is, what
- * it may do and how it ends. docs/contract.md#templates.
+ * Builds the Job of one attempt of an Operation from the admin's template. The dispatcher sets everything again that names the
+ * Operation, limits what the Job may do, or decides how it ends.
+ * docs/contract.md#templates.
  *
  * @param attempt counts from 1
  * @returns a manifest in `settings.jobNamespace`, equal for equal arguments
@@ -109,11 +113,11 @@ export function buildJob(
     },
     spec: {
       ...spec,
-      // A pod that still terminates may still write: its successor starts when it is gone.
+      // A terminating pod may still write, so its replacement must not start before it has ended.
       podReplacementPolicy: "Failed",
       podFailurePolicy: {
         rules: [
-          // An eviction or a drained node says nothing about the Operation and costs no retry.
+          // The runner did not fail if its pod was evicted or its node drained, so that costs no retry.
           { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
           { action: "FailJob", onExitCodes: { containerName: RUNNER_CONTAINER, operator: "In", values: [2] } },
         ],
@@ -159,13 +163,13 @@ function jobLabels(operation: VeleroOperation, settings: Settings, attempt: numb
   };
 }
 
-/** A name that only its tenant vouches for: left out where it is no label value, instead of breaking the Job. */
+/** @returns undefined if a tenant's name is no valid label value: the Job then lacks the label instead of being refused */
 function tenantLabel(name: string): string | undefined {
   const value = labelValue(name);
   return /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(value) ? value : undefined;
 }
 
-/** The settings that a runner of that type is told, as variables of its environment (src/runner/settings.ts). */
+/** The settings that a runner of that type needs, as its environment variables (src/runner/settings.ts). */
 export function runnerSettings(type: OperationType, settings: Settings): Record<string, string> {
   return {
     VELERO_NAMESPACE: settings.veleroNamespace,
@@ -179,7 +183,7 @@ export function runnerSettings(type: OperationType, settings: Settings): Record<
   };
 }
 
-/** The runner's container with the environment that tells it whom it works for; the admin's other variables follow. */
+/** Adds the variables that name the runner's Operation; the admin's other variables follow them. */
 function identified(container: Container, operation: VeleroOperation, settings: Settings): Container {
   const identity = [
     { name: "OPERATION_NAMESPACE", value: operation.metadata.namespace },
@@ -204,7 +208,7 @@ function fromField(fieldPath: string) {
   return { valueFrom: { fieldRef: { fieldPath } } };
 }
 
-/** What PodSecurity "restricted" asks of a container, and a root file system that nobody writes to. */
+/** Sets what PodSecurity "restricted" demands of a container, and a read-only root file system. */
 function restricted(container: Container): Container {
   return {
     ...container,

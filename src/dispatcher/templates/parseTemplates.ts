@@ -14,21 +14,21 @@ import {
   type TemplateState,
 } from "./buildJob.ts";
 
-/** The ConfigMap, in the dispatcher's own namespace, with the admin's Job templates. */
+/** The ConfigMap with the admin's Job templates, in the dispatcher's own namespace. */
 export const TEMPLATES_CONFIG_MAP = "operation-jobs";
 
 const FILES: Record<OperationType, string> = { Backup: "backup.yaml", Restore: "restore.yaml" };
 
 /**
- * Reads the Job templates. A broken one stops the Operations of its type, and nobody else's.
+ * Reads the Job templates. A broken template holds up only the Operations of its type.
  *
- * @param configMap {@link TEMPLATES_CONFIG_MAP}; undefined where it does not exist
+ * @param configMap {@link TEMPLATES_CONFIG_MAP}; undefined if it does not exist
  */
 export function parseTemplates(configMap: ConfigMap | undefined): JobTemplates {
   return { Backup: parseTemplate(configMap, FILES.Backup), Restore: parseTemplate(configMap, FILES.Restore) };
 }
 
-/** @returns what is wrong with a template of whose Jobs the API server refuses these fields */
+/** @returns what is wrong with a template if the API server refuses the Jobs made from it because of these fields */
 export function invalidTemplate(type: OperationType, fields: readonly string[]): string {
   return `${place(FILES[type])}: the API server refuses ${[...new Set(fields)].join(", ")}`;
 }
@@ -47,7 +47,7 @@ function parseTemplate(configMap: ConfigMap | undefined, file: string): Template
   if (text === undefined) return broken("the ConfigMap has no such key");
   const document = parseDocument(text);
   const [error] = document.errors;
-  if (error !== undefined) return broken(`no YAML: ${error.message.split("\n")[0]}`);
+  if (error !== undefined) return broken(`not valid YAML: ${error.message.split("\n")[0]}`);
   const parsed = jobTemplateSchema.safeParse(document.toJS());
   if (parsed.success) return { ok: true, template: parsed.data };
   return broken(parsed.error.issues.map(describe).join("; "));
@@ -58,10 +58,10 @@ function describe(issue: z.core.$ZodIssue): string {
 }
 
 /**
- * What is right in the Jobs that the dispatcher makes, since it fills it in, but wrong in a Job made by hand from the same
- * template: a cluster id, a Velero namespace or anything else that is other than the settings'.
+ * Finds the variables of the templates that contradict the settings, for example another Velero namespace. The dispatcher sets
+ * them right in its own Jobs; a Job made by hand from the template would run with them.
  *
- * @returns one sentence each
+ * @returns one sentence for each
  */
 export function contradictions(templates: JobTemplates, settings: Settings): string[] {
   return SUPPORTED_TYPES.flatMap((type) => {
@@ -69,23 +69,23 @@ export function contradictions(templates: JobTemplates, settings: Settings): str
     if (!state.ok) return [];
     return Object.entries(runnerSettings(type, settings)).flatMap(([name, setting]) => {
       const variable = runnerEnv(state.template).find((each) => each.name === name);
-      const value = variable?.value || UNSAID[name];
-      // A value taken from elsewhere cannot be compared here.
+      const value = variable?.value || RUNNER_DEFAULTS[name];
+      // A value that comes from a Secret, a ConfigMap or a field of the pod cannot be compared here.
       if (variable?.valueFrom !== undefined || value === setting) return [];
       return [
-        `${FILES[type]}: ${name} is ${inQuotes(value)} where the settings say ${inQuotes(setting)}; a Job made by hand would use it`,
+        `${FILES[type]}: ${name} is ${inQuotes(value)} but the settings say ${inQuotes(setting)}; a Job made by hand would use the template's value`,
       ];
     });
   });
 }
 
-/** A list is told as it is written: in quotes of its own. */
+/** A list is JSON, which has its own quotes. */
 function inQuotes(value: string | undefined): string {
   return value?.startsWith("[") ? value : `"${value}"`;
 }
 
-/** What the runner takes when its environment says nothing (src/runner/settings.ts). */
-const UNSAID: Record<string, string> = {
+/** What the runner takes for a variable that is missing from its environment (src/runner/settings.ts). */
+const RUNNER_DEFAULTS: Record<string, string> = {
   CLUSTER_ID: "",
   VELERO_NAMESPACE: "velero",
   HIDE_VELERO_MESSAGES: "false",

@@ -6,7 +6,7 @@ import type { Settings } from "../settings.ts";
 import type { JobTemplates } from "./buildJob.ts";
 import { contradictions, invalidTemplate, parseTemplates } from "./parseTemplates.ts";
 
-/** The Job templates as their ConfigMap has them now; a change of it is taken up at once. */
+/** The Job templates as their ConfigMap has them now. A change takes effect at once. */
 export class TemplateStore {
   #current: JobTemplates = parseTemplates(undefined);
   readonly #settings: Settings;
@@ -20,7 +20,7 @@ export class TemplateStore {
     configMaps.onChange((_, configMap) => {
       this.#current = parseTemplates(configMap);
       this.report();
-      this.#tell();
+      this.#notify();
     });
   }
 
@@ -42,19 +42,19 @@ export class TemplateStore {
   }
 
   /**
-   * The API server does not take what is made from a template. It is broken until the ConfigMap changes, so that nobody
-   * tries the same again and again.
+   * Marks a template as unusable, because the API server refuses the Job made from it. It stays unusable until the ConfigMap
+   * changes, so that the dispatcher does not send the same Job again and again.
    *
-   * @param fields of the Job that do not fit
+   * @param fields the fields of the Job that the API server refuses
    */
   reject(type: OperationType, fields: readonly string[]): void {
     const problem = invalidTemplate(type, fields);
     this.#current = { ...this.#current, [type]: { ok: false, problem } };
     this.#logger.error({ type, problem }, "Job template cannot be used");
-    this.#tell();
+    this.#notify();
   }
 
-  #tell(): void {
+  #notify(): void {
     for (const listener of this.#listeners) listener();
   }
 }

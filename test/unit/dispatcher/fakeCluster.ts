@@ -328,7 +328,7 @@ export class Cluster {
   }
 
   breakTemplates(): void {
-    const problem = "ConfigMap operation-jobs, backup.yaml: no YAML";
+    const problem = "ConfigMap operation-jobs, backup.yaml: not valid YAML";
     this.templates = { Backup: { ok: false, problem }, Restore: { ok: false, problem } };
   }
 

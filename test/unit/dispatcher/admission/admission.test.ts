@@ -45,7 +45,7 @@ const cases: CheckCase[] = [
     world: (cluster) => cluster.breakTemplates(),
     mend: (cluster) => cluster.mendTemplates(),
     conditions: ["Accepted=False/TemplateInvalid", "Running=False/Pending"],
-    says: /operation-jobs, backup\.yaml: no YAML/,
+    says: /operation-jobs, backup\.yaml: not valid YAML/,
   },
 ];
 

@@ -29,7 +29,7 @@ test("the shipped templates are good as they stand", () => {
 });
 
 test.each([
-  ["spec: [", /^ConfigMap operation-jobs, backup\.yaml: no YAML: /],
+  ["spec: [", /^ConfigMap operation-jobs, backup\.yaml: not valid YAML: /],
   ["", /backup\.yaml: .*expected object/],
   [backup.replace("kind: Job", "kind: CronJob"), /backup\.yaml: kind: must be "Job"/],
   [
@@ -67,11 +67,11 @@ test("a template by which a Job made by hand would go wrong is told", () => {
   );
   const settings = settingsSchema.parse({ clusterId: "eu-1", restore: { excludedResources: [] } });
   expect(contradictions(templates, settings).sort()).toEqual([
-    expect.stringMatching(/^backup\.yaml: CLUSTER_ID is "" where the settings say "eu-1"/),
-    expect.stringMatching(/^restore\.yaml: CLUSTER_ID is "" where the settings say "eu-1"/),
+    expect.stringMatching(/^backup\.yaml: CLUSTER_ID is "" but the settings say "eu-1"/),
+    expect.stringMatching(/^restore\.yaml: CLUSTER_ID is "" but the settings say "eu-1"/),
     expect.stringMatching(
-      /^restore\.yaml: RESTORE_EXCLUDED_RESOURCES is \["resourcequotas".* where the settings say \[\];/,
+      /^restore\.yaml: RESTORE_EXCLUDED_RESOURCES is \["resourcequotas".* but the settings say \[\];/,
     ),
-    expect.stringMatching(/^restore\.yaml: VELERO_NAMESPACE is "backup-system" where the settings say "velero"/),
+    expect.stringMatching(/^restore\.yaml: VELERO_NAMESPACE is "backup-system" but the settings say "velero"/),
   ]);
 });
