@@ -100,7 +100,7 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "mend the BackupStorageLocation (bucket, credentials, network, access mode); the Operation then goes on by itself",
   ),
   [Reason.awaitingApproval]: {
-    meaning: "Somebody has to approve it first, by a signed claim.",
+    meaning: "Somebody has to approve it first, by a signed approval token.",
     who: "approver",
     todo: "approve it: kubectl operation approve NAME --key-file FILE",
   },

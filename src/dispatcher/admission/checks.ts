@@ -13,8 +13,8 @@ import { specValid } from "./checks/validation.ts";
 import type { Check, Hindrance } from "./hindrance.ts";
 
 /**
- * What an Operation must pass for itself, in the order of docs/contract.md#admission; that there is room for it
- * among the others is a matter of order.ts. The template comes last: everything before it is the tenant's to mend.
+ * The checks that look at one Operation alone, in the order of docs/contract.md#admission. Whether there is room for it among the
+ * others is decided after them. The template comes last: a tenant can mend most of what the checks before it find.
  */
 const CHECKS: readonly Check[] = [
   notRestoredCopy,
@@ -33,7 +33,7 @@ const CHECKS: readonly Check[] = [
   templateUsable,
 ];
 
-/** What keeps tenants apart, whatever else has to hold. */
+/** The checks that keep tenants apart. */
 export const TENANCY_CHECKS: readonly Check[] = [
   specValid,
   storageLocationOpen,
@@ -42,12 +42,12 @@ export const TENANCY_CHECKS: readonly Check[] = [
   authorized,
 ];
 
-/** @returns the first thing in the Operation's way, or undefined when only others may be */
+/** @returns the first hindrance of the Operation's own; undefined if at most other Operations are in its way */
 export function firstHindrance(operation: VeleroOperation, world: World): Hindrance | undefined {
   return firstOf(CHECKS, operation, world);
 }
 
-/** @returns what the first of these checks that does not hold says */
+/** @returns the hindrance of the first of these checks that does not hold */
 export function firstOf(checks: readonly Check[], operation: VeleroOperation, world: World): Hindrance | undefined {
   for (const check of checks) {
     const hindrance = check(operation, world);

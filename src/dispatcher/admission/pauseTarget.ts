@@ -12,77 +12,77 @@ import { isUnderWay, placeInLine } from "./line.ts";
 type Annotate = Extract<Action, { kind: "annotateTarget" }>;
 
 /**
- * The pause of the target that a Restore works on: its own controller would else undo what Velero brings back. Told by two
- * annotations, one that the controller goes by and one that says whose pause it is.
+ * Pauses the target of a Restore, whose controller would otherwise undo what Velero restores. Two annotations make a pause: the
+ * controller obeys one, and the other says for which attempt of which Operation the dispatcher has set it.
  * docs/contract.md#pausing-the-target.
  *
- * @returns the pause that is still to be written; undefined where there is one, where nothing is to be paused, or where
- *   somebody else has said what the controller is to do
+ * @returns the write that pauses the target; undefined if it is paused already, if there is nothing to pause, or if somebody
+ *   else has set the annotation that the controller obeys
  */
 export function pauseOf(operation: VeleroOperation, world: World): Annotate | undefined {
   const { metadata, spec } = operation;
   if (!world.settings.pauseTarget || spec.type !== "Restore") return undefined;
   const target = world.target(metadata.namespace, spec.targetRef.name);
   if (target === undefined || target.metadata.deletionTimestamp !== undefined) return undefined;
-  const { reconcile, pausedBy } = saidOf(target);
-  const foreign = reconcile !== undefined && (pausedBy === undefined || reconcile !== RECONCILE_DISABLED);
-  if (foreign || (pausedBy === holderOf(operation) && reconcile !== undefined)) return undefined;
+  const { reconcile, pausedBy } = pauseAnnotations(target);
+  const isForeign = reconcile !== undefined && (pausedBy === undefined || reconcile !== RECONCILE_DISABLED);
+  if (isForeign || (pausedBy === pausedByValue(operation) && reconcile !== undefined)) return undefined;
   return annotate(
     target,
-    { [Annotation.reconcile]: RECONCILE_DISABLED, [Annotation.pausedBy]: holderOf(operation) },
-    "paused while it is restored",
+    { [Annotation.reconcile]: RECONCILE_DISABLED, [Annotation.pausedBy]: pausedByValue(operation) },
+    "paused, because a Restore begins to work on it",
   );
 }
 
 /**
- * The pause that comes before the admission of a Restore that has a Job already: one that was handed back, or for which a
- * person made a Job. That Job's runner begins as soon as it is admitted. docs/contract.md#when-the-target-is-paused.
+ * Pauses the target before the admission of a Restore that has a Job already: one whose attempt was handed back, or for which
+ * people made a Job. That Job's runner begins as soon as the Restore is admitted. docs/contract.md#when-the-target-is-paused.
  */
 export function pauseAhead(operation: VeleroOperation, world: World): Annotate | undefined {
   return hasJobWaiting(operation, world) ? pauseOf(operation, world) : undefined;
 }
 
-/** A cancelled one needs no pause: its runner brings nothing back any more. */
+/** A cancelled Restore needs no pause: its runner restores nothing any more. */
 function hasJobWaiting(operation: VeleroOperation, world: World): boolean {
   return !cancelRequested(operation) && activeJobs(operation, world).length > 0;
 }
 
 /**
- * Takes back a pause of the dispatcher's when nothing works for it any more, however that came about: its Operation has
- * ended, or is gone and has left nothing at work, or never had this target. Somebody else's word stays.
+ * Ends a pause that the dispatcher has set, once nothing works for its Operation any more: the Operation has ended, or is gone
+ * and has left nothing at work, or never had this target. A pause that somebody else has set stays.
  *
- * @returns undefined where there is no such pause, or it still holds
+ * @returns undefined if there is no such pause, or if it is still needed
  */
 export function endOfPause(target: ApplicationInstance, world: World): Annotate | undefined {
-  const { reconcile, pausedBy } = saidOf(target);
+  const { reconcile, pausedBy } = pauseAnnotations(target);
   if (!world.settings.pauseTarget || pausedBy === undefined || target.metadata.deletionTimestamp !== undefined) {
     return undefined;
   }
-  if (isHeld(target, pausedBy, world)) return undefined;
+  if (isStillNeeded(target, pausedBy, world)) return undefined;
   return annotate(
     target,
     { [Annotation.pausedBy]: null, ...(reconcile === RECONCILE_DISABLED && { [Annotation.reconcile]: null }) },
-    "no longer paused: what it was paused for is over",
+    "no longer paused, because no Restore works on it any more",
   );
 }
 
-function isHeld({ metadata }: ApplicationInstance, pausedBy: string, world: World): boolean {
+function isStillNeeded({ metadata }: ApplicationInstance, pausedBy: string, world: World): boolean {
   const [uid = ""] = pausedBy.split("/");
   const operation = world.operation(uid);
-  // What a deleted one has left at work in the namespace may be this one's.
+  // A deleted Operation may have left a Restore or a Job at work in the namespace, and the pause may be for that.
   if (operation === undefined) return world.orphanedWork(metadata.namespace ?? "").some(({ isBackup }) => !isBackup);
   return (
     isVeleroOperation(operation) &&
     operation.spec.type === "Restore" &&
     operation.metadata.namespace === metadata.namespace &&
     operation.spec.targetRef.name === metadata.name &&
-    (isUnderWay(operation, world) || (pausedBy === holderOf(operation) && isNextToBegin(operation, world)))
+    (isUnderWay(operation, world) || (pausedBy === pausedByValue(operation) && isNextToBegin(operation, world)))
   );
 }
 
 /**
- * Whether it is paused by {@link pauseAhead} and its admission follows. One whose status still says Blocked=True does not
- * count, even if that is over: its target is looked at again only when that status changes.
+ * Whether the pause was set by {@link pauseAhead} and the admission follows. A Restore whose status still says Blocked=True does
+ * not count, even if nothing blocks it any more: the dispatcher looks at the target again only when that status changes.
  */
 function isNextToBegin(operation: VeleroOperation, world: World): boolean {
   const { status, metadata } = operation;
@@ -97,14 +97,14 @@ function isNextToBegin(operation: VeleroOperation, world: World): boolean {
 }
 
 /**
- * Names the attempt, too: an end of the pause that was decided on an earlier one then does not fit the target any more when
- * the next attempt has made the pause its own.
+ * The value of paused-by. It names the attempt, so that the next attempt must write the target to take the pause over. The API
+ * server then refuses to end the pause if that was decided before, because the target's resourceVersion has changed.
  */
-function holderOf(operation: VeleroOperation): string {
+function pausedByValue(operation: VeleroOperation): string {
   return `${operation.metadata.uid}/${attemptOf(operation)}`;
 }
 
-function saidOf({ metadata: { annotations } }: ApplicationInstance) {
+function pauseAnnotations({ metadata: { annotations } }: ApplicationInstance) {
   return { reconcile: annotations?.[Annotation.reconcile], pausedBy: annotations?.[Annotation.pausedBy] };
 }
 

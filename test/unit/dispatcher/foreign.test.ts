@@ -246,12 +246,12 @@ describe("and gets an answer", () => {
     [
       "Ready as of an older generation",
       { conditions: [{ type: "Ready", status: "True", observedGeneration: 2 }] },
-      "is being reconciled: it is Ready as of generation 2, and is at 3 now",
+      "is being reconciled: it was Ready at generation 2, and its generation is 3 now",
     ],
     [
       "an older generation as a whole",
       { observedGeneration: 1, conditions: [{ type: "Ready", status: "True" }] },
-      "is being reconciled: it is Ready as of generation 1, and is at 3 now",
+      "is being reconciled: it was Ready at generation 1, and its generation is 3 now",
     ],
   ])("a target with %s is not ready, and it says why", (_, status, why) => {
     const operation = cluster.add();

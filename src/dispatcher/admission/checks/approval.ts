@@ -5,7 +5,7 @@ import type { World } from "../../state/world.ts";
 import { type Approval, verifyApprovalToken } from "../approvalToken.ts";
 import type { Check } from "../hindrance.ts";
 
-/** Four eyes, where the Operation or the platform asks for them. docs/contract.md#approval. */
+/** An Operation that needs an approval waits for a valid approval token. docs/contract.md#approval. */
 export const approved: Check = (operation, world) => {
   const approval = approvalOf(operation, world);
   if (approval === undefined || approval.ok) return undefined;
@@ -13,13 +13,13 @@ export const approved: Check = (operation, world) => {
   return { effect: "blocked", reason: Reason.awaitingApproval, message };
 };
 
-/** @returns the first moment at which an Operation that is approved now needs a new approval; undefined if none does */
+/** @returns when the approval of an approved Operation ends; undefined if it needs none or has none */
 export function approvalEnds(operation: VeleroOperation, world: World): Date | undefined {
   const approval = approvalOf(operation, world);
   return approval?.ok ? approval.ends : undefined;
 }
 
-/** Whether what a check says of this Operation may change by the passing of time alone. */
+/** Whether the Operation needs an approval. The result of its checks may then change merely because a token expires. */
 export function needsApproval(operation: VeleroOperation, settings: Settings): boolean {
   return requirement(operation, settings) !== undefined;
 }
@@ -30,12 +30,12 @@ function approvalOf(operation: VeleroOperation, { approvalKey, now, settings }: 
   return verifyApprovalToken(operation.spec.approvals?.claim, { operation, key: approvalKey, requireBound, now });
 }
 
-/** Who demands an approval, in words; undefined where nobody does. The setting's name is what an admin looks for. */
+/** Who requires the approval, for the message; undefined if nobody does. An admin can look for the setting by its name. */
 function requirement({ metadata, spec }: VeleroOperation, { approvalRequired }: Settings): string | undefined {
   if (spec.approvals?.required === true) return "approval is required";
   const { types, namespaces, mappedNamespaces } = approvalRequired;
   const byPlatform = (what: string, setting: string) =>
-    `the platform requires an approval of every ${what} (its setting approvalRequired.${setting})`;
+    `the platform requires an approval for every ${what} (setting approvalRequired.${setting})`;
   if (types.includes(spec.type)) return byPlatform(spec.type, "types");
   if (namespaces.includes(metadata.namespace)) return byPlatform(`Operation in ${metadata.namespace}`, "namespaces");
   if (mappedNamespaces && spec.type === "Restore" && mapsAnother(metadata.namespace, spec.parameters)) {
@@ -44,7 +44,7 @@ function requirement({ metadata, spec }: VeleroOperation, { approvalRequired }: 
   return undefined;
 }
 
-/** Asked of what nobody has validated yet, too. */
+/** The parameters may not have been validated yet, so they may have any form. */
 function mapsAnother(namespace: string, parameters: Record<string, unknown> = {}): boolean {
   const mapping = Object.hasOwn(parameters, "namespaceMapping") ? parameters.namespaceMapping : undefined;
   return Object.keys(Object(mapping)).some((from) => from !== namespace);

@@ -6,8 +6,8 @@ import { timestamp } from "../../../api/status.ts";
 import type { Check } from "../hindrance.ts";
 
 /**
- * Who restores from another namespace was asked for their right there when they asked for it, if the policy was there to ask,
- * and not too long ago. docs/contract.md#right-to-the-source-namespace.
+ * A Restore from another namespace may run only if the policy operation-rights checked the right of whoever asked for it, and
+ * if that was not too long ago. docs/contract.md#right-to-the-source-namespace.
  */
 export const authorized: Check = (operation, { settings, now, rightsAskedSince }) => {
   if (!isCrossNamespace(operation)) return undefined;
@@ -16,10 +16,10 @@ export const authorized: Check = (operation, { settings, now, rightsAskedSince }
     return { effect: "refused", reason: Reason.policyMissing, message };
   }
   const request = latestRequest(operation, operation.status?.request, timestamp(now));
-  const again = `somebody who may create Operations in the namespaces that it maps has to run it again: annotate it with a new ${Annotation.rerun}`;
+  const again = `somebody who may create Operations in the namespaces that it maps has to run it again: set the annotation ${Annotation.rerun} to a new value`;
   const expired = (why: string) =>
     ({ effect: "invalid", reason: Reason.authorizationExpired, message: `${why}; ${again}` }) as const;
-  // Both are told to the second: within the same one nobody knows which came first.
+  // Both times are whole seconds: within the same second nobody can tell which came first.
   if (request === undefined || Date.parse(request.at) <= rightsAskedSince.getTime()) {
     return expired(
       `it was asked for before the policy ${RIGHTS_POLICY} was installed, at ${timestamp(rightsAskedSince)}`,

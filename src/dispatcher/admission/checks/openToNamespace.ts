@@ -4,8 +4,9 @@ import { type Check, textParameter } from "../hindrance.ts";
 import { backupLocation } from "./storageLocation.ts";
 
 /**
- * A location may be open to some namespaces only; leaving its name out is no way around that. The admin may open it later,
- * so it waits. docs/contract.md#open-locations-and-classes.
+ * An admin may open a storage location to some namespaces only. For a Backup that names none, Velero's default location must be
+ * open to its namespace. A rejected Backup waits, since the admin may still open the location.
+ * docs/contract.md#open-locations-and-classes.
  */
 export const storageLocationOpen: Check = (operation, world) => {
   if (operation.spec.type !== "Backup") return undefined;
@@ -22,7 +23,7 @@ export const storageLocationOpen: Check = (operation, world) => {
   };
 };
 
-/** The same for the class of the snapshots, where one is named: which one Velero takes else is the admin's choice. */
+/** The same for the VolumeSnapshotClass, if the Backup names one. Which class Velero takes otherwise is the admin's choice. */
 export const snapshotClassOpen: Check = (operation, world) => {
   if (operation.spec.type !== "Backup") return undefined;
   const { namespace } = operation.metadata;
@@ -40,7 +41,7 @@ export const snapshotClassOpen: Check = (operation, world) => {
 
 interface Openness {
   readonly to: Readonly<Record<string, readonly string[]>>;
-  /** What is not listed is open to nobody. */
+  /** Whether what `to` does not list is open to nobody, instead of to everybody. */
   readonly closed: boolean;
 }
 

@@ -2,7 +2,7 @@ import { quoted } from "../../../api/message.ts";
 import { Reason } from "../../../api/reasons.ts";
 import { type Check, textParameter } from "../hindrance.ts";
 
-/** Velero falls through silently to another class where the named one is missing. docs/contract.md#snapshot-class. */
+/** If the named class is missing, Velero silently takes another one. docs/contract.md#snapshot-class. */
 export const snapshotClassExists: Check = (operation, world) => {
   if (operation.spec.type !== "Backup") return undefined;
   const name = textParameter(operation, "csiSnapshotClassName");

@@ -5,12 +5,13 @@ import { locationHindrance } from "../../../api/velero.ts";
 import type { World } from "../../state/world.ts";
 import { type Check, textParameter } from "../hindrance.ts";
 
-/** The location that Velero's server falls back to where none is marked as the default, unless it was told another. */
+/** The location that Velero's server takes if none is marked as the default, unless its flags name another one. */
 const VELERO_DEFAULT_LOCATION = "default";
 
 /**
- * Velero refuses for good what it cannot store or read at the moment: here it waits. Only a runner can tell from where a
- * Restore reads, so that is judged once one has said so. docs/contract.md#storage-location.
+ * Velero fails a Backup or Restore for good if its storage location is unavailable when it looks; here the Operation waits instead.
+ * Only a runner can find the location of a Restore's source, so this checks a Restore only after a runner has recorded it.
+ * docs/contract.md#storage-location.
  */
 export const storageLocationAvailable: Check = (operation, world) => {
   const { type } = operation.spec;
@@ -18,11 +19,11 @@ export const storageLocationAvailable: Check = (operation, world) => {
   if (name === undefined) return undefined;
   const location = world.storageLocation(name);
   const why = locationHindrance(location, type);
-  // Where nothing says which it is, Velero's server may have another name for it: it is asked.
+  // The name may be wrong if it is only a guess, because Velero's server may use another one: Velero decides.
   if (why === undefined || (location === undefined && isGuess(operation, world))) return undefined;
-  const said = location?.status?.phase === "Available" ? "" : (location?.status?.message ?? "");
-  const words = said !== "" && world.settings.hideVeleroMessages ? "Velero's log says why" : said;
-  const message = `BackupStorageLocation ${quoted(name)} ${why}${words && `: ${words}`}`;
+  const reported = location?.status?.phase === "Available" ? "" : (location?.status?.message ?? "");
+  const detail = reported !== "" && world.settings.hideVeleroMessages ? "Velero's log says why" : reported;
+  const message = `BackupStorageLocation ${quoted(name)} ${why}${detail && `: ${detail}`}`;
   return { effect: "blocked", reason: Reason.storageLocationUnavailable, message };
 };
 
@@ -35,7 +36,7 @@ function isGuess(operation: VeleroOperation, world: World): boolean {
   return operation.spec.type === "Backup" && knownLocation(operation, world) === undefined;
 }
 
-/** What Velero took for this Operation before counts for less than a default: that may have been marked since. */
+/** A marked default comes before the location that Velero took earlier: it may have been marked since. */
 function knownLocation(operation: VeleroOperation, world: World): string | undefined {
   return (
     textParameter(operation, "storageLocation") ??

@@ -7,8 +7,8 @@ import type { World } from "../../state/world.ts";
 import type { Check } from "../hindrance.ts";
 
 /**
- * A Backup needs its target; a Restore may bring it. Where there is one, its release must live in its own namespace: it
- * could otherwise lend its name to another's. docs/contract.md#target.
+ * A Backup needs its target; a Restore may bring it back. The release of a target must be in the target's own namespace:
+ * otherwise a tenant's target could stand for the release of another tenant. docs/contract.md#target.
  */
 export const targetFound: Check = (operation, world) => {
   const { namespace } = operation.metadata;
@@ -25,11 +25,11 @@ export const targetFound: Check = (operation, world) => {
   return {
     effect: "refused",
     reason: Reason.targetNamespaceForbidden,
-    message: `ApplicationInstance ${name} has its release in namespace ${elsewhere}, not in its own, ${namespace}`,
+    message: `the release of ApplicationInstance ${name} is in namespace ${elsewhere}, not in the target's own namespace ${namespace}`,
   };
 };
 
-/** A target that lists its engines must list Velero. docs/contract.md#capability. */
+/** If a target lists its engines, velero must be one of them. docs/contract.md#capability. */
 export const targetCapable: Check = (operation, world) => {
   const annotation = operation.spec.type === "Backup" ? Annotation.backupCapability : Annotation.restoreCapability;
   const engines = targetOf(operation, world)?.metadata.annotations?.[annotation];
@@ -41,7 +41,7 @@ export const targetCapable: Check = (operation, world) => {
   };
 };
 
-/** A half-installed application makes a useless Backup. docs/contract.md#target-ready. */
+/** A Backup of a half-installed application is useless. docs/contract.md#target-ready. */
 export const targetReady: Check = (operation, world) => {
   if (operation.spec.type !== "Backup" || !world.settings.requireTargetReady) return undefined;
   const target = targetOf(operation, world);
@@ -51,7 +51,7 @@ export const targetReady: Check = (operation, world) => {
   return { effect: "blocked", reason: Reason.targetNotReady, message: `ApplicationInstance ${name} ${why}` };
 };
 
-/** Why a target is not ready as it stands now; a Ready=True that was said before its last change says nothing of that. */
+/** Why a target is not ready now. A Ready=True that is older than the last change of the target's spec does not count. */
 function unreadiness({ metadata: { generation = 0 }, status }: ApplicationInstance): string | undefined {
   const ready = (status?.conditions ?? []).find(({ type }) => type === "Ready");
   if (ready === undefined) return undefined;
@@ -61,7 +61,7 @@ function unreadiness({ metadata: { generation = 0 }, status }: ApplicationInstan
   }
   const observed = ready.observedGeneration ?? status?.observedGeneration ?? generation;
   return observed < generation
-    ? `is being reconciled: it is Ready as of generation ${observed}, and is at ${generation} now`
+    ? `is being reconciled: it was Ready at generation ${observed}, and its generation is ${generation} now`
     : undefined;
 }
 

@@ -3,11 +3,14 @@ import { quoted } from "../../../api/message.ts";
 import { Reason } from "../../../api/reasons.ts";
 import type { Check, Hindrance } from "../hindrance.ts";
 
-/** The Operation's namespace, and what admins may demand of it and of the Operation. docs/contract.md#scope. */
+/**
+ * The settings say which namespaces the dispatcher serves, and which labels namespace and Operation must carry.
+ * docs/contract.md#scope.
+ */
 export const targetInScope: Check = (operation, { settings, namespace }) => {
   const { namespace: own, labels = {} } = operation.metadata;
   if (settings.namespaces.length > 0 && !settings.namespaces.includes(own)) {
-    return outOfScope(`Operations in namespace ${own} are not carried out here`);
+    return outOfScope(`this dispatcher does not carry out Operations in namespace ${own}`);
   }
   if (settings.requireManagedByLabel && labels[Label.managedBy] !== MANAGED_BY_CONTROL_PLANE) {
     return outOfScope(`the Operation must carry the label ${Label.managedBy}=${MANAGED_BY_CONTROL_PLANE}`);
@@ -19,11 +22,11 @@ export const targetInScope: Check = (operation, { settings, namespace }) => {
   return undefined;
 };
 
-/** An Operation that names a cluster is for that cluster only. docs/contract.md#scope. */
+/** An Operation that names a cluster runs only in that cluster. docs/contract.md#scope. */
 export const sameCluster: Check = (operation, { settings }) => {
   const wanted = operation.metadata.labels?.[Label.clusterId];
   if (wanted === undefined || (wanted === settings.clusterId && wanted !== "")) return undefined;
-  const here = settings.clusterId === "" ? "this one has no name" : `this one is ${quoted(settings.clusterId)}`;
+  const here = settings.clusterId === "" ? "this cluster has no name" : `this cluster is ${quoted(settings.clusterId)}`;
   return {
     effect: "refused",
     reason: Reason.clusterMismatch,

@@ -20,10 +20,13 @@ import type { World } from "../../state/world.ts";
 import type { Check } from "../hindrance.ts";
 
 const OBJECT_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
-/** What Kubernetes takes in an annotation's key after the slash. */
+/** What Kubernetes allows after the slash in the key of an annotation. */
 const ANNOTATION_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
 
-/** All that can be said of the Operation's own text: wrong once, wrong for ever. docs/contract.md#valid-parameters. */
+/**
+ * Checks what the Operation itself says. Its spec cannot change, so a wrong Operation fails for good.
+ * docs/contract.md#valid-parameters.
+ */
 export const specValid: Check = (operation, world) => {
   const message = wrongName(operation) ?? wrongTarget(operation) ?? wrongParameters(operation, world);
   return message === undefined ? undefined : { effect: "invalid", reason: Reason.validationFailed, message };
@@ -66,46 +69,49 @@ const backupParameters = parserOf<BackupParameters>(backupParametersSchema);
 const restoreParameters = parserOf<RestoreParameters>(restoreParametersSchema);
 
 /**
- * Parses the parameters of an Operation once: it is looked at again for everybody who stands in line with it, and a tenant
- * may have written a lot. What an Operation asks for never changes.
+ * Parses the parameters of an Operation only once. They never change and may be large, and decisions on other Operations need them
+ * again.
  */
 function parserOf<T>(schema: z.ZodType<T>): (operation: VeleroOperation) => Parsed<T> {
-  const known = new WeakMap<VeleroOperation["spec"], Parsed<T>>();
+  const parsedSpecs = new WeakMap<VeleroOperation["spec"], Parsed<T>>();
   return ({ spec }) => {
-    const parsed = known.get(spec) ?? parseParameters(schema, spec.parameters);
-    known.set(spec, parsed);
+    const parsed = parsedSpecs.get(spec) ?? parseParameters(schema, spec.parameters);
+    parsedSpecs.set(spec, parsed);
     return parsed;
   };
 }
 
-/** Velero waits for as long as it is told, and others wait with it. */
+/** Velero waits as long as these say, and the Operations of others wait behind it. */
 function tooLong(
   parameters: Pick<BackupParameters, "csiSnapshotTimeout" | "itemOperationTimeout">,
   { maxCsiSnapshotTimeout, maxItemOperationTimeout }: Settings["limits"],
 ): string | undefined {
-  const bounds = { csiSnapshotTimeout: maxCsiSnapshotTimeout, itemOperationTimeout: maxItemOperationTimeout } as const;
-  for (const name of ["csiSnapshotTimeout", "itemOperationTimeout"] as const) {
+  const bounds = [
+    { name: "csiSnapshotTimeout", setting: "maxCsiSnapshotTimeout", most: maxCsiSnapshotTimeout },
+    { name: "itemOperationTimeout", setting: "maxItemOperationTimeout", most: maxItemOperationTimeout },
+  ] as const;
+  for (const { name, setting, most } of bounds) {
     const asked = parameters[name];
-    const most = bounds[name];
     if (asked === undefined || most === "" || milliseconds(asked) <= milliseconds(most)) continue;
-    return `spec.parameters.${name}: ${quoted(asked)} must be ${most} at most, as this platform's administrator says`;
+    return `spec.parameters.${name}: ${quoted(asked)} must be ${most} at most (the platform's setting limits.${setting})`;
   }
   return undefined;
 }
 
-/** Velero reads the choice of class from an annotation whose key ends in the driver. */
+/** Velero reads the chosen class from an annotation whose key ends with the name of the driver, which must fit there. */
 function wrongDriver({ csiSnapshotClassName }: BackupParameters, world: World): string | undefined {
   const driver = csiSnapshotClassName === undefined ? undefined : world.snapshotClass(csiSnapshotClassName)?.driver;
   if (driver === undefined) return undefined;
   const field = `spec.parameters.csiSnapshotClassName: ${quoted(csiSnapshotClassName ?? "")}`;
   if (driver.length > MAX_SNAPSHOT_DRIVER_LENGTH) {
-    return `${field} is of driver ${quoted(driver)}, which has more than the ${MAX_SNAPSHOT_DRIVER_LENGTH} characters that Velero can be told`;
+    return `${field} has the driver ${quoted(driver)}, whose name has more than the ${MAX_SNAPSHOT_DRIVER_LENGTH} characters that Velero's annotation allows`;
   }
-  if (!ANNOTATION_NAME.test(driver)) return `${field} is of driver ${quoted(driver)}, which Velero cannot be told`;
+  if (!ANNOTATION_NAME.test(driver))
+    return `${field} has the driver ${quoted(driver)}, whose name has characters that Velero's annotation does not allow`;
   return undefined;
 }
 
-/** Whatever the source namespaces are called, everything must end up in the Operation's own. */
+/** Whichever namespaces a Restore reads, it writes only into the Operation's own. */
 function foreignMapping(
   { metadata: { namespace } }: VeleroOperation,
   { namespaceMapping = {} }: RestoreParameters,

@@ -54,7 +54,7 @@ test.each([undefined, "", "  "])("without a key (%j) nothing is valid, not even 
   const claim = signClaim({ op: "nightly" }, key ?? "");
   expect(verifyApprovalToken(claim, { operation: sample, key, requireBound: false, now })).toMatchObject({
     ok: false,
-    why: expect.stringMatching(/no key is configured/),
+    why: expect.stringMatching(/no approval token can be valid/),
   });
 });
 
@@ -114,20 +114,15 @@ describe("an approval that the platform demands", () => {
   const own = { backupName: "b1", namespaceMapping: { "org-a": "org-a" } };
 
   test.each<[string, object, OperationChange, RegExp | undefined]>([
-    [
-      "of a type",
-      { types: ["Restore"] },
-      { type: "Restore" },
-      /of every Restore \(its setting approvalRequired.types\)/,
-    ],
+    ["of a type", { types: ["Restore"] }, { type: "Restore" }, /for every Restore \(setting approvalRequired.types\)/],
     ["of another type", { types: ["Restore"] }, {}, undefined],
-    ["in a namespace", { namespaces: ["org-a"] }, {}, /of every Operation in org-a .*approvalRequired.namespaces/],
+    ["in a namespace", { namespaces: ["org-a"] }, {}, /for every Operation in org-a .*approvalRequired.namespaces/],
     ["in another namespace", { namespaces: ["org-b"] }, {}, undefined],
     [
       "of a Restore from another namespace",
       { mappedNamespaces: true },
       { type: "Restore", parameters: mapping },
-      /of every Restore from another namespace .*approvalRequired.mappedNamespaces/,
+      /for every Restore from another namespace .*approvalRequired.mappedNamespaces/,
     ],
     ["of no Restore from its own", { mappedNamespaces: true }, { type: "Restore", parameters: own }, undefined],
     ["of no Restore without a mapping", { mappedNamespaces: true }, { type: "Restore" }, undefined],

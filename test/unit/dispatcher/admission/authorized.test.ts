@@ -51,7 +51,7 @@ describe("a Restore from another namespace", () => {
     later(16);
     mend(operation);
     expect(settled(operation)).toEqual(expect.arrayContaining(EXPIRED));
-    expect(messageOf(cluster.status(operation), "Failed")).toContain(`annotate it with a new ${RERUN}`);
+    expect(messageOf(cluster.status(operation), "Failed")).toContain(`set the annotation ${RERUN} to a new value`);
     expect(cluster.jobs.size).toBe(0);
   });
 

@@ -80,13 +80,17 @@ test("a snapshot class whose driver Velero cannot be told is refused when it app
   expect(conditionsOf(cluster.status(long))).toContain("Blocked=True/MissingVolumeSnapshotClass");
   cluster.snapshotClass("long", "d".repeat(39));
   cluster.step(long);
-  expect(messageOf(cluster.status(long), "Failed")).toMatch(/"long" is of driver "d+", which has more than the 38/);
+  expect(messageOf(cluster.status(long), "Failed")).toMatch(
+    /"long" has the driver "d+", whose name has more than the 38/,
+  );
   expect(conditionsOf(cluster.status(long))).toContain("Blocked=False/Unblocked");
 
   const odd = cluster.add({ parameters: { csiSnapshotClassName: "odd" } });
   cluster.snapshotClass("odd", "csi example");
   cluster.step(odd);
-  expect(messageOf(cluster.status(odd), "Failed")).toMatch(/"csi example", which Velero cannot be told/);
+  expect(messageOf(cluster.status(odd), "Failed")).toMatch(
+    /"csi example", whose name has characters that Velero's annotation does not allow/,
+  );
 });
 
 test("a location that is for others only is refused, named or by default", () => {
