@@ -9,7 +9,8 @@ import type { ConfigMap } from "../../../src/kube/resources.ts";
 import type { Store } from "../../../src/kube/stores.ts";
 import { FakeClock } from "../kube/fakeClock.ts";
 import { recordingLogger, serve } from "../kube/loopback.ts";
-import { Cluster, condition, conditionsOf, messageOf, shippedTemplates } from "./fakeCluster.ts";
+import { condition } from "./clusterObjects.ts";
+import { Cluster, conditionsOf, messageOf, shippedTemplates } from "./fakeCluster.ts";
 
 let cluster: Cluster;
 let operation: VeleroOperation;

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { VeleroOperation } from "../../../src/api/operation.ts";
 import type { Job } from "../../../src/kube/resources.ts";
-import { Cluster, conditionsOf, messageOf, type OperationChange } from "./fakeCluster.ts";
+import type { OperationChange } from "./clusterObjects.ts";
+import { Cluster, conditionsOf, messageOf } from "./fakeCluster.ts";
 
 const CANCEL = "ops.vworkspace.io/cancel";
 const RERUN = "ops.vworkspace.io/rerun";

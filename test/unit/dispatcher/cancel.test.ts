@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { VeleroOperation } from "../../../src/api/operation.ts";
-import { Cluster, conditionsOf, type OperationChange } from "./fakeCluster.ts";
+import type { OperationChange } from "./clusterObjects.ts";
+import { Cluster, conditionsOf } from "./fakeCluster.ts";
 import { running } from "./jobs/podStatuses.ts";
 
 const CANCEL = "ops.vworkspace.io/cancel";

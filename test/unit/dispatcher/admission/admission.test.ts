@@ -2,7 +2,9 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { operationSchema } from "../../../../src/api/operation.ts";
 import { decide } from "../../../../src/dispatcher/decide.ts";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
-import { Cluster, condition, conditionsOf, signClaim } from "../fakeCluster.ts";
+import { signClaim } from "../approvalClaims.ts";
+import { condition } from "../clusterObjects.ts";
+import { Cluster, conditionsOf } from "../fakeCluster.ts";
 import {
   ADMITTED,
   BLOCKED,

@@ -3,7 +3,9 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { specDigest } from "../../../../src/api/digest.ts";
 import { verifyApprovalToken } from "../../../../src/dispatcher/admission/approvalToken.ts";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
-import { APPROVAL_KEY, Cluster, conditionsOf, messageOf, type OperationChange, signClaim } from "../fakeCluster.ts";
+import { APPROVAL_KEY, signClaim } from "../approvalClaims.ts";
+import type { OperationChange } from "../clusterObjects.ts";
+import { Cluster, conditionsOf, messageOf } from "../fakeCluster.ts";
 
 const now = new Date("2026-11-22T12:00:00Z");
 const seconds = (date: Date) => Math.floor(date.getTime() / 1000);

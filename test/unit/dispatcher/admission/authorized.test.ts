@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { VeleroOperation } from "../../../../src/api/operation.ts";
-import { Cluster, conditionsOf, messageOf, type OperationChange, signClaim } from "../fakeCluster.ts";
+import { signClaim } from "../approvalClaims.ts";
+import type { OperationChange } from "../clusterObjects.ts";
+import { Cluster, conditionsOf, messageOf } from "../fakeCluster.ts";
 
 // Restores from another namespace, of which the dispatcher knows only when somebody with the right has asked for them.
 

@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
-import { Cluster, conditionsOf, messageOf, type OperationChange } from "../fakeCluster.ts";
+import type { OperationChange } from "../clusterObjects.ts";
+import { Cluster, conditionsOf, messageOf } from "../fakeCluster.ts";
 
 export const ADMITTED = ["Accepted=True/TemplateValidated", "Running=False/Pending"];
 export const BLOCKED = "Accepted=Unknown/Pending";

@@ -2,7 +2,8 @@ import { beforeEach, expect, test } from "vitest";
 import type { VeleroOperation } from "../../../../src/api/operation.ts";
 import { positionText } from "../../../../src/dispatcher/admission/line.ts";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
-import { Cluster, condition, conditionsOf, messageOf, type OperationChange } from "../fakeCluster.ts";
+import { condition, type OperationChange } from "../clusterObjects.ts";
+import { Cluster, conditionsOf, messageOf } from "../fakeCluster.ts";
 
 let cluster: Cluster;
 

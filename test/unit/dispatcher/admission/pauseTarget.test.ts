@@ -4,7 +4,8 @@ import { openAttempt } from "../../../../src/api/status.ts";
 import { endOfPause } from "../../../../src/dispatcher/admission/pauseTarget.ts";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
 import type { Action } from "../../../../src/dispatcher/state/world.ts";
-import { Cluster, condition, conditionsOf } from "../fakeCluster.ts";
+import { condition } from "../clusterObjects.ts";
+import { Cluster, conditionsOf } from "../fakeCluster.ts";
 
 const RECONCILE = "apps.vworkspace.io/reconcile";
 const PAUSED_BY = "ops.vworkspace.io/paused-by";

@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
-import { condition } from "../fakeCluster.ts";
+import { condition } from "../clusterObjects.ts";
 import {
   ADMITTED,
   BLOCKED,

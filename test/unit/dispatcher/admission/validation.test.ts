@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
-import { Cluster, conditionsOf, messageOf, type OperationChange } from "../fakeCluster.ts";
+import type { OperationChange } from "../clusterObjects.ts";
+import { Cluster, conditionsOf, messageOf } from "../fakeCluster.ts";
 
 let cluster: Cluster;
 

@@ -10,7 +10,9 @@ import { isVeleroTerminal } from "../../../../src/api/velero.ts";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
 import type { Action, World } from "../../../../src/dispatcher/state/world.ts";
 import type { Job } from "../../../../src/kube/resources.ts";
-import { Cluster, condition, signClaim } from "../fakeCluster.ts";
+import { signClaim } from "../approvalClaims.ts";
+import { condition } from "../clusterObjects.ts";
+import { Cluster } from "../fakeCluster.ts";
 import type { DecisionEvent } from "./decisionEvents.ts";
 
 /** Of an approval, in seconds; histories are about as long. */
