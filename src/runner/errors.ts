@@ -3,7 +3,7 @@ import type { VeleroObject } from "../api/velero.ts";
 
 /** The run may not act, and has written nothing: not admitted, not ours, not while it is cancelled. */
 export class RunNotAllowed extends Error {
-  override readonly name = "Refused";
+  override readonly name = "RunNotAllowed";
 }
 
 /** The Operation was deleted, or another one has its name now: what is unfinished of it is to be cleaned up. */

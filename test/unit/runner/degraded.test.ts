@@ -103,7 +103,7 @@ describe("what Velero calls done though nothing matched", () => {
     expect(degraded("Backup", { backupItemCount: "0" })).toEqual(
       condition("Degraded", "True", "NothingBackedUp", "nothing in the namespace matched what was asked for"),
     );
-    const unknownResources = ['"configmapz" is no resource that this cluster has; did you mean configmaps?'];
+    const unknownResources = ['this cluster has no resource "configmapz"; did you mean configmaps?'];
     const outputs = { restoreItemCount: "0", restoreCreatedCount: "0", restoreUpdatedCount: "0", unknownResources };
     expect(degraded("Restore", outputs)).toEqual(
       condition(
