@@ -12,7 +12,7 @@ import { joinAttempt } from "./attempt/join.ts";
 import { writeStatus } from "./attempt/writeStatus.ts";
 import { cleanUpAfterDeletion } from "./cancel/afterDeletion.ts";
 import { cancel } from "./cancel/cancel.ts";
-import { isKept } from "./cancel/cancelStep.ts";
+import { finishedBeforeCancel } from "./cancel/cancelStep.ts";
 import { removeNameCollisions } from "./cancel/nameCollisions.ts";
 import { type RunnerContext, retryingForever, retryingRefusals } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
@@ -200,20 +200,20 @@ async function cancelled(
 ): Promise<ObjectEnd> {
   const attempt = attemptIn(operation);
   const decided = cancelDecided(await readAttempt(context, attempt));
-  if (!isKept({ asked: object, decided })) {
+  if (!finishedBeforeCancel({ asked: object, decided })) {
     await writeStatus(context, attempt, (latest) => {
       const before = decidedReason(latest) ?? decision.reason;
       return before === decision.reason ? { conditions: [decision] } : {};
     });
   }
-  const tell = async (message: string): Promise<void> => {
+  const report = async (message: string): Promise<void> => {
     await writeStatus(context, attempt, ({ status }) => {
       const running = conditionOf(status, ConditionType.running);
       const { status: is = "False", reason = Reason.pending } = running ?? {};
       return { conditions: [{ type: ConditionType.running, status: is, reason, message: cutBytes(message) }] };
     });
   };
-  const result = await cancel(context, operation.spec.type, object, { decided, tell });
+  const result = await cancel(context, operation.spec.type, object, { decided, report });
   if (result.kind === "kept") return { object: result.object };
   return { object: undefined, cancelled: true, remains: result.remains };
 }

@@ -83,9 +83,9 @@ describe("a Restore", () => {
   });
 
   it("is Degraded where data was left out", () => {
-    const skippedVolumes = ["org-a/data (its claim was there before)"];
+    const skippedVolumes = ["org-a/data (its claim existed before)"];
     expect(ended({ ...became("9", "0", "0", "0"), skippedVolumes })?.at(-1)).toEqual(
-      condition("Degraded", "True", "VolumesSkipped", "volumes not restored: org-a/data (its claim was there before)"),
+      condition("Degraded", "True", "VolumesSkipped", "volumes not restored: org-a/data (its claim existed before)"),
     );
   });
 });

@@ -52,7 +52,7 @@ function status(phase: Status["phase"], reason: string, conditions: Row[], more:
 
 /** What is said of a Restore in its last phase. */
 const UNTOLD =
-  "Velero waits there for restored claims to be bound and for hooks in restored pods to run, of this Restore or of one before it, and does not say which";
+  "in this phase Velero waits for restored claims to be bound and for hooks in restored pods to run, of this Restore or of an earlier one, and does not say which";
 
 type Row = [type: string, status: "True" | "False", reason: string, message: string, since: string];
 const ACCEPTED: Row = ["Accepted", "True", "TemplateValidated", "the Operation is valid and admitted", ADMITTED];
