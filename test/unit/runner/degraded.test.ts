@@ -48,7 +48,7 @@ describe("a Backup whose files are not what Velero wrote", () => {
         "Degraded",
         "True",
         "FilesUnreadable",
-        "the object store does not hold what Velero wrote: BackupContents: the file is not gzip; volumes not backed up: org-a/data (why)",
+        "files in the object store are not what Velero wrote: BackupContents: the file is not gzip; volumes not backed up: org-a/data (why)",
       ),
     );
   });
@@ -110,7 +110,7 @@ describe("what Velero calls done though nothing matched", () => {
         "Degraded",
         "True",
         "NothingRestored",
-        `nothing in the backup matched what was asked for; resources that Velero may not have known: ${unknownResources[0]}`,
+        `nothing in the backup matched what was asked for; Velero may not have known these resources: ${unknownResources[0]}`,
       ),
     );
   });

@@ -177,7 +177,7 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
         reason,
         [
           ["Accepted", "False", reason, words, NOW],
-          ["Running", "False", reason, `Velero refused ${kind}`, ADMITTED],
+          ["Running", "False", reason, `${kind} failed Velero's validation`, ADMITTED],
           ["Failed", "True", reason, words, NOW],
         ],
         OVER,
@@ -211,7 +211,7 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
     const message =
       type === "Backup"
         ? "cancelled, no velero.io/Backup of this attempt is kept"
-        : "cancelled, velero.io/Restore deleted; what it had restored until then stays";
+        : "cancelled, velero.io/Restore deleted; the objects that it had restored until then stay";
     const gone = phase === undefined ? undefined : object(type, phase);
     expect(statusAfter({ type, object: gone, cancelRequested: true })).toEqual(
       status(
