@@ -7,7 +7,7 @@ import { Reason, type ReasonName, type VeleroReason, veleroReason } from "./reas
  */
 
 /** Who has to do something. */
-export type Actor = "nobody" | "requester" | "approver" | "administrator";
+export type Actor = "nobody" | "requester" | "approver" | "admin";
 
 export interface Remedy {
   /** What has happened, in one sentence. */
@@ -22,12 +22,12 @@ export const ACTORS: Readonly<Record<Actor, string>> = {
   nobody: "nobody",
   requester: "who asked for it",
   approver: "who may approve it",
-  administrator: "the platform's administrator",
+  admin: "the platform's admin",
 };
 
 const nobody = (meaning: string, todo = "nothing"): Remedy => ({ meaning, who: "nobody", todo });
 const requester = (meaning: string, todo: string): Remedy => ({ meaning, who: "requester", todo });
-const administrator = (meaning: string, todo: string): Remedy => ({ meaning, who: "administrator", todo });
+const admin = (meaning: string, todo: string): Remedy => ({ meaning, who: "admin", todo });
 
 const RERUN = "run it again: kubectl operation rerun NAME";
 const ANEW = "create a new Operation";
@@ -39,7 +39,7 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "This is a copy out of a backup: what it asks for was done before the backup was made, so it never runs.",
     "delete it, or create a new Operation of another name to do the same again",
   ),
-  [Reason.outOfScope]: administrator(
+  [Reason.outOfScope]: admin(
     "The dispatcher does not look after this namespace, or only after Operations with a certain label.",
     "add the namespace (or its label) to the dispatcher's settings, or use a namespace that is in its scope",
   ),
@@ -51,11 +51,11 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "A parameter has a value that is not allowed; the message names the field, the value and what is allowed.",
     `${ANEW} with the right value: a spec cannot be changed`,
   ),
-  [Reason.storageLocationForbidden]: administrator(
+  [Reason.storageLocationForbidden]: admin(
     "The storage location is not open to this namespace.",
     "open it by the setting storageLocations; or who asked for it creates a new Operation with another storageLocation",
   ),
-  [Reason.snapshotClassForbidden]: administrator(
+  [Reason.snapshotClassForbidden]: admin(
     "The VolumeSnapshotClass is not open to this namespace.",
     "open it by the setting snapshotClasses; or who asked for it creates a new Operation with another csiSnapshotClassName",
   ),
@@ -71,11 +71,11 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "The target's annotation ops.vworkspace.io/backup or ops.vworkspace.io/restore does not list velero.",
     "add velero to that annotation of the ApplicationInstance; the Operation then goes on by itself",
   ),
-  [Reason.templateInvalid]: administrator(
+  [Reason.templateInvalid]: admin(
     "The template from which the Job would be made cannot be used.",
     "correct the ConfigMap operation-jobs as the message says; the Operation then goes on by itself",
   ),
-  [Reason.policyMissing]: administrator(
+  [Reason.policyMissing]: admin(
     "The policy that asks for rights in the other namespace is not installed or not bound, so nobody was asked.",
     "apply manifests/policies again; Restores that were asked for before must then be run again",
   ),
@@ -83,7 +83,7 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "A Restore from another namespace has to begin soon after somebody with the right asked for it, and did not.",
     `somebody who may create Operations in both namespaces has to ${RERUN}`,
   ),
-  [Reason.specChanged]: administrator(
+  [Reason.specChanged]: admin(
     "The spec is not the one that was admitted: somebody has changed it by other means than this API allows.",
     "find out in the audit log who changed it, and whether the CRD and the policy operation-spec are in force",
   ),
@@ -91,11 +91,11 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "The application is not Ready, so a backup of it could be of a half-finished state.",
     "bring the ApplicationInstance to Ready=True; the Operation then goes on by itself",
   ),
-  [Reason.missingVolumeSnapshotClass]: administrator(
+  [Reason.missingVolumeSnapshotClass]: admin(
     "There is no VolumeSnapshotClass of that name with a driver.",
     "create it, and the Operation goes on by itself; or who asked for it names another class in a new Operation",
   ),
-  [Reason.storageLocationUnavailable]: administrator(
+  [Reason.storageLocationUnavailable]: admin(
     "Velero cannot use the storage location now, so it would refuse the backup or restore.",
     "mend the BackupStorageLocation (bucket, credentials, network, access mode); the Operation then goes on by itself",
   ),
@@ -131,7 +131,7 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "A resource was named that the cluster or Velero did not know.",
     "read outputs.unknownResources; correct the names, or wait five minutes after a new CRD, and do it again",
   ),
-  [Reason.filesUnreadable]: administrator(
+  [Reason.filesUnreadable]: admin(
     "The files in the object store are not what Velero wrote: the backup cannot be restored from.",
     "find out what changes uploads (a proxy, a gateway, the plugin's checksum settings), mend it and back up again",
   ),
@@ -141,7 +141,7 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
   ),
   [Reason.cancelRequested]: nobody("A cancel was asked for and goes on to its end.", "wait until it is cancelled"),
   [Reason.cancelledByUser]: requester("Somebody cancelled it.", `nothing; or ${RERUN}`),
-  [Reason.deadlineExceeded]: administrator(
+  [Reason.deadlineExceeded]: admin(
     "Velero worked on it for longer than the setting limits.maxRunTime allows, so it was cancelled.",
     `find out what took so long, or raise limits.maxRunTime; then ${RERUN}`,
   ),
@@ -149,7 +149,7 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "Somebody deleted Velero's Backup or Restore before it had ended.",
     `find out who did (the audit log tells), then ${RERUN}`,
   ),
-  [Reason.runnerFailed]: administrator(
+  [Reason.runnerFailed]: admin(
     "The Job gave up before there was a result; the message has its last words.",
     `mend what the message names, then ${RERUN}`,
   ),
@@ -175,7 +175,7 @@ const velero: Readonly<Record<VeleroReason, Remedy>> = {
     "Velero calls it partially failed: some items are missing or not restored.",
     "read the errors among the warnings and decide whether what is missing matters; mend the cause and do it again",
   ),
-  Failed: administrator(
+  Failed: admin(
     "Velero failed; the message is what it says about that.",
     `mend what the message names (kubectl operation logs NAME --velero has Velero's own log), then ${RERUN}`,
   ),
@@ -187,33 +187,33 @@ const velero: Readonly<Record<VeleroReason, Remedy>> = {
 
 /** What Kubernetes itself says of a Job or pod that does not come to work, and what Events tell beside the conditions. */
 const kubernetes: Readonly<Record<string, Remedy>> = {
-  Unschedulable: administrator(
+  Unschedulable: admin(
     "No node takes the runner's pod.",
     "give the cluster room, or change nodeSelector, tolerations or requests in the ConfigMap operation-jobs",
   ),
   ...both(
     ["ImagePullBackOff", "ErrImagePull"],
-    administrator(
+    admin(
       "The runner's image cannot be pulled.",
       "correct the image or pull secret in the ConfigMap operation-jobs, or mend the registry",
     ),
   ),
   ...both(
     ["CrashLoopBackOff", "Error", "BackoffLimitExceeded"],
-    administrator("The runner ends again and again without a result.", "read its log: kubectl operation logs NAME"),
+    admin("The runner ends again and again without a result.", "read its log: kubectl operation logs NAME"),
   ),
   ...both(
     ["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "CreateContainerConfigError"],
-    administrator(
+    admin(
       "The node cannot bring the runner's pod up.",
       "mend what the message names: a missing Secret or ConfigMap, a volume, the node's network",
     ),
   ),
-  FailedCreate: administrator(
+  FailedCreate: admin(
     "The cluster does not let the Job or its pod in.",
     "mend what the message names: a quota, a limit, a policy or a webhook",
   ),
-  OOMKilled: administrator(
+  OOMKilled: admin(
     "The runner needed more memory than it was allowed.",
     "raise the memory limit in the ConfigMap operation-jobs",
   ),
@@ -223,18 +223,18 @@ const kubernetes: Readonly<Record<string, Remedy>> = {
   ),
   ...both(
     ["NodeNotReady", "NodeLost"],
-    administrator("The node of the runner's pod has fallen silent.", "look after the node; a dead one must be removed"),
+    admin("The node of the runner's pod has fallen silent.", "look after the node; a dead one must be removed"),
   ),
   ...both(
     ["OutOfcpu", "OutOfmemory", "OutOfpods", "NodeAffinity", "PodFailed"],
     nobody("A node rejected the runner's pod.", "wait: the Job is made again by itself"),
   ),
-  Terminating: administrator(
+  Terminating: admin(
     "The runner's pod should have ended and has not: its node is dead.",
     "force-delete the pod, or taint the node out-of-service",
   ),
-  JobSuspended: administrator("A queue holds the Job back.", "wait for the queue, or look at it (Kueue: the Workload)"),
-  ContainerStillRuns: administrator(
+  JobSuspended: admin("A queue holds the Job back.", "wait for the queue, or look at it (Kueue: the Workload)"),
+  ContainerStillRuns: admin(
     "Another container of the pod still runs after the runner's has ended.",
     "make the other container a native sidecar in the ConfigMap operation-jobs",
   ),

@@ -1,4 +1,5 @@
 import os from "node:os";
+import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { KubeClient } from "../kube/client.ts";
 import { Transport } from "../kube/transport.ts";
 import { VERSION } from "../version.ts";
@@ -10,11 +11,13 @@ export interface Access {
   /** For what is asked in another form than as an object: tables. */
   readonly transport: Transport;
   readonly namespace: string;
+  /** What the kubeconfig says. */
+  readonly config: KubeConfig;
 }
 
 /** Opens it; nothing is asked yet. @throws Error when no cluster is named */
 export function openAccess(choice: ClusterChoice, env: NodeJS.ProcessEnv): Access {
   const { config, namespace } = chooseCluster(choice, env, os.homedir());
   const transport = new Transport(config, `operation-runner/${VERSION} (cli)`);
-  return { client: new KubeClient(transport), transport, namespace };
+  return { client: new KubeClient(transport), transport, namespace, config };
 }

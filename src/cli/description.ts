@@ -78,7 +78,7 @@ function parametersOf({ spec }: Operation): string | undefined {
 
 function adviceOf(situation: Situation, { metadata: { name } }: Operation): [string, string][] {
   if (situation.state === "New") {
-    return [["To do", `nobody has looked at it yet: ${ACTORS.administrator} sees whether the dispatcher runs`]];
+    return [["To do", `nobody has looked at it yet: ${ACTORS.admin} sees whether the dispatcher runs`]];
   }
   const remedy = remedyOf(situation.reason);
   if (remedy === undefined) return [];
@@ -196,7 +196,8 @@ function attemptLines({ status }: Operation, style: Terminal["style"]): string[]
   ];
 }
 
-function eventLines(events: readonly Event[] | undefined, now: Date, style: Terminal["style"]): string[] {
+/** The last Events, oldest first. */
+export function eventLines(events: readonly Event[] | undefined, now: Date, style: Terminal["style"]): string[] {
   if (events === undefined) return [style("dim", "Events: no right to see them")];
   if (events.length === 0) return [];
   const rows = [...events]

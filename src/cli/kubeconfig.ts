@@ -45,6 +45,11 @@ export function chooseCluster(choice: ClusterChoice, env: NodeJS.ProcessEnv, hom
   return { config, namespace: choice.namespace || context.namespace || "default" };
 }
 
+/** The contexts that `--context` could name. */
+export function contextNames(config: KubeConfig): string[] {
+  return config.getContexts().map(({ name }) => name);
+}
+
 function filesOf({ kubeconfig }: ClusterChoice, env: NodeJS.ProcessEnv, home: string): string[] {
   if (kubeconfig !== undefined) return [kubeconfig];
   const named = (env.KUBECONFIG ?? "").split(path.delimiter).filter((file) => file !== "");
@@ -84,7 +89,7 @@ function firstOfEachName<T extends { readonly name: string }>(entries: readonly 
 }
 
 function noContext(config: KubeConfig, asked: string | undefined, files: readonly string[]): string {
-  const known = config.getContexts().map(({ name }) => name);
+  const known = contextNames(config);
   const have = known.length === 0 ? "there is none" : `there are ${known.join(", ")}`;
   const where = files.length === 0 ? "the pod's service account" : files.join(path.delimiter);
   if (asked !== undefined) return `${where}: no usable context "${asked}"; ${have}`;

@@ -35,7 +35,7 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv, invo
   commands.exitOverride();
   for (const command of commands.commands) command.exitOverride();
   try {
-    await commands.parseAsync(args.length === 0 ? ["--help"] : args, { from: "user" });
+    await commands.parseAsync(wordsOf(args, invokedAs), { from: "user" });
     return exit;
   } catch (error) {
     // Commander has said what is wrong, or shown the help that was asked for.
@@ -47,6 +47,12 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv, invo
     process.stderr.write(`error: ${printable(error instanceof Error ? error.message : String(error))}\n`);
     return error instanceof UsageError ? Exit.usage : Exit.error;
   }
+}
+
+/** kubectl asks for completions by a program of this name. */
+function wordsOf(args: readonly string[], invokedAs: string): string[] {
+  if (path.basename(invokedAs).startsWith("kubectl_complete-")) return ["__complete", "--", ...args];
+  return args.length === 0 ? ["--help"] : [...args];
 }
 
 /** As people would type it: kubectl finds its plugins by the file's name. */

@@ -6,8 +6,14 @@ import type { Terminal } from "./terminal.ts";
 export const OBJECT_FORMATS = ["json", "yaml", "name"] as const;
 export type ObjectFormat = (typeof OBJECT_FORMATS)[number];
 
+/** An object as far as printing it needs: also one that is still to be created. */
+export interface Printable {
+  readonly kind?: unknown;
+  readonly metadata: { readonly name?: string; readonly managedFields?: unknown };
+}
+
 /** Prints one object, as kubectl does: without managedFields. */
-export function printObject(object: KubeObject, format: ObjectFormat, terminal: Terminal): void {
+export function printObject(object: Printable, format: ObjectFormat, terminal: Terminal): void {
   terminal.out(format === "name" ? nameOf(object) : formatted(shown(object), format));
 }
 
@@ -22,8 +28,8 @@ export function printList(objects: readonly KubeObject[], format: ObjectFormat, 
 }
 
 /** `operation/shop-backup`. */
-export function nameOf({ kind, metadata }: KubeObject): string {
-  return `${kind.toLowerCase()}/${metadata.name}`;
+export function nameOf({ kind, metadata }: Printable): string {
+  return `${String(kind).toLowerCase()}/${metadata.name}`;
 }
 
 export function formatted(value: unknown, format: "json" | "yaml"): string {
@@ -32,7 +38,7 @@ export function formatted(value: unknown, format: "json" | "yaml"): string {
     : stringify(value, { aliasDuplicateObjects: false }).trimEnd();
 }
 
-function shown(object: KubeObject): object {
+function shown(object: Printable): object {
   const { managedFields: _noise, ...metadata } = object.metadata;
   return { ...object, metadata };
 }

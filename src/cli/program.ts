@@ -1,7 +1,9 @@
-import { Command, Option } from "commander";
+import { Argument, Command, Option } from "commander";
 import { VERSION } from "../version.ts";
+import { completionScript, SHELLS, type Shell } from "./completion.ts";
 import type { Context } from "./context.ts";
 import { Exit } from "./exit.ts";
+import { addFlags, backupFlags, listed, restoreFlags } from "./flags.ts";
 import type { ClusterChoice } from "./kubeconfig.ts";
 import type { ColorChoice } from "./terminal.ts";
 
@@ -31,6 +33,7 @@ const OBJECT_FORMATS = ["json", "yaml", "name"];
 /** The program for people. It parses, and hands over. */
 export function program({ name, open, ended }: ProgramOptions): Command {
   const root = new Command(name)
+    .enablePositionalOptions()
     .description("Ask for backups and restores, watch them, and learn why they wait or failed.")
     .version(`operation-runner ${VERSION}`, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
@@ -38,21 +41,19 @@ export function program({ name, open, ended }: ProgramOptions): Command {
     .addHelpText("after", EXIT_CODES)
     .showHelpAfterError(`(${name} --help shows what there is)`);
 
-  /** A verb that works on a cluster. */
   function verb(usage: string, summary: string): Command {
-    return root
-      .command(usage)
-      .description(summary)
-      .helpOption("-h, --help", "print this help")
+    return root.command(usage).description(summary).helpOption("-h, --help", "print this help");
+  }
+
+  /** What a verb does on a cluster once its arguments are parsed. */
+  function runs<A extends unknown[]>(command: Command, run: (context: Context, ...args: A) => Promise<number>): void {
+    command
+      .optionsGroup("Cluster:")
       .option("-n, --namespace <name>", "the namespace; the context's own otherwise")
       .option("--context <name>", "the context of the kubeconfig")
       .option("--kubeconfig <file>", "the kubeconfig; $KUBECONFIG or ~/.kube/config otherwise")
       .option("--as <user>", "act as this user")
       .addOption(new Option("--color <when>", "colours").choices(["auto", "always", "never"]).default("auto"));
-  }
-
-  /** What a verb does once its arguments are parsed. */
-  function runs<A extends unknown[]>(command: Command, run: (context: Context, ...args: A) => Promise<number>): void {
     command.action(async (...given: [...A, Command]) => {
       const args = given.slice(0, -1) as unknown as A;
       ended(await run(await open(command.opts<CommonOptions>()), ...args));
@@ -88,10 +89,117 @@ export function program({ name, open, ended }: ProgramOptions): Command {
     async (context, name: string, options) => (await import("./verbs/wait.ts")).wait(name, Object(options), context),
   );
 
+  runs(
+    mutates(
+      waitsAfter(
+        addFlags(
+          verb("backup <target> [name]", "ask for a backup of the namespace in which the target is"),
+          backupFlags,
+        ).option("--approval-required", "somebody has to approve it first"),
+      ),
+    ),
+    async (context, target: string, name: string | undefined, options) =>
+      (await import("./verbs/request.ts")).backup(target, name, Object(options), context),
+  );
+
+  runs(
+    mutates(
+      waitsAfter(
+        addFlags(
+          verb("restore <target> [name]", "ask for a restore into the namespace, from a backup of it or of another one")
+            .requiredOption(
+              "--from <backup>",
+              'the Operation or Backup to restore: "daily", or exactly "operation/daily", "backup/daily"',
+            )
+            .addOption(
+              new Option(
+                "--from-namespace <name>",
+                "the namespace that was backed up, where it is another one",
+              ).argParser(listed),
+            ),
+          restoreFlags,
+        )
+          .option("--approval-required", "somebody has to approve it first")
+          .option("--yes", "do not ask before what is there is changed"),
+      ),
+    ),
+    async (context, target: string, name: string | undefined, options) =>
+      (await import("./verbs/request.ts")).restore(target, name, Object(options), context),
+  );
+
+  runs(
+    mutates(verb("cancel <names...>", "have Operations end before Velero is done with them")),
+    async (context, names: string[], options) =>
+      (await import("./verbs/change.ts")).cancel(names, Object(options), context),
+  );
+
+  runs(
+    mutates(waitsAfter(verb("rerun <name>", "have an Operation that failed or was cancelled run again"))),
+    async (context, name: string, options) => (await import("./verbs/change.ts")).rerun(name, Object(options), context),
+  );
+
+  runs(
+    verb("logs <name>", "show the runner's log; where it may not be read, what the Operation and its Events say")
+      .option("-f, --follow", "go on until the runner has ended")
+      .option("--velero", "Velero's own log of the backup or restore"),
+    async (context, name: string, options) => (await import("./verbs/logs.ts")).logs(name, Object(options), context),
+  );
+
+  runs(
+    mutates(
+      verb("approve <name>", "approve an Operation that waits for it, by a signed token")
+        .requiredOption("--key-file <file>", "the key that the dispatcher verifies approvals with")
+        .option("--valid-for <duration>", "for how long the approval holds", "1h")
+        .option("--by <who>", "who approves; the name of who is logged in otherwise"),
+    ),
+    async (context, name: string, options) =>
+      (await import("./verbs/approve.ts")).approve(name, Object(options), context),
+  );
+
+  runs(
+    mutates(
+      verb("delete-backup <name>", "have Velero delete the backup of a finished Operation, and its files")
+        .option("--yes", "do not ask")
+        .option("--wait", "then wait until it is gone")
+        .option("--timeout <duration>", 'how long to wait at most, such as "90s"; "0" for ever', "10m"),
+    ),
+    async (context, name: string, options) =>
+      (await import("./verbs/deleteBackup.ts")).deleteBackup(name, Object(options), context),
+  );
+
+  runs(
+    verb("status", "tell of every target whether it is backed up, and since when it is not")
+      .addOption(output("table", "json", "yaml").default("table"))
+      .option("-A, --all-namespaces", "those of all namespaces")
+      .option("--max-age <duration>", 'mark what has no backup younger than that, such as "24h"; exit code 2 then'),
+    async (context, options) => (await import("./verbs/status.ts")).status(Object(options), context),
+  );
+
+  runs(
+    verb("doctor", "tell whether everything is all right with the platform, and what to do where it is not")
+      .option("--pre", "before it is installed: only what has to be there first")
+      .option("--system-namespace <name>", "where the dispatcher runs", "vworkspace-system")
+      .addOption(output("short", "json", "yaml").default("short")),
+    async (context, options) => (await import("./verbs/doctor.ts")).doctor(Object(options), context),
+  );
+
+  verb("completion", "print the script that has a shell complete commands and names")
+    .addArgument(new Argument("<shell>").choices(SHELLS))
+    .action((shell: Shell) => {
+      process.stdout.write(`${completionScript(shell)}\n`);
+      ended(Exit.done);
+    });
+
   root
-    .command("version")
-    .description("print the version")
-    .helpOption("-h, --help", "print this help")
+    .command("__complete [words...]", { hidden: true })
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(async (words: string[]) => {
+      ended(await (await import("./verbs/complete.ts")).complete(root, words, () => open(clusterOf(words))));
+    });
+
+  verb("version", "print the version")
     .addOption(output("text", "json").default("text"))
     .action(({ output: format }: { output: string }) => {
       const version = { version: VERSION, node: process.version };
@@ -102,8 +210,40 @@ export function program({ name, open, ended }: ProgramOptions): Command {
   return root;
 }
 
+/** The cluster that a command line names which is still being typed. */
+function clusterOf(words: readonly string[]): CommonOptions {
+  const after = (...names: string[]) => {
+    const at = words.findIndex((word) => names.includes(word));
+    const inOne = words.find((word) => names.some((each) => word.startsWith(`${each}=`)));
+    return at >= 0 && at < words.length - 2 ? words[at + 1] : inOne?.slice(inOne.indexOf("=") + 1);
+  };
+  return {
+    namespace: after("-n", "--namespace"),
+    context: after("--context"),
+    kubeconfig: after("--kubeconfig"),
+    as: after("--as"),
+    color: "never",
+  };
+}
+
 function output(...formats: string[]): Option {
   return new Option("-o, --output <format>", "the format").choices(formats);
+}
+
+/** The options of what changes something. */
+function mutates(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--dry-run <where>", "send nothing (client), or have the server check it and store nothing (server)")
+        .choices(["none", "client", "server"])
+        .default("none"),
+    )
+    .addOption(output(...OBJECT_FORMATS));
+}
+
+/** The options of what can be waited for. */
+function waitsAfter(command: Command): Command {
+  return waits(command.option("--wait", "then wait for its end, and end as that was"), "1h");
 }
 
 /** The options of whoever waits. */

@@ -32,7 +32,7 @@ export interface CallOptions {
 export interface WriteOptions extends CallOptions {
   /** Recorded in managedFields as the writer. */
   readonly fieldManager?: string | undefined;
-  /** Has the server check everything and store nothing. */
+  /** Has the server check a change and store nothing. */
   readonly dryRun?: boolean | undefined;
 }
 

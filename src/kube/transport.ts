@@ -77,6 +77,19 @@ export class Transport {
     }
   }
 
+  /** Sends and reads the answer as text, part by part as it comes, for as long as it lasts. Throws as {@link text}. */
+  async *parts(request: ApiRequest): AsyncGenerator<string> {
+    const context = await this.#context(request);
+    const answer = await this.#answered(request, () => this.#accepted(request, context));
+    const decoder = new TextDecoder();
+    const parts = answer.message[Symbol.asyncIterator]();
+    for (;;) {
+      const { done, value } = await this.#answered(request, () => parts.next());
+      if (done === true) return;
+      yield decoder.decode(value, { stream: true });
+    }
+  }
+
   async #context(request: ApiRequest): Promise<RequestContext> {
     const context = new RequestContext(this.#server + request.path, request.method);
     for (const [name, value] of Object.entries(request.query ?? {})) {

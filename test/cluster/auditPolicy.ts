@@ -1,3 +1,6 @@
+/** Of users in this group every request is recorded, whatever it is for. */
+export const AUDITED_GROUP = "operation-runner-test:audited";
+
 /**
  * What the API server writes into its audit log, for tests to read: every
  * request of a ServiceAccount, and every request for the objects this project
@@ -16,6 +19,7 @@ export const auditPolicy = {
     },
     { level: "Metadata", resources: [{ group: "ops.vworkspace.io" }, { group: "velero.io" }, { group: "batch" }] },
     { level: "Metadata", userGroups: ["system:serviceaccounts"] },
+    { level: "Metadata", userGroups: [AUDITED_GROUP] },
     { level: "None" },
   ],
 };

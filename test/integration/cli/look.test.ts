@@ -6,16 +6,16 @@ import { Cli, runCli } from "./runCli.ts";
 
 // What people see of Operations, on a real API server. The dispatcher and the runners are played.
 const cluster = testCluster();
-let arena: DispatcherFixture;
+let fixture: DispatcherFixture;
 
 beforeAll(async () => {
   await installApis(cluster, { snapshots: true });
-  arena = await DispatcherFixture.open(cluster);
+  fixture = await DispatcherFixture.open(cluster);
 });
-afterAll(() => arena?.close());
+afterAll(() => fixture?.close());
 
 async function cli(...args: string[]) {
-  return await runCli(args, { kubeconfig: cluster.kubeconfig, namespace: arena.tenant });
+  return await runCli(args, { kubeconfig: cluster.kubeconfig, namespace: fixture.tenant });
 }
 
 const refused = {
@@ -24,7 +24,7 @@ const refused = {
 
 async function fail(name: string): Promise<void> {
   const conditions = [{ type: "Failed", status: "True", reason: "VeleroBackupFailed", message: "no space" }] as const;
-  await arena.report(name, { phase: "Failed", conditions });
+  await fixture.report(name, { phase: "Failed", conditions });
 }
 
 async function degrade(name: string): Promise<void> {
@@ -32,18 +32,18 @@ async function degrade(name: string): Promise<void> {
     { type: "Succeeded", status: "True", reason: "VeleroBackupPartiallyFailed", message: "done" },
     { type: "Degraded", status: "True", reason: "PartialFailure", message: "1 error" },
   ] as const;
-  await arena.report(name, { phase: "Succeeded", conditions });
+  await fixture.report(name, { phase: "Succeeded", conditions });
 }
 
 describe("get", () => {
   test("lists as the CRD's columns say, and a list is a list, be there none, one or many", async () => {
     const none = await cli("get");
     expect(none).toMatchObject({ code: 0, stdout: "" });
-    expect(none.stderr).toContain(`No operations found in namespace ${arena.tenant}`);
+    expect(none.stderr).toContain(`No operations found in namespace ${fixture.tenant}`);
     expect(JSON.parse((await cli("get", "-o", "json")).stdout)).toMatchObject({ kind: "List", items: [] });
 
-    await arena.operation({ name: "one" });
-    await arena.succeed("one");
+    await fixture.operation({ name: "one" });
+    await fixture.succeed("one");
     const { stdout } = await cli("get");
     expect(stdout).toMatch(/^NAME +TYPE +TARGET +PHASE +PROGRESS +AGE\none +Backup +shop +Succeeded +<none> +\d+s\n$/);
     expect(JSON.parse((await cli("get", "-o", "json")).stdout).items).toHaveLength(1);
@@ -54,18 +54,18 @@ describe("get", () => {
   });
 
   test("names what is not there, and shows the rest", async () => {
-    await arena.operation({ name: "there" });
+    await fixture.operation({ name: "there" });
     const { code, stdout, stderr } = await cli("get", "operation/there", "not-there");
     expect(code).toBe(1);
     expect(stdout).toContain("there");
-    expect(stderr).toBe(`error: there is no operation/not-there in namespace ${arena.tenant}\n`);
+    expect(stderr).toBe(`error: there is no operation/not-there in namespace ${fixture.tenant}\n`);
   });
 
   test("-w shows every change until it is interrupted", async () => {
-    await arena.operation({ name: "changing" });
-    const watch = new Cli(["get", "changing", "-w"], { kubeconfig: cluster.kubeconfig, namespace: arena.tenant });
+    await fixture.operation({ name: "changing" });
+    const watch = new Cli(["get", "changing", "-w"], { kubeconfig: cluster.kubeconfig, namespace: fixture.tenant });
     await watch.said(/^changing /m);
-    await arena.succeed("changing");
+    await fixture.succeed("changing");
     await watch.said(/^changing .* Succeeded /m);
     watch.child.kill("SIGINT");
     expect(await watch.result()).toMatchObject({ code: 130 });
@@ -74,34 +74,34 @@ describe("get", () => {
 
 describe("describe", () => {
   test("tells why it waits and what to do, and what the caller may see of the Job", async () => {
-    await arena.operation({ name: "waiting" });
-    await arena.report("waiting", { phase: "Pending", ...refused });
+    await fixture.operation({ name: "waiting" });
+    await fixture.report("waiting", { phase: "Pending", ...refused });
     const { code, stdout } = await cli("describe", "waiting");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Why: +TargetNotFound: no ApplicationInstance shop$/m);
     expect(stdout).toMatch(/^To do: +create it.*\(who asked for it\)$/m);
-    const runner = { jobName: "gone", jobNamespace: arena.jobNamespace };
-    await arena.report("waiting", { runner });
+    const runner = { jobName: "gone", jobNamespace: fixture.jobNamespace };
+    await fixture.report("waiting", { runner });
     expect((await cli("describe", "waiting")).stdout).toMatch(/^Job: .*\/gone, attempt 1, which is gone$/m);
   });
 
   test("says in plain words what does not exist", async () => {
     const answer = await cli("describe", "nobody");
     expect(answer).toMatchObject({ code: 1, stdout: "" });
-    expect(answer.stderr).toBe(`error: there is no operation/nobody in namespace ${arena.tenant}\n`);
+    expect(answer.stderr).toBe(`error: there is no operation/nobody in namespace ${fixture.tenant}\n`);
   });
 });
 
 describe("wait ends as the Operation did", () => {
   test("succeeded", async () => {
-    await arena.operation({ name: "good" });
-    const wait = new Cli(["wait", "good"], { kubeconfig: cluster.kubeconfig, namespace: arena.tenant });
-    await arena.succeed("good");
+    await fixture.operation({ name: "good" });
+    const wait = new Cli(["wait", "good"], { kubeconfig: cluster.kubeconfig, namespace: fixture.tenant });
+    await fixture.succeed("good");
     expect(await wait.result()).toEqual({ code: 0, stdout: "operation/good succeeded\n", stderr: "" });
   });
 
   test("failed: with why, and what to do", async () => {
-    await arena.operation({ name: "bad" });
+    await fixture.operation({ name: "bad" });
     await fail("bad");
     const { code, stdout, stderr } = await cli("wait", "bad");
     expect({ code, stdout }).toEqual({ code: 2, stdout: "operation/bad failed\n" });
@@ -114,7 +114,7 @@ describe("wait ends as the Operation did", () => {
   });
 
   test("degraded: done, unless one is strict", async () => {
-    await arena.operation({ name: "half" });
+    await fixture.operation({ name: "half" });
     await degrade("half");
     const answer = await cli("wait", "half");
     expect(answer).toMatchObject({ code: 0, stdout: "operation/half succeeded, degraded\n" });
@@ -123,33 +123,33 @@ describe("wait ends as the Operation did", () => {
   });
 
   test("not in time: with what it waits for", async () => {
-    await arena.operation({ name: "slow" });
-    await arena.report("slow", { phase: "Pending", ...refused });
+    await fixture.operation({ name: "slow" });
+    await fixture.report("slow", { phase: "Pending", ...refused });
     const { code, stdout, stderr } = await cli("wait", "slow", "--timeout", "300ms");
     expect({ code, stdout }).toEqual({ code: 124, stdout: "" });
     expect(stderr).toContain("timed out: operation/slow is waiting: TargetNotFound");
   });
 
   test("interrupted: it goes on, and that is said", async () => {
-    await arena.operation({ name: "long" });
-    await arena.report("long", { phase: "Pending", ...refused });
-    const watch = new Cli(["watch", "long"], { kubeconfig: cluster.kubeconfig, namespace: arena.tenant });
+    await fixture.operation({ name: "long" });
+    await fixture.report("long", { phase: "Pending", ...refused });
+    const watch = new Cli(["watch", "long"], { kubeconfig: cluster.kubeconfig, namespace: fixture.tenant });
     await watch.said(/Waiting/);
     watch.child.kill("SIGINT");
     const { code, stderr } = await watch.result();
     expect(code).toBe(130);
     expect(stderr).toContain("operation/long goes on");
-    expect(await arena.client.get(operations, { namespace: arena.tenant, name: "long" })).toBeDefined();
+    expect(await fixture.client.get(operations, { namespace: fixture.tenant, name: "long" })).toBeDefined();
   });
 
   test("deleted, also when another one has taken its name", async () => {
     for (const name of ["removed", "replaced"]) {
-      await arena.operation({ name });
-      await arena.report(name, { phase: "Pending", ...refused });
-      const watch = new Cli(["watch", name], { kubeconfig: cluster.kubeconfig, namespace: arena.tenant });
+      await fixture.operation({ name });
+      await fixture.report(name, { phase: "Pending", ...refused });
+      const watch = new Cli(["watch", name], { kubeconfig: cluster.kubeconfig, namespace: fixture.tenant });
       await watch.said(/Waiting/);
-      await arena.client.delete(operations, { namespace: arena.tenant, name });
-      if (name === "replaced") await arena.operation({ name });
+      await fixture.client.delete(operations, { namespace: fixture.tenant, name });
+      if (name === "replaced") await fixture.operation({ name });
       const { code, stderr } = await watch.result();
       expect(code).toBe(1);
       expect(stderr).toContain(`operation/${name} was deleted`);
@@ -164,10 +164,10 @@ describe("wait ends as the Operation did", () => {
 });
 
 test("watch tells each transition in a line of its own, and ends with the Operation", async () => {
-  await arena.operation({ name: "story" });
-  const watch = new Cli(["watch", "story"], { kubeconfig: cluster.kubeconfig, namespace: arena.tenant });
+  await fixture.operation({ name: "story" });
+  const watch = new Cli(["watch", "story"], { kubeconfig: cluster.kubeconfig, namespace: fixture.tenant });
   await watch.said(/New/);
-  await arena.report("story", { phase: "Pending", ...refused });
+  await fixture.report("story", { phase: "Pending", ...refused });
   await watch.said(/Waiting .*TargetNotFound/);
   await fail("story");
   const { code, stdout } = await watch.result();

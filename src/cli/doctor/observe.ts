@@ -1,0 +1,246 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
+import { pino } from "pino";
+import * as z from "zod";
+import { type Operation, operations } from "../../api/operation.ts";
+import {
+  type Backup,
+  backups,
+  type DownloadRequest,
+  downloadRequests,
+  type Restore,
+  restores,
+  type StorageLocation,
+  storageLocations,
+} from "../../api/velero.ts";
+import { loadSettings, type Settings } from "../../dispatcher/settings.ts";
+import { systemClock } from "../../kube/clock.ts";
+import { isForbidden, isNoSuchKind, isNotFound } from "../../kube/errors.ts";
+import type { KubeObject } from "../../kube/metadata.ts";
+import type { Resource } from "../../kube/resource.ts";
+import {
+  type ConfigMap,
+  type CustomResourceDefinition,
+  configMaps,
+  customResourceDefinitions,
+  type Job,
+  jobs,
+  type Lease,
+  leases,
+  namespaces,
+  type ValidatingAdmissionPolicyBinding,
+  type VolumeSnapshotClass,
+  validatingAdmissionPolicies,
+  validatingAdmissionPolicyBindings,
+  volumeSnapshotClasses,
+} from "../../kube/resources.ts";
+import { awaitCondition } from "../../kube/wait.ts";
+import type { Context } from "../context.ts";
+import { FIELD_MANAGER } from "../mutation.ts";
+import type { Seen } from "./finding.ts";
+import { type Deployment, deployments, type ServerStatusRequest, serverStatusRequests } from "./resources.ts";
+import { RIGHTS, type Right } from "./rights.ts";
+
+/** All that `doctor` looks at, as it was at one moment. `undefined` as a value: it is not there. */
+export interface Observed {
+  readonly systemNamespace: string;
+  readonly veleroNamespace: string;
+  readonly crds: Seen<readonly CustomResourceDefinition[]>;
+  readonly policies: Seen<readonly KubeObject[]>;
+  readonly bindings: Seen<readonly ValidatingAdmissionPolicyBinding[]>;
+  readonly namespace: Seen<KubeObject | undefined>;
+  readonly dispatcher: Seen<Deployment | undefined>;
+  readonly lease: Seen<Lease | undefined>;
+  /** What the dispatcher goes by, or why it cannot be used. */
+  readonly settings: Seen<Settings | string>;
+  readonly templates: Seen<ConfigMap | undefined>;
+  /** The rights that an account lacks. */
+  readonly missingRights: Seen<readonly Right[]>;
+  readonly velero: Seen<Deployment | undefined>;
+  /** What Velero's server answers; undefined where it does not. */
+  readonly server: Seen<ServerStatusRequest | undefined>;
+  readonly locations: Seen<readonly StorageLocation[]>;
+  readonly snapshotClasses: Seen<readonly VolumeSnapshotClass[] | undefined>;
+  readonly operations: Seen<readonly Operation[]>;
+  readonly jobs: Seen<readonly Job[]>;
+  readonly backups: Seen<readonly Backup[]>;
+  readonly restores: Seen<readonly Restore[]>;
+  readonly downloadRequests: Seen<readonly DownloadRequest[]>;
+  /** By how much the API server's clock is ahead of ours, in milliseconds, to the second. */
+  readonly clockAheadMs: Seen<number>;
+  readonly now: Date;
+}
+
+export const DISPATCHER = "operation-dispatcher";
+const TEMPLATES = "operation-jobs";
+const SETTINGS = "operation-dispatcher-settings";
+/** Velero answers in a second, when it is not busy with something else. In milliseconds. */
+const SERVER_PATIENCE_MS = 20_000;
+/** So many questions about rights are asked at a time. */
+const AT_ONCE = 10;
+
+/** Looks at everything, with the caller's rights. What they may not see is noted as such. */
+export async function observe(systemNamespace: string, context: Context): Promise<Observed> {
+  const { access, interrupt, now } = context;
+  const signal = interrupt;
+  const get = <T extends KubeObject>(resource: Resource<T>, namespace: string | undefined, name: string) =>
+    seen(async () => await access.client.get(resource, { namespace, name }, { signal }));
+  const list = <T extends KubeObject>(resource: Resource<T>, namespace?: string) =>
+    seen(async () => (await access.client.list(resource, { namespace }, { signal, onMalformed: () => {} })).items);
+  const orNone = <T>(all: Seen<readonly T[] | undefined>): Seen<readonly T[]> =>
+    all.ok ? { ok: true, value: all.value ?? [] } : all;
+
+  const dispatcher = await get(deployments, systemNamespace, DISPATCHER);
+  const settings = await settingsOf(dispatcher, await get(configMaps, systemNamespace, SETTINGS), systemNamespace);
+  const veleroNamespace = settings.ok && typeof settings.value === "object" ? settings.value.veleroNamespace : "velero";
+  const [server, clockAheadMs] = await askServer(veleroNamespace, context);
+  const [crds, policies, bindings, namespace, lease, templates, velero, locations, classes] = await Promise.all([
+    list(customResourceDefinitions),
+    list(validatingAdmissionPolicies),
+    list(validatingAdmissionPolicyBindings),
+    get(namespaces, undefined, systemNamespace),
+    get(leases, systemNamespace, DISPATCHER),
+    get(configMaps, systemNamespace, TEMPLATES),
+    get(deployments, veleroNamespace, "velero"),
+    list(storageLocations, veleroNamespace),
+    list(volumeSnapshotClasses),
+  ]);
+  const [missingRights, allOperations, allJobs, allBackups, allRestores, downloads] = await Promise.all([
+    lacking(systemNamespace, veleroNamespace, context),
+    list(operations),
+    list(jobs, systemNamespace),
+    list(backups, veleroNamespace),
+    list(restores, veleroNamespace),
+    list(downloadRequests, veleroNamespace),
+  ]);
+  return {
+    ...{ systemNamespace, veleroNamespace, namespace, dispatcher, lease, settings, templates, missingRights, velero },
+    ...{ server, clockAheadMs, snapshotClasses: classes, now: now() },
+    crds: orNone(crds),
+    policies: orNone(policies),
+    bindings: orNone(bindings),
+    locations: orNone(locations),
+    operations: orNone(allOperations),
+    jobs: orNone(allJobs),
+    backups: orNone(allBackups),
+    restores: orNone(allRestores),
+    downloadRequests: orNone(downloads),
+  };
+}
+
+/** What is not there is undefined; what may not be seen says so. */
+async function seen<T>(read: () => Promise<T>): Promise<Seen<T | undefined>> {
+  try {
+    return { ok: true, value: await read() };
+  } catch (error) {
+    if (isNotFound(error) || isNoSuchKind(error)) return { ok: true, value: undefined };
+    if (!isForbidden(error)) throw error;
+    const words = error instanceof Error ? error.message.slice(0, 160) : "";
+    return { ok: false, why: `no right to see it (${words})` };
+  }
+}
+
+/** The settings as the dispatcher reads them: its ConfigMap, and over that the environment of its Deployment. */
+async function settingsOf(
+  dispatcher: Seen<Deployment | undefined>,
+  configMap: Seen<ConfigMap | undefined>,
+  systemNamespace: string,
+): Promise<Seen<Settings | string>> {
+  if (!configMap.ok) return configMap;
+  const containers = (dispatcher.ok ? dispatcher.value?.spec?.template?.spec?.containers : undefined) ?? [];
+  const variables = containers.flatMap(({ env }) => env ?? []).filter(({ value }) => value !== undefined);
+  const env = Object.fromEntries(variables.map(({ name, value }) => [name, value]));
+  const folder = await mkdtemp(path.join(os.tmpdir(), "operation-doctor-"));
+  try {
+    const file = path.join(folder, "settings.yaml");
+    await writeFile(file, configMap.value?.data?.["settings.yaml"] ?? "");
+    const read = { ...env, POD_NAMESPACE: systemNamespace, OPERATION_RUNNER_SETTINGS: file };
+    return { ok: true, value: await loadSettings(read) };
+  } catch (error) {
+    return { ok: true, value: (error instanceof Error ? error.message : String(error)).replaceAll(folder, SETTINGS) };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Has Velero's server say that it is there; what was made for that is removed. */
+async function askServer(
+  namespace: string,
+  { access, interrupt, now }: Context,
+): Promise<[Seen<ServerStatusRequest | undefined>, Seen<number>]> {
+  const target = { namespace, name: `operation-doctor-${randomUUID()}` };
+  const made = await seen(async () => {
+    const before = now();
+    const request = await access.client.create(
+      serverStatusRequests,
+      { metadata: target, spec: {} },
+      { fieldManager: FIELD_MANAGER, signal: interrupt },
+    );
+    // To the second, and somewhere between the two moments.
+    return Math.round((Date.parse(request.metadata.creationTimestamp) - before.getTime()) / 1000) * 1000;
+  });
+  if (!made.ok) return [made, made];
+  if (made.value === undefined) {
+    const none: Seen<never> = { ok: false, why: "this cluster has no ServerStatusRequests: Velero is not installed" };
+    return [none, none];
+  }
+  const signal = AbortSignal.any([interrupt, AbortSignal.timeout(SERVER_PATIENCE_MS)]);
+  try {
+    const options = { signal, logger: pino({ level: "silent" }), clock: systemClock };
+    const isAnswered = (request: ServerStatusRequest | undefined) =>
+      request === undefined || request.status?.phase === "Processed";
+    const value = await awaitCondition(access.client, serverStatusRequests, target, isAnswered, options);
+    return [
+      { ok: true, value },
+      { ok: true, value: made.value },
+    ];
+  } catch {
+    interrupt.throwIfAborted();
+    return [
+      { ok: true, value: undefined },
+      { ok: true, value: made.value },
+    ];
+  } finally {
+    await access.client.delete(serverStatusRequests, target).catch(() => undefined);
+  }
+}
+
+const reviewSchema = z.looseObject({ status: z.looseObject({ allowed: z.boolean() }) });
+
+/** Asks about every right of every account. */
+async function lacking(
+  systemNamespace: string,
+  veleroNamespace: string,
+  { access, interrupt }: Context,
+): Promise<Seen<readonly Right[]>> {
+  const places = { cluster: undefined, system: systemNamespace, velero: veleroNamespace };
+  const isMissing = async ({ account, where, group, resource, verb, name }: Right) => {
+    const [plural, subresource] = resource.split("/");
+    const attributes = { namespace: places[where], group, resource: plural, subresource, verb, name };
+    const text = await access.transport.text({
+      method: HttpMethod.POST,
+      path: "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+      body: {
+        apiVersion: "authorization.k8s.io/v1",
+        kind: "SubjectAccessReview",
+        spec: { user: `system:serviceaccount:${systemNamespace}:${account}`, resourceAttributes: attributes },
+      },
+      call: `ask for the rights of ${account}`,
+      signal: interrupt,
+    });
+    return !reviewSchema.parse(JSON.parse(text)).status.allowed;
+  };
+  const missing: Right[] = [];
+  const found = await seen(async () => {
+    for (let at = 0; at < RIGHTS.length; at += AT_ONCE) {
+      const some = RIGHTS.slice(at, at + AT_ONCE);
+      const answers = await Promise.all(some.map(isMissing));
+      missing.push(...some.filter((_, index) => answers[index]));
+    }
+    return missing;
+  });
+  return found.ok ? { ok: true, value: missing } : found;
+}

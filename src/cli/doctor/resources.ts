@@ -1,0 +1,56 @@
+import * as z from "zod";
+import { lenient, lenientList } from "../../kube/lenient.ts";
+import { kubeObjectSchema } from "../../kube/metadata.ts";
+import type { Resource } from "../../kube/resource.ts";
+
+// Kinds that nothing but `doctor` looks at.
+
+const deploymentSchema = kubeObjectSchema.extend({
+  spec: lenient(
+    z.looseObject({
+      replicas: lenient(z.number()),
+      template: lenient(
+        z.looseObject({
+          spec: lenient(
+            z.looseObject({
+              containers: lenientList(
+                z.looseObject({
+                  name: lenient(z.string()),
+                  image: lenient(z.string()),
+                  args: lenientList(z.string()),
+                  env: lenientList(z.looseObject({ name: lenient(z.string()), value: lenient(z.string()) })),
+                }),
+              ),
+            }),
+          ),
+        }),
+      ),
+    }),
+  ),
+  status: lenient(z.looseObject({ availableReplicas: lenient(z.number()) })),
+});
+
+const serverStatusSchema = kubeObjectSchema.extend({
+  status: lenient(z.looseObject({ phase: lenient(z.string()), serverVersion: lenient(z.string()) })),
+});
+
+export type Deployment = z.infer<typeof deploymentSchema>;
+export type ServerStatusRequest = z.infer<typeof serverStatusSchema>;
+
+export const deployments: Resource<Deployment> = {
+  group: "apps",
+  version: "v1",
+  plural: "deployments",
+  kind: "Deployment",
+  namespaced: true,
+  schema: deploymentSchema,
+};
+
+export const serverStatusRequests: Resource<ServerStatusRequest> = {
+  group: "velero.io",
+  version: "v1",
+  plural: "serverstatusrequests",
+  kind: "ServerStatusRequest",
+  namespaced: true,
+  schema: serverStatusSchema,
+};

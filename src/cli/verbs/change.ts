@@ -1,0 +1,80 @@
+import { Annotation } from "../../api/labels.ts";
+import { isTerminal, type Operation, operations } from "../../api/operation.ts";
+import { endedAs } from "../await.ts";
+import { type Context, readOperation } from "../context.ts";
+import { Exit } from "../exit.ts";
+import { type DryRun, FIELD_MANAGER, reportChange } from "../mutation.ts";
+import type { ObjectFormat } from "../output.ts";
+import { situationOf } from "../situation.ts";
+import { waitFor } from "./wait.ts";
+
+/** `cancel` and `rerun`: what people ask of an Operation that is there, by its annotations. docs/contract.md#cancel. */
+
+export interface ChangeOptions {
+  readonly dryRun: DryRun;
+  readonly output?: ObjectFormat;
+}
+
+export async function cancel(names: readonly string[], options: ChangeOptions, context: Context): Promise<number> {
+  let exit: number = Exit.done;
+  for (const name of names) exit = Math.max(exit, await cancelOne(name, options, context));
+  return exit;
+}
+
+async function cancelOne(name: string, options: ChangeOptions, context: Context): Promise<number> {
+  const operation = await readOperation(context, name);
+  if (isTerminal(operation.status?.phase)) {
+    const as = endedAs(situationOf(operation));
+    return reportChange(operation, `unchanged: it has ended (${as})`, options, context);
+  }
+  const changed = await annotated(operation, { [Annotation.cancel]: "true" }, options, context);
+  return reportChange(changed, "asked to cancel", options, context);
+}
+
+export interface RerunOptions extends ChangeOptions {
+  readonly wait?: boolean;
+  readonly timeout: string;
+  readonly strict?: boolean;
+}
+
+/** Has a failed Operation run again; a cancel that is still asked for is taken back in the same write. */
+export async function rerun(name: string, options: RerunOptions, context: Context): Promise<number> {
+  const operation = await readOperation(context, name);
+  const { phase } = operation.status ?? {};
+  const { spec, metadata } = operation;
+  if (phase === "Succeeded") {
+    const another = `kubectl operation ${spec?.type === "Restore" ? "restore" : "backup"} ${spec?.targetRef.name}`;
+    throw new Error(`operation/${metadata.name} has succeeded and is not run again: ask for another one (${another})`);
+  }
+  if (phase !== "Failed") {
+    throw new Error(
+      `operation/${metadata.name} has not ended (${situationOf(operation).state}): it cannot be run again yet`,
+    );
+  }
+  const token = context.now().toISOString();
+  const annotations = {
+    [Annotation.rerun]: token,
+    ...(metadata.annotations?.[Annotation.cancel] !== undefined && { [Annotation.cancel]: null }),
+  };
+  const changed = await annotated(operation, annotations, options, context);
+  const { wait = false, dryRun, output, timeout, strict = false } = options;
+  const waits = wait && dryRun === "none";
+  if (!waits || output === undefined) reportChange(changed, "asked to run again", options, context);
+  if (!waits) return Exit.done;
+  // Until the dispatcher has seen the token, the end that it shows is that of the attempt before.
+  const hasBegun = ({ status }: Operation) => status?.observedRerun === token;
+  return await waitFor(changed, { timeout, strict, ...(output && { output }) }, context, { hasBegun });
+}
+
+/** Writes annotations of this very Operation; one that has taken its name since is left alone. */
+async function annotated(
+  operation: Operation,
+  annotations: Readonly<Record<string, string | null>>,
+  { dryRun }: ChangeOptions,
+  { access, interrupt }: Context,
+): Promise<Operation> {
+  if (dryRun === "client") return operation;
+  const patch = { metadata: { uid: operation.metadata.uid, annotations } };
+  const options = { fieldManager: FIELD_MANAGER, dryRun: dryRun === "server", signal: interrupt };
+  return await access.client.mergePatch(operations, operation.metadata, patch, options);
+}

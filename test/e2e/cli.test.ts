@@ -1,0 +1,60 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { ownCluster } from "../cluster/testCluster.ts";
+import { runCli } from "../integration/cli/runCli.ts";
+import { installApplication } from "../scenario/application.ts";
+import { installPlatform } from "../scenario/platform.ts";
+
+// The commands for people on a whole platform: real Velero, real Jobs.
+const cluster = await ownCluster();
+const TEAM = "org-myteam";
+
+async function cli(...args: string[]) {
+  return await runCli(args, { kubeconfig: cluster.kubeconfig, namespace: TEAM });
+}
+
+beforeAll(async () => {
+  await installPlatform(cluster, () => {});
+  await installApplication(cluster, TEAM);
+});
+
+describe("kubectl operation", () => {
+  it("backs an application up and waits for it", async () => {
+    expect(await cli("backup", "shop", "daily", "--wait")).toEqual({
+      code: 0,
+      stdout: "operation/daily created\noperation/daily succeeded\n",
+      stderr: "",
+    });
+    const { stdout } = await cli("describe", "daily");
+    expect(stdout).toMatch(/^Velero: +Backup velero\/daily, phase Completed$/m);
+    expect(stdout).toMatch(/^Job: .*, Complete/m);
+    expect(stdout).toMatch(/^Pod: .*, Succeeded/m);
+    expect(stdout).toMatch(/^Result: +Backup daily, \d+ items, /m);
+  });
+
+  it("shows the runner's log, and Velero's own", async () => {
+    const runner = await cli("logs", "daily", "-f");
+    expect(runner.code).toBe(0);
+    expect(runner.stdout).toContain('"component":"runner"');
+    const velero = await cli("logs", "daily", "--velero");
+    expect(velero).toMatchObject({ code: 0, stderr: "" });
+    expect(velero.stdout).toContain(`backup=velero/daily`);
+  });
+
+  it("restores it over what is there, and says that nothing changed", async () => {
+    const { code, stdout, stderr } = await cli("restore", "shop", "back", "--from", "daily", "--wait", "--strict");
+    expect({ code, stdout }).toEqual({
+      code: 4,
+      stdout: "operation/back created\noperation/back succeeded, degraded\n",
+    });
+    expect(stderr).toContain("NothingRestored");
+  });
+
+  it("deletes the backup and its files", async () => {
+    expect(await cluster.objectStore.list("backups/daily/")).not.toEqual([]);
+    expect(await cli("delete-backup", "daily", "--yes", "--wait")).toMatchObject({
+      code: 0,
+      stdout: "backup/daily deleted\n",
+    });
+    expect(await cluster.objectStore.list("backups/daily/")).toEqual([]);
+  });
+});

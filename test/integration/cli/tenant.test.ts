@@ -1,0 +1,174 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { operations } from "../../../src/api/operation.ts";
+import { AUDITED_GROUP } from "../../cluster/auditPolicy.ts";
+import { jobOf } from "../../scenario/byHand.ts";
+import { SharedCluster } from "../attacks/sharedCluster.ts";
+import { Cli, runCli } from "./runCli.ts";
+
+// Eve may edit org-a and nothing else, on a cluster with everything as it is shipped. Every verb is hers.
+let shared: SharedCluster;
+let eve: string;
+
+beforeAll(async () => {
+  shared = await SharedCluster.open();
+  eve = await shared.cluster.user("eve", [AUDITED_GROUP]);
+  const grant = ["create", "rolebinding", "eve", "-n", "org-a", "--clusterrole=edit", "--user=eve"];
+  expect(await shared.cluster.kubectl(grant)).toMatchObject({ code: 0 });
+  const mayCreate = ["auth", "can-i", "create", "operations", "-n", "org-a"];
+  await vi.waitFor(
+    async () => expect(await shared.cluster.kubectl(mayCreate, { as: eve })).toMatchObject({ code: 0 }),
+    {
+      timeout: 60_000,
+    },
+  );
+  await shared.target("org-a", "shop");
+});
+afterAll(() => shared?.close());
+
+async function cli(...args: string[]) {
+  return await runCli(args, { kubeconfig: eve, namespace: "org-a" });
+}
+
+/** Plays Velero for one Operation whose Job a runner carries out. */
+async function carriedOut(name: string, type: "Backup" | "Restore", status: object): Promise<number> {
+  await jobOf(shared.client, "org-a", name);
+  const runner = shared.carryOut("org-a", name);
+  await shared.velero.created(type, name);
+  await shared.velero.says(type, name, { ...status });
+  return await runner;
+}
+
+const exists = async (name: string) =>
+  await shared.client.get(operations, { namespace: "org-a", name }).then(
+    () => true,
+    () => false,
+  );
+
+describe("who may edit one namespace", () => {
+  test("asks for a backup and learns how it ended", async () => {
+    const command = new Cli(["backup", "shop", "daily", "--ttl", "72h", "--wait"], {
+      kubeconfig: eve,
+      namespace: "org-a",
+    });
+    await command.said(/^operation\/daily created$/m);
+    expect(await carriedOut("daily", "Backup", { phase: "Completed" })).toBe(0);
+    expect(await command.result()).toMatchObject({
+      code: 0,
+      stdout: "operation/daily created\noperation/daily succeeded\n",
+    });
+    const { spec } = await shared.client.get(operations, { namespace: "org-a", name: "daily" });
+    expect(spec).toMatchObject({ type: "Backup", parameters: { ttl: "72h" }, targetRef: { name: "shop" } });
+  });
+
+  test("is told by --wait that Velero failed it, and why", async () => {
+    const command = new Cli(["backup", "shop", "bad", "--wait", "-o", "name"], { kubeconfig: eve, namespace: "org-a" });
+    await carriedOut("bad", "Backup", { phase: "Failed", failureReason: "disk on fire" });
+    const { code, stdout, stderr } = await command.result();
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "operation/bad\n" });
+    expect(stderr).toContain("VeleroBackupFailed: disk on fire");
+  });
+
+  test("gives no name and gets one; the same name twice is refused", async () => {
+    const { stdout } = await cli("backup", "later", "-o", "name");
+    expect(stdout).toMatch(/^operation\/later-\d{8}-\d{4}(\d\d)?\n$/);
+    const again = await cli("backup", "shop", "daily");
+    expect(again).toMatchObject({ code: 1, stdout: "" });
+    expect(again.stderr).toBe("error: there is an operation/daily already: give another name\n");
+  });
+
+  test("sees what would be sent, and whether the server would take it, and nothing is made", async () => {
+    const client = await cli("backup", "shop", "dry", "--dry-run=client", "-o", "yaml");
+    expect(client.code).toBe(0);
+    expect(client.stdout).toContain("kind: Operation\nmetadata:\n  name: dry\n");
+    expect(await cli("backup", "shop", "dry", "--dry-run=server")).toMatchObject({
+      code: 0,
+      stdout: "operation/dry created (server dry run)\n",
+    });
+    const wrong = await cli("restore", "shop", "dry", "--from", "b", "--from-namespace", "org-b", "--dry-run=server");
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toContain("who restores from org-b must be allowed to create Operations there");
+    expect(await exists("dry")).toBe(false);
+  });
+
+  test("confirms a restore that overwrites; where nobody is asked, by --yes", async () => {
+    const args = ["restore", "shop", "over", "--from", "daily", "--existing-resource-policy", "update"];
+    const unasked = await cli(...args);
+    expect(unasked).toMatchObject({ code: 1, stdout: "" });
+    expect(unasked.stderr).toMatch(/changes what is in namespace org-a.*give --yes/);
+    expect(await exists("over")).toBe(false);
+    const command = new Cli([...args, "--yes", "--wait"], { kubeconfig: eve, namespace: "org-a" });
+    await carriedOut("over", "Restore", { phase: "Completed", progress: { itemsRestored: 1, totalItems: 1 } });
+    expect(await command.result()).toMatchObject({ code: 0 });
+  });
+
+  test("cancels what waits, and runs it again", async () => {
+    await cli("backup", "nowhere", "waits");
+    await shared.until("org-a", "waits", ({ status }) => status?.reason === "TargetNotFound");
+    const late = await cli("wait", "waits", "--timeout", "1s");
+    expect(late.code).toBe(124);
+    expect(late.stderr).toContain("TargetNotFound");
+    expect(await cli("cancel", "waits", "--dry-run=client")).toMatchObject({
+      stdout: "operation/waits asked to cancel (dry run)\n",
+    });
+    expect(await cli("cancel", "waits")).toMatchObject({ code: 0, stdout: "operation/waits asked to cancel\n" });
+    expect(await cli("wait", "waits")).toMatchObject({ code: 2, stdout: "operation/waits cancelled\n" });
+    expect(await cli("cancel", "waits")).toMatchObject({
+      code: 0,
+      stdout: "operation/waits unchanged: it has ended (cancelled)\n",
+    });
+
+    await shared.target("org-a", "nowhere");
+    const again = new Cli(["rerun", "waits", "--wait"], { kubeconfig: eve, namespace: "org-a" });
+    await again.said(/^operation\/waits asked to run again$/m);
+    await shared.until("org-a", "waits", ({ status }) => status?.runner?.attempt === 2);
+    await jobOf(shared.client, "org-a", "waits");
+    const runner = shared.carryOut("org-a", "waits");
+    const { name } = await firstOf("Backup", "waits-");
+    await shared.velero.says("Backup", name, { phase: "PartiallyFailed", errors: 1 });
+    expect(await runner).toBe(0);
+    const { code, stdout } = await again.result();
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: "operation/waits asked to run again\noperation/waits succeeded, degraded\n",
+    });
+  });
+
+  test("is not led to run again what has succeeded", async () => {
+    const { code, stderr } = await cli("rerun", "daily");
+    expect(code).toBe(1);
+    expect(stderr).toContain("has succeeded and is not run again: ask for another one (kubectl operation backup shop)");
+  });
+
+  test("looks at all of it", async () => {
+    expect((await cli("get")).stdout).toMatch(/^daily /m);
+    const { stdout } = await cli("describe", "daily");
+    expect(stdout).toMatch(/^Velero: +Backup velero\/daily$/m);
+    expect(stdout).toMatch(/^Job: +vworkspace-system\/daily-\w+, attempt 1$/m);
+    expect(await cli("watch", "daily")).toMatchObject({ code: 0 });
+  });
+});
+
+async function firstOf(type: "Backup", prefix: string): Promise<{ name: string }> {
+  return await vi.waitFor(
+    async () => {
+      const found = (await shared.velero.all(type)).find(({ metadata }) => metadata.name.startsWith(prefix));
+      if (found === undefined) throw new Error(`no ${type} ${prefix}`);
+      return found.metadata;
+    },
+    { timeout: 60_000 },
+  );
+}
+
+test("nothing was asked for outside of the namespace but their own rights, and nothing was refused", async () => {
+  const asked = (await shared.cluster.audit()).filter(
+    ({ user, userAgent }) => user.username === "eve" && userAgent.includes("(cli)"),
+  );
+  expect(asked.length).toBeGreaterThan(30);
+  const elsewhere = asked.filter(
+    ({ objectRef }) => objectRef?.namespace !== "org-a" && objectRef?.resource !== "selfsubjectaccessreviews",
+  );
+  expect(elsewhere).toEqual([]);
+  // The dry run of a restore from org-b, which the policy operation-rights refuses, is the one exception.
+  const refused = asked.filter(({ responseStatus }) => responseStatus?.code === 403);
+  expect(refused.map(({ verb, requestURI }) => `${verb} ${requestURI}`)).toEqual([]);
+});
