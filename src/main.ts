@@ -5,7 +5,7 @@
 const [name, ...args] = process.argv.slice(2);
 
 // Connections that are kept alive must not keep a finished process alive.
-process.exit(await run());
+void run().then((code) => process.exit(code));
 
 async function run(): Promise<number> {
   if (name === "run") return await (await import("./runner/main.ts")).main(process.env);

@@ -21,7 +21,7 @@ export function milliseconds(duration: string): number {
 /** The longest that Go can hold: a signed 64-bit count of nanoseconds, about 292 years. */
 const MAX_NANOSECONDS = 2n ** 63n - 1n;
 
-const TERM = /(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/y;
+const TERM = /(\d*)(?:\.(\d*))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/y;
 
 /**
  * @param text a duration as Go writes it

@@ -6,7 +6,8 @@ import type { OperationType } from "./operation.ts";
 
 /**
  * Velero's objects, as far as they are read here. Loose and lenient on purpose: fields and phases that a newer Velero adds
- * must not stop anybody, and what exists is never taken for missing. Velero, pkg/apis/velero.
+ * must not stop anybody, and what exists is never taken for missing. Velero, pkg/apis/velero. Each kind's schema is built when
+ * the first such object is read (z.lazy): a runner meets few of them.
  */
 
 const GROUP = "velero.io";
@@ -66,7 +67,7 @@ const UNREADABLE = "unreadable";
 
 const count = lenient(z.number());
 
-const commonStatus = {
+const commonStatus = () => ({
   phase: z.string().optional().catch(UNREADABLE),
   // Why a backup was refused or failed decides whose files its deletion would take: in doubt it was.
   failureReason: z.string().optional().catch(UNREADABLE),
@@ -76,66 +77,72 @@ const commonStatus = {
   startTimestamp: lenient(z.string()),
   completionTimestamp: lenient(z.string()),
   hookStatus: lenient(z.looseObject({ hooksAttempted: count, hooksFailed: count })),
-};
+});
 
 /** As a whole: part of a list of namespaces is another list. */
 const namespaceList = lenient(z.array(z.string()));
 
-export const backupSchema = kubeObjectSchema.extend({
-  spec: lenient(
-    z.looseObject({
-      includedNamespaces: namespaceList,
-      storageLocation: lenient(z.string()),
-      snapshotVolumes: lenient(z.boolean()),
-      snapshotMoveData: lenient(z.boolean()),
-      defaultVolumesToFsBackup: lenient(z.boolean()),
-    }),
-  ),
-  status: z
-    .looseObject({
-      ...commonStatus,
-      progress: lenient(z.looseObject({ itemsBackedUp: count, totalItems: count })),
-      backupItemOperationsAttempted: count,
-      backupItemOperationsCompleted: count,
-      backupItemOperationsFailed: count,
-    })
-    .optional()
-    .catch({ phase: UNREADABLE }),
-});
+export const backupSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    spec: lenient(
+      z.looseObject({
+        includedNamespaces: namespaceList,
+        storageLocation: lenient(z.string()),
+        snapshotVolumes: lenient(z.boolean()),
+        snapshotMoveData: lenient(z.boolean()),
+        defaultVolumesToFsBackup: lenient(z.boolean()),
+      }),
+    ),
+    status: z
+      .looseObject({
+        ...commonStatus(),
+        progress: lenient(z.looseObject({ itemsBackedUp: count, totalItems: count })),
+        backupItemOperationsAttempted: count,
+        backupItemOperationsCompleted: count,
+        backupItemOperationsFailed: count,
+      })
+      .optional()
+      .catch({ phase: UNREADABLE }),
+  }),
+);
 
-export const restoreSchema = kubeObjectSchema.extend({
-  spec: lenient(
-    z.looseObject({
-      backupName: lenient(z.string()),
-      includedNamespaces: namespaceList,
-      namespaceMapping: lenient(z.record(z.string(), z.string())),
-      restorePVs: lenient(z.boolean()),
-    }),
-  ),
-  status: z
-    .looseObject({
-      ...commonStatus,
-      progress: lenient(z.looseObject({ itemsRestored: count, totalItems: count })),
-      restoreItemOperationsAttempted: count,
-      restoreItemOperationsCompleted: count,
-      restoreItemOperationsFailed: count,
-    })
-    .optional()
-    .catch({ phase: UNREADABLE }),
-});
+export const restoreSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    spec: lenient(
+      z.looseObject({
+        backupName: lenient(z.string()),
+        includedNamespaces: namespaceList,
+        namespaceMapping: lenient(z.record(z.string(), z.string())),
+        restorePVs: lenient(z.boolean()),
+      }),
+    ),
+    status: z
+      .looseObject({
+        ...commonStatus(),
+        progress: lenient(z.looseObject({ itemsRestored: count, totalItems: count })),
+        restoreItemOperationsAttempted: count,
+        restoreItemOperationsCompleted: count,
+        restoreItemOperationsFailed: count,
+      })
+      .optional()
+      .catch({ phase: UNREADABLE }),
+  }),
+);
 
-export const storageLocationSchema = kubeObjectSchema.extend({
-  spec: lenient(
-    z.looseObject({
-      accessMode: lenient(z.string()),
-      default: lenient(z.boolean()),
-      objectStorage: lenient(z.looseObject({ caCert: lenient(z.string()) })),
-      /** The provider plugin's own settings. */
-      config: lenient(z.looseObject({ insecureSkipTLSVerify: lenient(z.string()) })),
-    }),
-  ),
-  status: lenient(z.looseObject({ phase: z.string().optional().catch(UNREADABLE), message: lenient(z.string()) })),
-});
+export const storageLocationSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    spec: lenient(
+      z.looseObject({
+        accessMode: lenient(z.string()),
+        default: lenient(z.boolean()),
+        objectStorage: lenient(z.looseObject({ caCert: lenient(z.string()) })),
+        /** The provider plugin's own settings. */
+        config: lenient(z.looseObject({ insecureSkipTLSVerify: lenient(z.string()) })),
+      }),
+    ),
+    status: lenient(z.looseObject({ phase: z.string().optional().catch(UNREADABLE), message: lenient(z.string()) })),
+  }),
+);
 
 /** What a DownloadRequest can ask for, as far as it is asked for here. */
 export type DownloadKind =
@@ -146,26 +153,32 @@ export type DownloadKind =
   | "RestoreResourceList"
   | "RestoreVolumeInfo";
 
-export const downloadRequestSchema = kubeObjectSchema.extend({
-  status: lenient(z.looseObject({ phase: lenient(z.string()), downloadURL: lenient(z.string()) })),
-});
+export const downloadRequestSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    status: lenient(z.looseObject({ phase: lenient(z.string()), downloadURL: lenient(z.string()) })),
+  }),
+);
 
-export const deleteBackupRequestSchema = kubeObjectSchema.extend({
-  spec: lenient(z.looseObject({ backupName: lenient(z.string()) })),
-  status: lenient(
-    z.looseObject({ phase: lenient(z.string()), errors: z.array(z.string()).nullish().catch([UNREADABLE]) }),
-  ),
-});
+export const deleteBackupRequestSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    spec: lenient(z.looseObject({ backupName: lenient(z.string()) })),
+    status: lenient(
+      z.looseObject({ phase: lenient(z.string()), errors: z.array(z.string()).nullish().catch([UNREADABLE]) }),
+    ),
+  }),
+);
 
-export const dataMovementSchema = kubeObjectSchema.extend({
-  spec: lenient(z.looseObject({ cancel: lenient(z.boolean()) })),
-  status: lenient(
-    z.looseObject({
-      phase: lenient(z.string()),
-      progress: lenient(z.looseObject({ totalBytes: lenient(z.number()), bytesDone: lenient(z.number()) })),
-    }),
-  ),
-});
+export const dataMovementSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    spec: lenient(z.looseObject({ cancel: lenient(z.boolean()) })),
+    status: lenient(
+      z.looseObject({
+        phase: lenient(z.string()),
+        progress: lenient(z.looseObject({ totalBytes: lenient(z.number()), bytesDone: lenient(z.number()) })),
+      }),
+    ),
+  }),
+);
 
 export type Backup = z.infer<typeof backupSchema>;
 export type Restore = z.infer<typeof restoreSchema>;

@@ -1,7 +1,7 @@
 import { accessSync, constants, readFileSync } from "node:fs";
 import { Agent as PlainAgent } from "node:http";
 import { Agent as SecureAgent } from "node:https";
-import { delimiter, dirname, resolve } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { type DispatcherOptions, KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { HttpProxyAgent, HttpsProxyAgent } from "hpagent";
@@ -9,7 +9,8 @@ import { load } from "js-yaml";
 import { SocksProxyAgent } from "socks-proxy-agent";
 import * as z from "zod";
 
-const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+/** Where a pod finds the token of its service account and the API server's authority. */
+const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /**
  * A connection that nobody has used for so long is closed, in milliseconds: before a load balancer on the way forgets it,
@@ -71,9 +72,10 @@ function agentFor(options: DispatcherOptions, server: string): PlainAgent {
  * Finds the API server: the file(s) of `KUBECONFIG` if that is set, else the pod's service account. `~/.kube/config` is
  * never read: what runs unattended must not act on whatever cluster somebody last looked at.
  *
+ * @param serviceAccount the folder that a pod's service account is mounted at
  * @throws Error saying what was looked for, when there is neither, or when a file cannot be read
  */
-export function loadConfig(env: NodeJS.ProcessEnv): KeptAliveConfig {
+export function loadConfig(env: NodeJS.ProcessEnv, serviceAccount = SERVICE_ACCOUNT): KeptAliveConfig {
   const config = new KeptAliveConfig();
   const files = (env.KUBECONFIG ?? "").split(delimiter).filter((file) => file !== "");
   for (const file of files) {
@@ -86,12 +88,19 @@ export function loadConfig(env: NodeJS.ProcessEnv): KeptAliveConfig {
     config.mergeConfig(part, config.currentContext !== undefined);
   }
   if (files.length === 0) {
-    if (!runsInPod(env)) {
+    const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = "443" } = env;
+    const tokenFile = join(serviceAccount, "token");
+    if (host === undefined || !readable(tokenFile)) {
       throw new Error(
-        `no API server: KUBECONFIG is not set, and this is no pod with a service account (no KUBERNETES_SERVICE_HOST, or ${TOKEN_PATH} cannot be read)`,
+        `no API server: KUBECONFIG is not set, and this is no pod with a service account (no KUBERNETES_SERVICE_HOST, or ${tokenFile} cannot be read)`,
       );
     }
-    config.loadFromCluster();
+    // Not loadFromCluster, which spends more time on telling an IPv6 address than the rest of the client on loading.
+    const server = `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
+    config.loadFromClusterAndUser(
+      { name: "in-cluster", server, caFile: join(serviceAccount, "ca.crt"), skipTLSVerify: false },
+      { name: "in-cluster", authProvider: { name: "tokenFile", config: { tokenFile } } },
+    );
   }
   if (!config.getCurrentCluster()) {
     throw new Error(`KUBECONFIG (${files.join(delimiter)}) has no usable current-context`);
@@ -105,7 +114,7 @@ const usersSchema = z.object({
 
 /** Whether this is a pod that has the token of a service account. */
 export function runsInPod(env: NodeJS.ProcessEnv): boolean {
-  return env.KUBERNETES_SERVICE_HOST !== undefined && readable(TOKEN_PATH);
+  return env.KUBERNETES_SERVICE_HOST !== undefined && readable(join(SERVICE_ACCOUNT, "token"));
 }
 
 /** Reads one kubeconfig, with the `tokenFile` of its users, which the stock loader drops. */

@@ -9,6 +9,7 @@ export function declaredOnly<T>(schema: z.ZodType<T>): z.ZodType<T> {
 }
 
 function without(schema: z.core.$ZodType): z.core.$ZodType {
+  if (schema instanceof z.ZodLazy) return without(schema.unwrap());
   if (schema instanceof z.ZodObject) {
     const fields = Object.entries<z.core.$ZodType>(schema.shape).map(([name, field]) => [name, without(field)]);
     return z.object(Object.fromEntries(fields));

@@ -5,6 +5,7 @@ import type { Resource } from "./resource.ts";
 
 // Kubernetes' own kinds: every field that this project looks at, and no other. Each is read leniently, so that no object that
 // exists is taken for one that does not. The dispatcher keeps nothing else in memory (dispatcher/kept.ts).
+// Each is built when the first such object is read (z.lazy): a runner meets few kinds, and starts for every one anew.
 
 /** One condition of somebody else's object. */
 export const conditionSchema = z.looseObject({
@@ -19,133 +20,157 @@ export const conditionSchema = z.looseObject({
 /** What cannot be read counts as one, so that no Job is deleted because of it. */
 const podCount = z.number().optional().catch(1);
 
-const containerSchema = z.looseObject({
-  name: lenient(z.string()),
-  env: lenientList(z.looseObject({ name: lenient(z.string()), value: lenient(z.string()) })),
-});
+const containerSchema = z.lazy(() =>
+  z.looseObject({
+    name: lenient(z.string()),
+    env: lenientList(z.looseObject({ name: lenient(z.string()), value: lenient(z.string()) })),
+  }),
+);
 
 /** Who made or changed an object, as the API server noted it; what they changed is left out. */
-const managerSchema = z.object({
-  manager: lenient(z.string()),
-  operation: lenient(z.string()),
-  subresource: lenient(z.string()),
-  time: lenient(z.string()),
-});
+const managerSchema = z.lazy(() =>
+  z.object({
+    manager: lenient(z.string()),
+    operation: lenient(z.string()),
+    subresource: lenient(z.string()),
+    time: lenient(z.string()),
+  }),
+);
 
-const jobSchema = kubeObjectSchema.extend({
-  metadata: kubeObjectSchema.shape.metadata.extend({ managedFields: lenientList(managerSchema) }),
-  spec: lenient(
-    z.looseObject({
-      backoffLimit: lenient(z.number()),
-      suspend: lenient(z.boolean()),
-      ttlSecondsAfterFinished: lenient(z.number()),
-      template: lenient(z.looseObject({ spec: lenient(z.looseObject({ containers: lenientList(containerSchema) })) })),
-    }),
-  ),
-  status: z
-    .looseObject({
-      conditions: lenientList(conditionSchema),
-      active: podCount,
-      succeeded: podCount,
-      failed: podCount,
-      terminating: podCount,
-    })
-    .optional()
-    .catch({ failed: 1 }),
-});
+const jobSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    metadata: kubeObjectSchema.shape.metadata.extend({ managedFields: lenientList(managerSchema) }),
+    spec: lenient(
+      z.looseObject({
+        backoffLimit: lenient(z.number()),
+        suspend: lenient(z.boolean()),
+        ttlSecondsAfterFinished: lenient(z.number()),
+        template: lenient(
+          z.looseObject({ spec: lenient(z.looseObject({ containers: lenientList(containerSchema) })) }),
+        ),
+      }),
+    ),
+    status: z
+      .looseObject({
+        conditions: lenientList(conditionSchema),
+        active: podCount,
+        succeeded: podCount,
+        failed: podCount,
+        terminating: podCount,
+      })
+      .optional()
+      .catch({ failed: 1 }),
+  }),
+);
 
-const containerStateSchema = z.looseObject({
-  waiting: lenient(z.looseObject({ reason: lenient(z.string()), message: lenient(z.string()) })),
-  running: lenient(z.looseObject({})),
-  terminated: lenient(
-    z.looseObject({
-      exitCode: lenient(z.number()),
-      reason: lenient(z.string()),
-      message: lenient(z.string()),
-      finishedAt: lenient(z.string()),
-    }),
-  ),
-});
+const containerStateSchema = z.lazy(() =>
+  z.looseObject({
+    waiting: lenient(z.looseObject({ reason: lenient(z.string()), message: lenient(z.string()) })),
+    running: lenient(z.looseObject({})),
+    terminated: lenient(
+      z.looseObject({
+        exitCode: lenient(z.number()),
+        reason: lenient(z.string()),
+        message: lenient(z.string()),
+        finishedAt: lenient(z.string()),
+      }),
+    ),
+  }),
+);
 
-const containerStatusSchema = z.looseObject({
-  name: lenient(z.string()),
-  state: lenient(containerStateSchema),
-  lastState: lenient(containerStateSchema),
-});
+const containerStatusSchema = z.lazy(() =>
+  z.looseObject({
+    name: lenient(z.string()),
+    state: lenient(containerStateSchema),
+    lastState: lenient(containerStateSchema),
+  }),
+);
 
-const podSchema = kubeObjectSchema.extend({
-  spec: lenient(z.looseObject({ nodeName: lenient(z.string()) })),
-  status: lenient(
-    z.looseObject({
-      phase: lenient(z.string()),
-      reason: lenient(z.string()),
-      message: lenient(z.string()),
-      startTime: lenient(z.string()),
-      conditions: lenientList(conditionSchema),
-      initContainerStatuses: lenientList(containerStatusSchema),
-      containerStatuses: lenientList(containerStatusSchema),
-    }),
-  ),
-});
+const podSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    spec: lenient(z.looseObject({ nodeName: lenient(z.string()) })),
+    status: lenient(
+      z.looseObject({
+        phase: lenient(z.string()),
+        reason: lenient(z.string()),
+        message: lenient(z.string()),
+        startTime: lenient(z.string()),
+        conditions: lenientList(conditionSchema),
+        initContainerStatuses: lenientList(containerStatusSchema),
+        containerStatuses: lenientList(containerStatusSchema),
+      }),
+    ),
+  }),
+);
 
-const configMapSchema = kubeObjectSchema.extend({ data: lenient(z.record(z.string(), lenient(z.string()))) });
+const configMapSchema = z.lazy(() =>
+  kubeObjectSchema.extend({ data: lenient(z.record(z.string(), lenient(z.string()))) }),
+);
 
-const leaseSchema = kubeObjectSchema.extend({
-  spec: z
-    .looseObject({
-      holderIdentity: z.string().nullish(),
-      leaseDurationSeconds: z.number().nullish(),
-      acquireTime: z.string().nullish(),
-      renewTime: z.string().nullish(),
-      leaseTransitions: z.number().nullish(),
-    })
-    .optional(),
-});
+const leaseSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    spec: z
+      .looseObject({
+        holderIdentity: z.string().nullish(),
+        leaseDurationSeconds: z.number().nullish(),
+        acquireTime: z.string().nullish(),
+        renewTime: z.string().nullish(),
+        leaseTransitions: z.number().nullish(),
+      })
+      .optional(),
+  }),
+);
 
-const eventSchema = kubeObjectSchema.extend({
-  reason: lenient(z.string()),
-  message: lenient(z.string()),
-  type: lenient(z.string()),
-  involvedObject: lenient(
-    z.looseObject({ namespace: lenient(z.string()), name: lenient(z.string()), uid: lenient(z.string()) }),
-  ),
-  /** When it happened last. One that is written by the newer API may leave it empty. */
-  lastTimestamp: lenient(z.string()),
-});
+const eventSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    reason: lenient(z.string()),
+    message: lenient(z.string()),
+    type: lenient(z.string()),
+    involvedObject: lenient(
+      z.looseObject({ namespace: lenient(z.string()), name: lenient(z.string()), uid: lenient(z.string()) }),
+    ),
+    /** When it happened last. One that is written by the newer API may leave it empty. */
+    lastTimestamp: lenient(z.string()),
+  }),
+);
 
-const volumeSnapshotClassSchema = kubeObjectSchema.extend({ driver: lenient(z.string()) });
+const volumeSnapshotClassSchema = z.lazy(() => kubeObjectSchema.extend({ driver: lenient(z.string()) }));
 
-const bindingSchema = kubeObjectSchema.extend({
-  spec: lenient(
-    z.looseObject({ validationActions: lenientList(z.string()), matchResources: lenient(z.looseObject({})) }),
-  ),
-});
+const bindingSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    spec: lenient(
+      z.looseObject({ validationActions: lenientList(z.string()), matchResources: lenient(z.looseObject({})) }),
+    ),
+  }),
+);
 
 const validationsSchema = z.looseObject({
   "x-kubernetes-validations": lenientList(z.looseObject({ rule: lenient(z.string()) })),
 });
 
-const crdSchema = kubeObjectSchema.extend({
-  spec: lenient(
-    z.looseObject({
-      versions: lenientList(
-        z.looseObject({
-          name: lenient(z.string()),
-          schema: lenient(
-            z.looseObject({
-              openAPIV3Schema: lenient(
-                validationsSchema.extend({
-                  properties: lenient(z.looseObject({ spec: lenient(validationsSchema) })),
-                }),
-              ),
-            }),
-          ),
-        }),
-      ),
-    }),
-  ),
-  status: lenient(z.looseObject({ conditions: lenientList(conditionSchema) })),
-});
+const crdSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    spec: lenient(
+      z.looseObject({
+        versions: lenientList(
+          z.looseObject({
+            name: lenient(z.string()),
+            schema: lenient(
+              z.looseObject({
+                openAPIV3Schema: lenient(
+                  validationsSchema.extend({
+                    properties: lenient(z.looseObject({ spec: lenient(validationsSchema) })),
+                  }),
+                ),
+              }),
+            ),
+          }),
+        ),
+      }),
+    ),
+    status: lenient(z.looseObject({ conditions: lenientList(conditionSchema) })),
+  }),
+);
 
 export type Job = z.infer<typeof jobSchema>;
 export type Pod = z.infer<typeof podSchema>;

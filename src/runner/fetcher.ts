@@ -7,22 +7,20 @@ export interface Fetcher {
 }
 
 export interface FetchOptions {
-  /** Certificate authorities in PEM that are trusted beside the usual ones. */
+  /** PEM of authorities that are trusted beside the usual ones. */
   readonly ca?: string | undefined;
-  /** Aborts the call, which then rejects with the signal's reason. */
+  /** Gives up; the call then rejects with the signal's reason. */
   readonly signal: AbortSignal;
   readonly limits: FetchLimits;
-  /** The environment with HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in upper or lower case. Default: no proxy. */
+  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY stand, in upper or lower case. Default: no proxy. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** What the runner learns about a file without reading it whole. */
+/** What a ranged request tells of a file without reading it. */
 export interface RemoteFile {
   /** Bytes. */
   readonly size: number;
-  /**
-   * How long ago it was last written, in milliseconds, by the server's own clock; undefined if the server does not say.
-   */
+  /** How long ago it was last written, in milliseconds, by the server's own clock; undefined where it does not tell. */
   readonly ageMs: number | undefined;
   /** Its first bytes are those of every gzip file. */
   readonly isGzip: boolean;

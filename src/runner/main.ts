@@ -1,5 +1,6 @@
-import { writeFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
 import type { Logger } from "pino";
+import * as z from "zod";
 import { cutBytes } from "../api/message.ts";
 import { attemptOf } from "../api/operation.ts";
 import { connect } from "../kube/client.ts";
@@ -14,17 +15,19 @@ import { endingCondition } from "./finish.ts";
 import { run } from "./run.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 
-/** SIGTERM or SIGINT came before the run was done. */
+// To generate code for each kind of object pays for those who read thousands, not for the few of one run.
+z.config({ jitless: true });
+
+/** The process was asked to end before it was done. */
 class Stopped extends Error {
   override readonly name = "Stopped";
 }
 
 /**
- * Carries out one Operation in the pod of its Job. docs/contract.md#runner.
+ * Runs one Operation as its Job's pod. docs/contract.md#runner.
  *
- * @param env the variables that the Job template sets (settings.ts), LOG_LEVEL, and KUBECONFIG or the in-cluster
- *   address of the API server
- * @returns the exit code: 0 done, 1 try again, 2 final
+ * @param env what the Job template sets (settings.ts), LOG_LEVEL, and where the API server is (KUBECONFIG or in-cluster)
+ * @returns the exit code: 0 done, 1 to be tried again, 2 final
  */
 export async function main(env: NodeJS.ProcessEnv): Promise<number> {
   const logger = createLogger("runner", env.LOG_LEVEL);
@@ -37,7 +40,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<number> {
     const { namespace, name } = settings.operation;
     const log = logger.child({ operation: `${namespace}/${name}`, job: settings.job.name });
     const ending = await conclude(contextOf(env, settings, log, stop.signal));
-    await leaveMessage(settings, ending, log);
+    leaveMessage(settings, ending, log);
     const { exitCode, operation } = ending;
     const { uid } = operation?.metadata ?? settings.operation;
     const facts = { uid, attempt: operation && attemptOf(operation), veleroObject: operation?.status?.engineRef?.name };
@@ -45,7 +48,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<number> {
     return ending.exitCode;
   } catch (error) {
     logger.fatal({ err: error }, "cannot start");
-    // A Job's environment never changes, so another pod would lack the same setting.
+    // Nobody will set what is missing between two tries of one Job.
     return error instanceof SettingsError ? EXIT.final : EXIT.again;
   } finally {
     process.off("SIGTERM", onSignal);
@@ -65,12 +68,12 @@ function contextOf(
   return { client, clock: systemClock, logger, signal, settings, events, fetcher: httpFetcher(env) };
 }
 
-/** Turns every unexpected error into exit code 1: the Job starts another pod, because Velero may still be at work. */
+/** Whatever stops a run before its end is for the Job to try again: Velero may be at work for it. */
 export async function conclude(context: RunnerContext): Promise<Ending> {
   try {
     return await run(context);
   } catch (error) {
-    if (!(error instanceof Stopped)) context.logger.error({ err: error }, "the run ended early with an error");
+    if (!(error instanceof Stopped)) context.logger.error({ err: error }, "the run broke off");
     return {
       exitCode: EXIT.again,
       message: error instanceof Error ? error.message : String(error),
@@ -79,7 +82,7 @@ export async function conclude(context: RunnerContext): Promise<Ending> {
 }
 
 /** The pod's termination message: one line of JSON, for `kubectl describe pod` and for the dispatcher. */
-async function leaveMessage(settings: RunnerSettings, ending: Ending, logger: Logger): Promise<void> {
+function leaveMessage(settings: RunnerSettings, ending: Ending, logger: Logger): void {
   const { operation } = ending;
   const { namespace, name } = settings.operation;
   const ref = operation?.status?.engineRef;
@@ -91,8 +94,8 @@ async function leaveMessage(settings: RunnerSettings, ending: Ending, logger: Lo
     ...(ref && { veleroObject: `${ref.kind} ${ref.namespace}/${ref.name}` }),
   });
   try {
-    await writeFile(settings.terminationMessagePath, text);
+    writeFileSync(settings.terminationMessagePath, text);
   } catch (error) {
-    logger.debug({ err: error }, "could not write the termination message; outside of a pod there is no file for it");
+    logger.debug({ err: error }, "no termination message: this is no pod");
   }
 }

@@ -6,25 +6,23 @@ import type { ConditionChange, StatusChange } from "../api/status.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import { waitsFor } from "./follow/waitsFor.ts";
 
-/** What a run knows about an attempt when it decides the status. */
+/** What is known of an attempt when its status is decided. */
 export interface Seen {
   readonly type: OperationType;
-  /** Velero's object as it was last read; undefined once it has vanished, or if a cancel came before it was created. */
+  /** Velero's object as it was last read; undefined once it has vanished, or where a cancel came before it was made. */
   readonly object: VeleroObject | undefined;
-  /** This Operation asked for the cancel. If false, somebody else deleted the object. */
+  /** This Operation asked for the cancel; else a deletion came from elsewhere. */
   readonly cancelRequested: boolean;
-  /** The message about the limit that was exceeded, if that is why the attempt is cancelled. */
+  /** The cancel is for a limit that was exceeded: which, in words. */
   readonly exceeded?: string | undefined;
   readonly outputs?: Outputs | undefined;
-  /** What the cancel could not clean up, in words. */
+  /** What a cancel could not clean up, in words. */
   readonly remains?: string | undefined;
 }
 
 type Row = (seen: Seen, phase: string) => StatusChange;
 
-/**
- * docs/contract.md#velero-phases, row by row. A phase that is not in here, such as one of a newer Velero, is Running.
- */
+/** docs/contract.md#velero-phases, row by row. What is not in here, a phase of a newer Velero say, is Running. */
 const ROWS: Readonly<Record<string, Row>> = {
   New: pending,
   Queued: pending,
@@ -37,7 +35,7 @@ const ROWS: Readonly<Record<string, Row>> = {
 };
 
 /**
- * The phase and all conditions that follow from Velero's object; nextStatus adds times and generation.
+ * The status that follows from Velero's object, phase and all conditions; times and generation are added by nextStatus.
  * docs/contract.md#velero-phases.
  */
 export function verdict(seen: Seen): StatusChange {
@@ -84,16 +82,16 @@ function partiallyFailed(seen: Seen): StatusChange {
   ]);
 }
 
-/** Why an Operation that succeeded is degraded. */
+/** Why what succeeded is not what was wanted. */
 interface Trouble {
   readonly reason: ReasonName;
   readonly message: string;
 }
 
-/** The message of Degraded lists every trouble; its reason is that of the first one. */
-function succeeded(seen: Seen, success: ConditionChange, first: readonly Trouble[]): StatusChange {
+/** Degraded says everything that is wrong, and takes the reason of what comes first. */
+function succeeded(seen: Seen, success: ConditionChange, told: readonly Trouble[]): StatusChange {
   const reason = veleroReason(seen.type, "Succeeded");
-  const troubles = [...first, ...troublesOf(seen)];
+  const troubles = [...told, ...troublesOf(seen)];
   const [worst] = troubles;
   const all = troubles.map(({ message }) => message).join("; ");
   return {
@@ -106,25 +104,25 @@ function succeeded(seen: Seen, success: ConditionChange, first: readonly Trouble
   };
 }
 
-/** Troubles that Velero itself does not count as failures. The worst comes first. */
+/** What Velero itself does not count as a failure. The worst comes first. */
 function troublesOf(seen: Seen): Trouble[] {
   const { unreadableFiles = [], skippedVolumes = [], unknownResources = [] } = seen.outputs ?? {};
   const volumes = `volumes not ${seen.type === "Backup" ? "backed up" : "restored"}`;
   return [
-    ...troubleWith(Reason.filesUnreadable, "files in the object store are not what Velero wrote", unreadableFiles),
+    ...troubleWith(Reason.filesUnreadable, "the object store does not hold what Velero wrote", unreadableFiles),
     ...nothingMatched(seen),
-    ...troubleWith(Reason.nothingRestored, "nothing was created or updated", resultsOfNoChange(seen)),
+    ...troubleWith(Reason.nothingRestored, "nothing was created or updated", fatesOfNothing(seen)),
     ...troubleWith(Reason.volumesSkipped, volumes, skippedVolumes),
-    ...troubleWith(Reason.unknownResources, "Velero may not have known these resources", unknownResources),
+    ...troubleWith(Reason.unknownResources, "resources that Velero may not have known", unknownResources),
   ];
 }
 
-/** Velero also says Completed when no object matched the request. */
+/** Velero calls it done as well when no object was what was asked for. */
 function nothingMatched({ type, object, outputs }: Seen): Trouble[] {
   const { backupItemCount, restoreItemCount } = outputs ?? {};
   const always = type === "Backup" && holdsNamespace(object) ? 1 : 0;
   const items = type === "Backup" ? backupItemCount : restoreItemCount;
-  // If some objects failed, then they matched.
+  // What failed did match.
   const isWhole = object?.status?.phase === "Completed";
   if (!isWhole || items === undefined || Number(items) > always) return [];
   const where = type === "Backup" ? "in the namespace" : "in the backup";
@@ -132,10 +130,7 @@ function nothingMatched({ type, object, outputs }: Seen): Trouble[] {
   return [{ reason, message: `nothing ${where} matched what was asked for` }];
 }
 
-/**
- * A Backup holds the Namespace object whatever its selector says, unless it excludes namespaces. Velero,
- * item_collector.go.
- */
+/** The namespace itself is in a Backup whatever its selector says, unless its kind is left out. Velero, item_collector.go. */
 function holdsNamespace(object: VeleroObject | undefined): boolean {
   const { includedResources, excludedResources } = object?.spec ?? {};
   const included = Array.isArray(includedResources) ? includedResources : [];
@@ -144,21 +139,21 @@ function holdsNamespace(object: VeleroObject | undefined): boolean {
   return isWhole && !excluded.some((name) => /^(ns|namespaces?)$/i.test(String(name)));
 }
 
-/** The results of a restore that changed nothing; empty if it changed something. */
-function resultsOfNoChange({ outputs }: Seen): string[] {
+/** What became of the items of a restore that changed nothing; empty where it did. */
+function fatesOfNothing({ outputs }: Seen): string[] {
   const { restoreCreatedCount, restoreUpdatedCount } = outputs ?? {};
-  return restoreCreatedCount === "0" && restoreUpdatedCount === "0" ? itemResults(outputs) : [];
+  return restoreCreatedCount === "0" && restoreUpdatedCount === "0" ? fates(outputs) : [];
 }
 
-/** Such as `5 created, 4 skipped`: the numbers that are known and not zero. */
-function itemResults(outputs: Outputs | undefined): string[] {
-  const counts = [
+/** `5 created, 4 skipped`, as far as it is known and not zero. */
+function fates(outputs: Outputs | undefined): string[] {
+  const told = [
     ["created", outputs?.restoreCreatedCount],
     ["updated", outputs?.restoreUpdatedCount],
     ["skipped", outputs?.restoreSkippedCount],
     ["failed", outputs?.restoreFailedCount],
   ] as const;
-  return counts.flatMap(([result, count = "0"]) => (count === "0" ? [] : [`${count} ${result}`]));
+  return told.flatMap(([fate, count = "0"]) => (count === "0" ? [] : [`${count} ${fate}`]));
 }
 
 function troubleWith(reason: ReasonName, what: string, which: readonly string[]): Trouble[] {
@@ -180,13 +175,12 @@ function failed(seen: Seen): StatusChange {
 function failedValidation(seen: Seen): StatusChange {
   const reason = veleroReason(seen.type, "ValidationFailed");
   const errors = seen.object?.status?.validationErrors ?? [];
-  const message =
-    errors.length > 0 ? errors.join("; ") : `${kindOf(seen)} failed Velero's validation; Velero gives no reason`;
+  const message = errors.length > 0 ? errors.join("; ") : `Velero refused ${kindOf(seen)} and gives no reason`;
   return {
     phase: "Failed",
     conditions: [
       isFalse(ConditionType.accepted, reason, message),
-      isFalse(ConditionType.running, reason, `${kindOf(seen)} failed Velero's validation`),
+      isFalse(ConditionType.running, reason, `Velero refused ${kindOf(seen)}`),
       isTrue(ConditionType.failed, reason, message),
     ],
   };
@@ -199,7 +193,7 @@ function deleted(seen: Seen): StatusChange {
   return {
     phase: "Failed",
     conditions: [isFalse(ConditionType.running, reason, message), isTrue(condition, reason, message)],
-    // The outputs must not name a Backup that is gone: the name may belong to another backup by now.
+    // Nobody is to restore from a name that leads to nothing, or to another's backup.
     ...(seen.type === "Backup" && { outputs: undefined }),
   };
 }
@@ -208,12 +202,12 @@ function cancelReason({ exceeded }: Seen): ReasonName {
   return exceeded === undefined ? Reason.cancelledByUser : Reason.deadlineExceeded;
 }
 
-/** A cancel can come before there is anything to remove, so no message says that something was removed. */
+/** A cancel can come before there was anything to remove, so no message claims that something was. */
 function cancelledMessage({ type, exceeded, remains }: Seen): string {
   const left =
     type === "Backup"
       ? "cancelled, no velero.io/Backup of this attempt is kept"
-      : "cancelled, velero.io/Restore deleted; the objects that it had restored until then stay";
+      : "cancelled, velero.io/Restore deleted; what it had restored until then stays";
   return [exceeded, left, remains].filter((part) => part !== undefined).join("; ");
 }
 
@@ -223,15 +217,15 @@ function externalMessage(seen: Seen): string {
     : `${kindOf(seen)} is being deleted, not by this Operation`;
 }
 
-/** Such as `velero.io/Backup completed; 412 items, 18.4 GiB` or `velero.io/Restore completed; 9 items (9 created)`. */
+/** `velero.io/Backup completed; 412 items, 18.4 GiB`, `velero.io/Restore completed; 9 items (9 created)`: what is known. */
 function summary(seen: Seen, how: string): string {
   const { backupItemCount, restoreItemCount, backupSizeBytes, backupName } = seen.outputs ?? {};
   const items = seen.type === "Backup" ? backupItemCount : restoreItemCount;
-  const became = itemResults(seen.outputs).join(", ");
+  const became = fates(seen.outputs).join(", ");
   const facts = [
     ...(items === undefined ? [] : [counted(items, "item") + (became === "" ? "" : ` (${became})`)]),
     ...(backupSizeBytes === undefined ? [] : [humanBytes(Number(backupSizeBytes))]),
-    // Names are per team, so in Velero the Backup may have another name than in the request.
+    // Names are per team, so it may have another one in Velero than the request says.
     ...(seen.type === "Backup" || backupName === undefined ? [] : [`from Backup ${backupName}`]),
   ];
   return [`${kindOf(seen)} ${how}`, ...(facts.length === 0 ? [] : [facts.join(", ")])].join("; ");

@@ -45,7 +45,6 @@ export interface Program {
 export async function bundledProgram(): Promise<Program> {
   const folder = await mkdtemp(path.join(os.tmpdir(), "operation-runner-faults-"));
   await build(folder);
-  await writeFile(path.join(folder, "package.json"), JSON.stringify({ type: "module" }));
   let runs = 0;
   return {
     async run(args, identity, env, { fault, until } = {}) {

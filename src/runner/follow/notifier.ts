@@ -1,12 +1,9 @@
 import type { Clock } from "../../kube/clock.ts";
 
-/**
- * Wakes a loop that waits for changes. Any number of notifications while the loop is busy count as one: the loop then
- * reads the newest state.
- */
+/** Wakes the one who waits for it. Any number of rings while nobody waits are one: what is new is read afterwards. */
 export class Notifier {
   readonly #clock: Clock;
-  #isNotified = false;
+  #rung = false;
   #wake: (() => void) | undefined;
 
   constructor(clock: Clock) {
@@ -14,26 +11,23 @@ export class Notifier {
   }
 
   notify(): void {
-    this.#isNotified = true;
+    this.#rung = true;
     this.#wake?.();
   }
 
-  /**
-   * Resolves once there was a notification since the last call, or after `withinMs` milliseconds (at once for 0 or
-   * less).
-   */
+  /** Resolves once it was rung since the last time, or after so many milliseconds; at once for 0 and less. */
   async notified(withinMs?: number): Promise<void> {
-    if (!this.#isNotified) {
+    if (!this.#rung) {
       const over = new AbortController();
-      const notified = new Promise<void>((resolve) => {
+      const rung = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      // The sleep rejects when it is aborted because it is no longer needed: that is no error.
+      // The sleep is ended when it is no longer needed: that it then rejects says nothing.
       const late = withinMs === undefined ? [] : [this.#clock.sleep(withinMs, over.signal).catch(() => undefined)];
-      await Promise.race([notified, ...late]);
+      await Promise.race([rung, ...late]);
       over.abort();
       this.#wake = undefined;
     }
-    this.#isNotified = false;
+    this.#rung = false;
   }
 }

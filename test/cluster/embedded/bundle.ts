@@ -1,10 +1,8 @@
-import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "../../../src/build/bundle.ts";
 
 /** Bundles the sources as they are now into `folder`, as the container image has them. Answers the entry point's path. */
 export async function bundle(folder: string): Promise<string> {
   await build(folder);
-  await writeFile(path.join(folder, "package.json"), JSON.stringify({ type: "module" }));
   return path.join(folder, "operation-runner.js");
 }

@@ -23,7 +23,8 @@ export function images({ programs, operationRunner, credentials, sockets, env }:
   return {
     "ghcr.io/vworkspace-io/operation-runner": (context) => ({
       command: [process.execPath, operationRunner, ...context.container.args],
-      env: { ...env, ...listen(context) },
+      // The first as the Dockerfile sets it.
+      env: { MALLOC_ARENA_MAX: "1", ...env, ...listen(context) },
     }),
     "velero/velero": ({ container, port }) => ({
       // The last of two equal flags wins: the manifest's own arguments stay as they are.

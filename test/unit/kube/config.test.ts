@@ -34,6 +34,23 @@ test("without KUBECONFIG and outside of a pod the error says what was looked for
   expect(() => loadConfig({})).toThrow("no API server: KUBECONFIG is not set, and this is no pod");
 });
 
+test.each([
+  ["10.0.0.1", "https://10.0.0.1:6443"],
+  ["fd00::1", "https://[fd00::1]:6443"],
+])("a pod finds the API server at %s, with the token that is mounted", async (host, server) => {
+  const mounted = await folder();
+  await writeFile(path.join(mounted, "token"), "mounted");
+  await writeFile(path.join(mounted, "ca.crt"), "");
+  const env = { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: "6443" };
+  const config = loadConfig(env, mounted);
+  expect(config.getCurrentCluster()).toMatchObject({
+    server,
+    caFile: path.join(mounted, "ca.crt"),
+    skipTLSVerify: false,
+  });
+  expect((await applied(config)).authorization).toBe("Bearer mounted");
+});
+
 test("the kubeconfig in the home folder is never taken", async () => {
   const home = await folder();
   await mkdir(path.join(home, ".kube"));

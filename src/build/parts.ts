@@ -1,0 +1,5 @@
+/** The parts of the program that src/main.ts imports when they are asked for: each becomes one file with all it needs. */
+export const PARTS = { cli: "src/cli/main.ts", dispatcher: "src/dispatcher/main.ts", run: "src/runner/main.ts" };
+
+/** The file of a part or package in the bundle. */
+export const fileOf = (name: string): string => `${name}.js`;
