@@ -19,41 +19,44 @@ import type { ObjectEnd } from "./object/recordedObject.ts";
 import { engineRef, getVelero, veleroResource } from "./object/veleroObject.ts";
 
 /**
- * Creates the Velero object of an attempt, once: first the intent goes into status.engineRef, then one POST, then its uid
- * is recorded. A crash at any point, or a second runner, ends with the same one object. docs/contract.md#create-once.
+ * Creates the Velero object of an attempt, once: first it writes the intent into status.engineRef, then it sends one
+ * POST, then it records the object's uid. A crash at any point, or a second run, ends with the same one object.
+ * docs/contract.md#create-once.
  *
- * @returns the object, ours or adopted; none when a cancel came first, or it was recorded and is gone again
- * @throws Failure when Velero's API refuses the object, every name is taken, or the namespace to restore into goes;
- *   OperationGone, AttemptOver
+ * @returns the attempt's object, created now or found; none when a cancel came first, or when the recorded object is
+ *   gone
+ * @throws Failure when the API server refuses the object, every name is taken, or the namespace to restore into is
+ *   being deleted; OperationGone, AttemptOver
  */
 export async function createOnce(context: RunnerContext, operation: VeleroOperation, plan: Plan): Promise<ObjectEnd> {
   const attempt = attemptIn(operation);
   let taken: string | undefined;
   for (;;) {
-    // The guarded write also proves that the Operation was neither cancelled nor deleted before the POST.
-    const ready = await writeStatus(context, attempt, (latest) => ({ engineRef: intend(context, latest, taken) }));
+    // This write fails if the Operation has changed, so it also proves that no cancel or deletion came before the POST.
+    const ready = await writeStatus(context, attempt, (latest) => ({ engineRef: intentFor(context, latest, taken) }));
     if (isCancelled(ready)) return { object: undefined, cancelled: true };
     const intent = ready.status?.engineRef;
-    if (intent?.name === undefined || intent.uid !== undefined) return { object: await recorded(context, ready) };
+    if (intent?.name === undefined || intent.uid !== undefined) return { object: await recordedObject(context, ready) };
 
-    // Velero would make the namespace anew. Should it go from here on, the Operation goes, and the run cleans up.
+    // Velero would create the namespace again. If somebody deletes it after this check, the Operation is deleted with
+    // it, and the run cleans up.
     if (operation.spec.type === "Restore" && (await isNamespaceTerminating(context))) {
-      const message = `namespace ${operation.metadata.namespace} is being deleted: nothing is restored into it`;
+      const message = `namespace ${operation.metadata.namespace} is being deleted, so nothing can be restored into it`;
       throw new Failure(Reason.namespaceTerminating, message);
     }
     const object = await createOrRead(context, ready, plan, intent.name);
     if (object === undefined) continue;
     if (isMadeFor(ready, object.metadata.labels))
       return { object: await record(retryingRefusals(context), ready, object) };
-    context.logger.info({ name: intent.name }, "the name is taken by somebody else's object");
+    context.logger.info({ name: intent.name }, "another object has the name already, trying the attempt's next name");
     taken = intent.name;
   }
 }
 
 /**
- * Turns to the attempt's other name, after the object store turned out to hold a backup of the first.
+ * Switches to the attempt's other name, because the object store holds a backup of the first name.
  *
- * @returns whether there is another name; if so, it is the intent now
+ * @returns whether there is another name; if so, the status records it as the intent
  */
 export async function takeOtherName(
   context: RunnerContext,
@@ -69,15 +72,15 @@ export async function takeOtherName(
   return true;
 }
 
-/** The intent that stands, or, when its name is taken, the next. */
-function intend(context: RunnerContext, operation: VeleroOperation, taken: string | undefined): EngineRef {
+/** The recorded intent or, if its name is taken, one with the next name. */
+function intentFor(context: RunnerContext, operation: VeleroOperation, taken: string | undefined): EngineRef {
   const { type } = operation.spec;
-  const standing = operation.status?.engineRef;
-  if (standing?.name !== undefined && standing.name !== taken) return standing;
+  const recorded = operation.status?.engineRef;
+  if (recorded?.name !== undefined && recorded.name !== taken) return recorded;
   const name =
     taken === undefined ? veleroNames(operation.metadata, attemptOf(operation))[0] : nameAfter(operation, taken);
   if (name === undefined) {
-    const message = `a velero.io/${type} named ${taken} exists and was not made for this Operation`;
+    const message = `there is already a velero.io/${type} named ${taken}, which was not made for this Operation`;
     throw new Failure(veleroReason(type, "Failed"), message);
   }
   return engineRef(context, type, name);
@@ -88,7 +91,7 @@ function nameAfter(operation: VeleroOperation, name: string): string | undefined
   return names[names.indexOf(name) + 1];
 }
 
-/** @returns what has the name now; undefined when what had it is gone already */
+/** @returns the object that has the name now; undefined when the object that had it is gone already */
 async function createOrRead(
   context: RunnerContext,
   operation: VeleroOperation,
@@ -109,10 +112,10 @@ async function createOrRead(
 }
 
 /**
- * Writes down which object it is, unless that is known. Of two that two runners made under two names, the first one
- * recorded stays and the other is removed again.
+ * Records the attempt's object in the status, unless one is recorded already. When two runs have created two objects
+ * under two names, the one that is recorded first stays, and the other is cancelled.
  *
- * @returns the object that is recorded now; undefined when that one is gone again
+ * @returns the object that is recorded now; undefined when that one is gone
  */
 export async function record(
   context: RunnerContext,
@@ -122,19 +125,19 @@ export async function record(
   const { type } = operation.spec;
   const { name, uid } = object.metadata;
   const ref = operation.status?.engineRef;
-  // Under the recorded name and another uid it is the recorded one, made anew by Velero (findOwn).
+  // An object with the recorded name and another uid is the recorded one, recreated by Velero (findVeleroObject).
   if (ref?.uid === uid || (ref?.uid !== undefined && ref.name === name)) return object;
   const written = await writeStatus(context, attemptIn(operation), (latest) =>
     latest.status?.engineRef?.uid === undefined ? { engineRef: engineRef(context, type, name, uid) } : {},
   );
   const now = written.status?.engineRef;
   if (now?.uid === uid) return object;
-  // Under the same name it is gone already: what has the name is the recorded one.
+  // If both have the same name, this one is gone already: the recorded one has the name.
   if (now?.name !== name) await cancel(context, type, object);
-  return await recorded(context, written);
+  return await recordedObject(context, written);
 }
 
-async function recorded(context: RunnerContext, operation: VeleroOperation): Promise<VeleroObject | undefined> {
-  const own = await findVeleroObject(context, operation);
-  return own.kind === "found" ? own.object : undefined;
+async function recordedObject(context: RunnerContext, operation: VeleroOperation): Promise<VeleroObject | undefined> {
+  const found = await findVeleroObject(context, operation);
+  return found.kind === "found" ? found.object : undefined;
 }

@@ -1,15 +1,18 @@
 import type { VeleroOperation } from "../api/operation.ts";
 import type { VeleroObject } from "../api/velero.ts";
 
-/** The run may not act, and has written nothing: not admitted, not ours, not while it is cancelled. */
+/**
+ * The run may not act, and has written nothing: the Operation is not admitted, not a Backup or Restore by Velero, or
+ * cancelled.
+ */
 export class RunNotAllowed extends Error {
-  override readonly name = "Refused";
+  override readonly name = "RunNotAllowed";
 }
 
-/** The Operation was deleted, or another one has its name now: what is unfinished of it is to be cleaned up. */
+/** The Operation was deleted, or another one has its name now. The run must cancel its unfinished Velero objects. */
 export class OperationGone extends Error {
   override readonly name = "OperationGone";
-  /** Whose Velero objects are left; undefined where no such Operation was ever seen. */
+  /** The uid of the deleted Operation; undefined if this run never saw it. */
   readonly uid: string | undefined;
 
   constructor(message: string, uid: string | undefined) {
@@ -18,7 +21,7 @@ export class OperationGone extends Error {
   }
 }
 
-/** This attempt has ended, whoever wrote it; nothing is written over it. */
+/** This attempt has ended, by this run or by another writer. Its result stays as it is. */
 export class AttemptOver extends Error {
   override readonly name = "AttemptOver";
   readonly operation: VeleroOperation;
@@ -29,22 +32,25 @@ export class AttemptOver extends Error {
   }
 }
 
-/** Another run has made the attempt's object, or turned to its other name: what was seen before says nothing any more. */
+/**
+ * Another run has created the attempt's Velero object, removed it, or switched to its other name: what this run saw is
+ * out of date.
+ */
 export class ObjectChanged extends Error {
   override readonly name = "ObjectChanged";
 }
 
-/** The attempt is not admitted (any more): it waits for the dispatcher, as an attempt does that was opened by hand. */
+/** The attempt is not admitted, or no longer: the run waits until the dispatcher admits it. */
 export class NotAdmitted extends Error {
   override readonly name = "NotAdmitted";
 }
 
-/** Nothing can be made now, because Velero could not store or read it; later it can. */
+/** The Velero object cannot be created now, because its storage location is unavailable. Later it can. */
 export class LocationUnavailable extends Error {
   override readonly name = "LocationUnavailable";
-  /** The BackupStorageLocation that is waited for; undefined where Velero does not tell. */
+  /** The BackupStorageLocation to wait for; undefined if Velero does not name it. */
   readonly location: string | undefined;
-  /** What Velero refused because of it. */
+  /** The object that failed validation because of the location. */
   readonly refused: VeleroObject | undefined;
 
   constructor(message: string, location: string | undefined, refused?: VeleroObject) {
@@ -54,12 +60,12 @@ export class LocationUnavailable extends Error {
   }
 }
 
-/** The Operation cannot be carried out; the status is to say so. */
+/** The Operation cannot be carried out: the run writes this into the status and ends the attempt. */
 export class Failure extends Error {
   override readonly name = "Failure";
   /** The reason of Failed=True. */
   readonly reason: string;
-  /** Also Accepted=False: the Operation should not have been accepted as it stands. */
+  /** Whether to write Accepted=False as well, because the Operation should not have been accepted. */
   readonly invalid: boolean;
 
   constructor(reason: string, message: string, { invalid = false }: { invalid?: boolean } = {}) {

@@ -7,20 +7,22 @@ export interface Fetcher {
 }
 
 export interface FetchOptions {
-  /** PEM of authorities that are trusted beside the usual ones. */
+  /** Certificate authorities in PEM that are trusted beside the usual ones. */
   readonly ca?: string | undefined;
-  /** Gives up; the call then rejects with the signal's reason. */
+  /** Aborts the call, which then rejects with the signal's reason. */
   readonly signal: AbortSignal;
   readonly limits: FetchLimits;
-  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY stand, in upper or lower case. Default: no proxy. */
+  /** The environment with HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in upper or lower case. Default: no proxy. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** What a ranged request tells of a file without reading it. */
+/** What the runner learns about a file without reading it whole. */
 export interface RemoteFile {
   /** Bytes. */
   readonly size: number;
-  /** How long ago it was last written, in milliseconds, by the server's own clock; undefined where it does not tell. */
+  /**
+   * How long ago it was last written, in milliseconds, by the server's own clock; undefined if the server does not say.
+   */
   readonly ageMs: number | undefined;
   /** Its first bytes are those of every gzip file. */
   readonly isGzip: boolean;

@@ -18,7 +18,7 @@ import { collectOutputs } from "./outputs/outputs.ts";
 import { verdict } from "./verdict.ts";
 
 /**
- * Writes the attempt's end, outputs and all, in one write. docs/contract.md#finishing.
+ * Writes the end of the attempt and its outputs, in one write. docs/contract.md#finishing.
  *
  * @throws ObjectChanged as {@link checkRecordedObject}
  */
@@ -52,7 +52,7 @@ export async function finish(
   return await endRun(context, written);
 }
 
-/** Writes that the Operation cannot be carried out, and why. */
+/** Writes that the Operation cannot be carried out, and why, and ends the run. */
 export async function fail(context: RunnerContext, attempt: Attempt, failure: Failure): Promise<Ending> {
   const { reason } = failure;
   const message = cutBytes(failure.message);
@@ -70,21 +70,21 @@ export async function fail(context: RunnerContext, attempt: Attempt, failure: Fa
 }
 
 /**
- * How an attempt that is over ended, once nothing is left of it that nobody knows of ({@link removeUnrecordedObjects}) or that endangers
- * an older backup ({@link removeNameCollisions}).
+ * Ends the run of an attempt that is over. First it removes Velero objects that no status records ({@link
+ * removeUnrecordedObjects}) and those that endanger an older backup ({@link removeNameCollisions}).
  */
 export async function endRun(context: RunnerContext, operation: VeleroOperation): Promise<Ending> {
   const { status, spec, metadata } = operation;
   const attempt = attemptOf(operation);
   if (status?.phase === "Succeeded") return { exitCode: EXIT.done, message: summary(operation), operation };
-  // A later attempt may be under way: its object is not this run's to judge.
+  // If a later attempt is under way, its objects are left to its own runs.
   const ended = isTerminal(status?.phase) ? attempt : attempt - 1;
   await removeUnrecordedObjects(context, operation, ended);
   if (spec.type === "Backup") await removeNameCollisions(context, metadata.uid, ended);
   return { exitCode: EXIT.final, message: summary(operation), operation };
 }
 
-/** An intent that nothing came of must not point at somebody else's object for ever. */
+/** Removes an intent that no object was created for: it could point at somebody else's object for ever. */
 function withoutIntent({ status }: VeleroOperation): { engineRef?: undefined } {
   return status?.engineRef !== undefined && status.engineRef.uid === undefined ? { engineRef: undefined } : {};
 }

@@ -13,10 +13,10 @@ import { locationNameOf } from "./object/storageLocation.ts";
 import { veleroResource } from "./object/veleroObject.ts";
 
 /**
- * Gives an attempt that has to wait for a storage location back to the dispatcher, which admits it again when the location
- * is available: until then it holds neither slot nor namespace. What Velero refused never ran, so its name may be used
- * again. Nothing is given back that another run has gone on with, or that is to be cancelled.
- * docs/contract.md#hand-back.
+ * Hands an attempt that must wait for a storage location back to the dispatcher, which admits it again when the
+ * location is available. Until then the attempt takes up neither a slot nor its namespace. An object that failed
+ * validation never ran, so the attempt may use its name again. Nothing is handed back if another run has continued the
+ * attempt, or if the attempt is being cancelled. docs/contract.md#hand-back.
  */
 export async function handBack(
   context: RunnerContext,
@@ -26,7 +26,7 @@ export async function handBack(
   context.logger.info({ location }, message);
   await writeStatus(context, attemptIn(operation), (latest) => {
     const { status } = latest;
-    // Another run has made an object, or a cancel has come: both are for this run to go on with.
+    // Another run has created an object, or a cancel has come: this run continues with that instead.
     if (status?.engineRef?.uid !== refused?.metadata.uid || isCancelled(latest)) return {};
     const { storageLocation: _before, ...runner } = status?.runner ?? {};
     return {
@@ -46,19 +46,19 @@ export async function handBack(
       ],
     };
   });
-  // At the end of its ttl a Backup would take an older one of its name along.
+  // At the end of its ttl, Velero would delete the files under this Backup's name, which may be an older backup's.
   if (refused !== undefined) await remove(context, veleroResource(operation.spec.type), refused, false);
 }
 
 const NOT_ADMITTED = "not admitted yet";
 
-/** What there is to wait for when Velero has refused an object for its location. */
+/** Finds out which location to wait for, when an object has failed validation because of it. */
 export async function refusedForLocation(context: RunnerContext, refused: VeleroObject): Promise<LocationUnavailable> {
   const location = await locationNameOf(context, refused).catch((error: unknown) => {
     if (isNotFound(error)) return undefined;
     throw error;
   });
   const what = location === undefined ? "its storage location" : `BackupStorageLocation "${location}"`;
-  const message = `Velero did not take the ${refused.kind}, because ${what} is not available`;
+  const message = `Velero did not run the ${refused.kind}, because ${what} is not available`;
   return new LocationUnavailable(message, location, refused);
 }

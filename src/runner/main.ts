@@ -18,16 +18,17 @@ import { readSettings, SettingsError } from "./settings.ts";
 // To generate code for each kind of object pays for those who read thousands, not for the few of one run.
 z.config({ jitless: true });
 
-/** The process was asked to end before it was done. */
+/** SIGTERM or SIGINT came before the run was done. */
 class Stopped extends Error {
   override readonly name = "Stopped";
 }
 
 /**
- * Runs one Operation as its Job's pod. docs/contract.md#runner.
+ * Carries out one Operation in the pod of its Job. docs/contract.md#runner.
  *
- * @param env what the Job template sets (settings.ts), LOG_LEVEL, and where the API server is (KUBECONFIG or in-cluster)
- * @returns the exit code: 0 done, 1 to be tried again, 2 final
+ * @param env the variables that the Job template sets (settings.ts), LOG_LEVEL, and KUBECONFIG or the in-cluster
+ *   address of the API server
+ * @returns the exit code: 0 done, 1 try again, 2 final
  */
 export async function main(env: NodeJS.ProcessEnv): Promise<number> {
   const logger = createLogger("runner", env.LOG_LEVEL);
@@ -48,7 +49,7 @@ export async function main(env: NodeJS.ProcessEnv): Promise<number> {
     return ending.exitCode;
   } catch (error) {
     logger.fatal({ err: error }, "cannot start");
-    // Nobody will set what is missing between two tries of one Job.
+    // A Job's environment never changes, so another pod would lack the same setting.
     return error instanceof SettingsError ? EXIT.final : EXIT.again;
   } finally {
     process.off("SIGTERM", onSignal);
@@ -68,12 +69,12 @@ function contextOf(
   return { client, clock: systemClock, logger, signal, settings, events, fetcher: httpFetcher(env) };
 }
 
-/** Whatever stops a run before its end is for the Job to try again: Velero may be at work for it. */
+/** Turns every unexpected error into exit code 1: the Job starts another pod, because Velero may still be at work. */
 export async function conclude(context: RunnerContext): Promise<Ending> {
   try {
     return await run(context);
   } catch (error) {
-    if (!(error instanceof Stopped)) context.logger.error({ err: error }, "the run broke off");
+    if (!(error instanceof Stopped)) context.logger.error({ err: error }, "the run ended early with an error");
     return {
       exitCode: EXIT.again,
       message: error instanceof Error ? error.message : String(error),
@@ -96,6 +97,6 @@ function leaveMessage(settings: RunnerSettings, ending: Ending, logger: Logger):
   try {
     writeFileSync(settings.terminationMessagePath, text);
   } catch (error) {
-    logger.debug({ err: error }, "no termination message: this is no pod");
+    logger.debug({ err: error }, "could not write the termination message; outside of a pod there is no file for it");
   }
 }

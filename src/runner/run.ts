@@ -12,7 +12,7 @@ import { joinAttempt } from "./attempt/join.ts";
 import { writeStatus } from "./attempt/writeStatus.ts";
 import { cleanUpAfterDeletion } from "./cancel/afterDeletion.ts";
 import { cancel } from "./cancel/cancel.ts";
-import { isKept } from "./cancel/cancelStep.ts";
+import { finishedBeforeCancel } from "./cancel/cancelStep.ts";
 import { removeNameCollisions } from "./cancel/nameCollisions.ts";
 import { type RunnerContext, retryingForever, retryingRefusals } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
@@ -43,20 +43,22 @@ import { knownOutputs } from "./outputs/outputs.ts";
 import { verdict } from "./verdict.ts";
 
 /**
- * Carries out one Operation, from wherever an earlier run may have left it. Every step can be repeated: a crash between
- * any two calls, or a second run at the same time, changes nothing in the outcome. docs/contract.md#runner.
+ * Carries out one Operation, from whatever point an earlier run has reached. Every step can be repeated: a crash
+ * between any two calls, or a second run at the same time, does not change the outcome. docs/contract.md#runner.
  *
- * @returns how it ended, when there is nothing left to do
- * @throws the signal's reason once that aborts; what the API server refused, or could not answer for too long
+ * @returns how the run ended, when there is nothing left to do
+ * @throws the signal's reason once it aborts; the error when the API server refuses a call, or does not answer it for
+ *   too long
  */
 export async function run(context: RunnerContext): Promise<Ending> {
-  for (let returns = 0; ; returns += 1) {
+  for (let handedBack = 0; ; handedBack += 1) {
     try {
       const operation = await joinAttempt(retryingRefusals(context));
-      // A location that comes and goes must not have Velero asked over and over.
-      if (returns > 0) await context.clock.sleep(backoffDelay(returns, RETURNED, Math.random()), context.signal);
+      // If a storage location comes and goes, Velero must not get a new object every moment.
+      if (handedBack > 0)
+        await context.clock.sleep(backoffDelay(handedBack, HANDED_BACK, Math.random()), context.signal);
       const attempt = attemptIn(operation);
-      // Whoever worked on the earlier attempts may not have seen how they ended.
+      // The runs of the earlier attempts may have ended before Velero did.
       if (operation.spec.type === "Backup" && attempt.attempt > 1)
         await removeNameCollisions(context, attempt.uid, attempt.attempt - 1);
       const { uid, attempt: number } = attempt;
@@ -71,15 +73,15 @@ export async function run(context: RunnerContext): Promise<Ending> {
   }
 }
 
-/** Before an attempt that was handed back is gone on with. */
-const RETURNED: Backoff = { minMs: 1_000, maxMs: 60_000 };
+/** The pause before a run continues an attempt that was handed back. */
+const HANDED_BACK: Backoff = { minMs: 1_000, maxMs: 60_000 };
 
 async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Ending> {
   try {
     for (;;) {
       const operation = await readAttempt(retryingRefusals(context), attempt);
       try {
-        const ending = await pursue(context, attempt, operation);
+        const ending = await advance(context, attempt, operation);
         if (ending !== undefined) return ending;
       } catch (error) {
         if (error instanceof LocationUnavailable) await handBack(retryingRefusals(context), operation, error);
@@ -94,53 +96,55 @@ async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Endin
 }
 
 /**
- * Brings the attempt's object to its end, and the Operation with it.
+ * Brings the attempt's Velero object to its end, and then the Operation.
  *
- * @returns undefined when it has to be begun anew
+ * @returns undefined when the attempt has to begin again under its other name
  */
-async function pursue(
+async function advance(
   context: RunnerContext,
   attempt: Attempt,
   operation: VeleroOperation,
 ): Promise<Ending | undefined> {
-  const made = await ownObject(context, operation);
+  const made = await findOrCreate(context, operation);
   const ref = operation.status?.engineRef;
-  // Velero may have made it anew, under another uid than the one that is recorded.
+  // The uid may differ from the recorded one, if Velero has recreated the object.
   const known = { name: made.object?.metadata.name ?? ref?.name, uid: ref?.uid ?? made.object?.metadata.uid };
   const end =
-    made.object === undefined ? made : await toTheEnd(retryingForever(context), operation, made.object, known);
+    made.object === undefined ? made : await followToTheEnd(retryingForever(context), operation, made.object, known);
   const refused = end.object;
   if (refused !== undefined && isRefusedForLocation(refused))
     throw await refusedForLocation(retryingRefusals(context), refused);
-  // The store has a backup of this name, so this one was refused: once more, under the attempt's other name.
+  // Velero did not run this one, because the store has a backup of its name: try again under the attempt's other name.
   if (refused !== undefined && isNameCollision(refused) && (await takeOtherName(context, operation, refused)))
     return undefined;
   return await finish(retryingForever(context), attempt, end, known);
 }
 
 /**
- * The attempt's Velero object: found, or created now.
+ * Finds the attempt's Velero object, or creates it.
  *
- * @returns none when it has vanished, or a cancel came before it was made: that this run obeyed it stays true, even if the
- *   request is taken back meanwhile
+ * @returns no object when it has vanished, or when a cancel came before it was created. Once this run has obeyed a
+ *   cancel, that stands, even if the request is withdrawn meanwhile.
  */
-async function ownObject(context: RunnerContext, operation: VeleroOperation): Promise<ObjectEnd> {
-  const own =
+async function findOrCreate(context: RunnerContext, operation: VeleroOperation): Promise<ObjectEnd> {
+  const found =
     operation.status?.engineRef === undefined
-      ? await unlessRefused(() => findVeleroObject(context, operation))
+      ? await withFinalRefusals(() => findVeleroObject(context, operation))
       : await findVeleroObject(retryingRefusals(context), operation);
-  if (own.kind === "found") return { object: await record(retryingRefusals(context), operation, own.object) };
-  if (own.kind === "vanished") return { object: undefined };
-  for (const refused of own.toRemove)
+  if (found.kind === "found") return { object: await record(retryingRefusals(context), operation, found.object) };
+  if (found.kind === "vanished") return { object: undefined };
+  for (const refused of found.toRemove)
     await remove(retryingRefusals(context), veleroResource(operation.spec.type), refused, false);
   if (isCancelled(operation)) return { object: undefined, cancelled: true };
-  if (!(await areGone(context, own.toRemove)))
-    return await ownObject(context, await readAttempt(retryingRefusals(context), attemptIn(operation)));
+  if (!(await areGone(context, found.toRemove)))
+    return await findOrCreate(context, await readAttempt(retryingRefusals(context), attemptIn(operation)));
   return await createOnce(context, operation, await prepare(retryingRefusals(context), operation));
 }
 
-/** Before anything can have been made, a clear no of the API server is the end: another try would hear the same. */
-async function unlessRefused<T>(call: () => Promise<T>): Promise<T> {
+/**
+ * Makes a refusal by the API server final: nothing can have been created yet, and another run would be refused as well.
+ */
+async function withFinalRefusals<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
@@ -149,8 +153,10 @@ async function unlessRefused<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Follows the object and reports, until it has reached its end or is removed by a cancel. */
-async function toTheEnd(
+/**
+ * Follows the object and writes its progress into the status, until it has reached its end or a cancel has removed it.
+ */
+async function followToTheEnd(
   runContext: RunnerContext,
   operation: VeleroOperation,
   object: VeleroObject,
@@ -164,10 +170,10 @@ async function toTheEnd(
     const { operation: request } = view;
     if (request === undefined) throw new OperationGone("the Operation was deleted", attempt.uid);
     const latest = await confirmFailure(context, view.object);
-    const late = latest && !cancelRequested(request) ? exceededRunTime(context, latest) : undefined;
-    if (latest !== undefined && (isCancelled(request) || late !== undefined)) {
-      const decision = late === undefined ? CANCEL_REQUESTED : cancelDecision(Reason.deadlineExceeded, late);
-      return await cancelled(context, operation, latest, decision);
+    const exceeded = latest && !cancelRequested(request) ? exceededRunTime(context, latest) : undefined;
+    if (latest !== undefined && (isCancelled(request) || exceeded !== undefined)) {
+      const decision = exceeded === undefined ? CANCEL_REQUESTED : cancelDecision(Reason.deadlineExceeded, exceeded);
+      return await cancelObject(context, operation, latest, decision);
     }
 
     const change = verdict({ type, object: redacted(context, latest), cancelRequested: isCancelled(request) });
@@ -186,13 +192,16 @@ function cancelDecision(reason: CancelReason, message: string): ConditionChange 
   return { type: ConditionType.cancelled, status: "Unknown", reason, message };
 }
 
-const CANCEL_REQUESTED = cancelDecision(Reason.cancelRequested, "asked to end: what Velero has of it is being removed");
+const CANCEL_REQUESTED = cancelDecision(
+  Reason.cancelRequested,
+  "the cancel was requested, and the runner is removing the Velero object",
+);
 
 /**
- * Ends the object, on request or because it takes too long. That it is about to, and why, is written first: a run that is
- * killed must not leave the choice open. What was decided before keeps its reason.
+ * Ends the object, on request or because Velero has taken too long. First it records the cancel and its reason, so that
+ * a later run continues the cancel even if this one is killed. A cancel that was recorded before keeps its reason.
  */
-async function cancelled(
+async function cancelObject(
   context: RunnerContext,
   operation: VeleroOperation,
   object: VeleroObject,
@@ -200,20 +209,20 @@ async function cancelled(
 ): Promise<ObjectEnd> {
   const attempt = attemptIn(operation);
   const decided = cancelDecided(await readAttempt(context, attempt));
-  if (!isKept({ asked: object, decided })) {
+  if (!finishedBeforeCancel({ asked: object, decided })) {
     await writeStatus(context, attempt, (latest) => {
       const before = decidedReason(latest) ?? decision.reason;
       return before === decision.reason ? { conditions: [decision] } : {};
     });
   }
-  const tell = async (message: string): Promise<void> => {
+  const report = async (message: string): Promise<void> => {
     await writeStatus(context, attempt, ({ status }) => {
       const running = conditionOf(status, ConditionType.running);
       const { status: is = "False", reason = Reason.pending } = running ?? {};
       return { conditions: [{ type: ConditionType.running, status: is, reason, message: cutBytes(message) }] };
     });
   };
-  const result = await cancel(context, operation.spec.type, object, { decided, tell });
+  const result = await cancel(context, operation.spec.type, object, { decided, report });
   if (result.kind === "kept") return { object: result.object };
   return { object: undefined, cancelled: true, remains: result.remains };
 }

@@ -4,14 +4,14 @@ import { milliseconds } from "../api/duration.ts";
 import { DEFAULT_PLATFORM_EXCLUSIONS } from "../api/platformExclusions.ts";
 import type { RunnerSettings } from "./context.ts";
 
-/** An environment variable that is set to nothing counts as not set: the Job templates leave some empty. */
+/** An empty environment variable counts as not set: the Job templates leave some empty. */
 const text = z
   .string()
   .transform((value) => (value === "" ? undefined : value))
   .optional();
 const required = (what: string) => z.string(`must be set to ${what}`).min(1, `must be set to ${what}`);
 
-/** A list as JSON has it: an empty one can be told from none. */
+/** A list in JSON: an empty list differs from an unset variable. */
 const list = text.pipe(
   z.preprocess(
     (value) => (typeof value === "string" ? json(value) : value),
@@ -44,7 +44,7 @@ const environmentSchema = z.object({
   TERMINATION_MESSAGE_PATH: text,
 });
 
-/** The environment does not say what to do. */
+/** The environment lacks a setting, or has a wrong one. */
 export class SettingsError extends Error {
   override readonly name = "SettingsError";
 }

@@ -6,23 +6,25 @@ import type { ConditionChange, StatusChange } from "../api/status.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import { waitsFor } from "./follow/waitsFor.ts";
 
-/** What is known of an attempt when its status is decided. */
+/** What a run knows about an attempt when it decides the status. */
 export interface Seen {
   readonly type: OperationType;
-  /** Velero's object as it was last read; undefined once it has vanished, or where a cancel came before it was made. */
+  /** Velero's object as it was last read; undefined once it has vanished, or if a cancel came before it was created. */
   readonly object: VeleroObject | undefined;
-  /** This Operation asked for the cancel; else a deletion came from elsewhere. */
+  /** This Operation asked for the cancel. If false, somebody else deleted the object. */
   readonly cancelRequested: boolean;
-  /** The cancel is for a limit that was exceeded: which, in words. */
+  /** The message about the limit that was exceeded, if that is why the attempt is cancelled. */
   readonly exceeded?: string | undefined;
   readonly outputs?: Outputs | undefined;
-  /** What a cancel could not clean up, in words. */
+  /** What the cancel could not clean up, in words. */
   readonly remains?: string | undefined;
 }
 
 type Row = (seen: Seen, phase: string) => StatusChange;
 
-/** docs/contract.md#velero-phases, row by row. What is not in here, a phase of a newer Velero say, is Running. */
+/**
+ * docs/contract.md#velero-phases, row by row. A phase that is not in here, such as one of a newer Velero, is Running.
+ */
 const ROWS: Readonly<Record<string, Row>> = {
   New: pending,
   Queued: pending,
@@ -35,7 +37,7 @@ const ROWS: Readonly<Record<string, Row>> = {
 };
 
 /**
- * The status that follows from Velero's object, phase and all conditions; times and generation are added by nextStatus.
+ * The phase and all conditions that follow from Velero's object; nextStatus adds times and generation.
  * docs/contract.md#velero-phases.
  */
 export function verdict(seen: Seen): StatusChange {
@@ -82,16 +84,16 @@ function partiallyFailed(seen: Seen): StatusChange {
   ]);
 }
 
-/** Why what succeeded is not what was wanted. */
+/** Why an Operation that succeeded is degraded. */
 interface Trouble {
   readonly reason: ReasonName;
   readonly message: string;
 }
 
-/** Degraded says everything that is wrong, and takes the reason of what comes first. */
-function succeeded(seen: Seen, success: ConditionChange, told: readonly Trouble[]): StatusChange {
+/** The message of Degraded lists every trouble; its reason is that of the first one. */
+function succeeded(seen: Seen, success: ConditionChange, first: readonly Trouble[]): StatusChange {
   const reason = veleroReason(seen.type, "Succeeded");
-  const troubles = [...told, ...troublesOf(seen)];
+  const troubles = [...first, ...troublesOf(seen)];
   const [worst] = troubles;
   const all = troubles.map(({ message }) => message).join("; ");
   return {
@@ -104,25 +106,25 @@ function succeeded(seen: Seen, success: ConditionChange, told: readonly Trouble[
   };
 }
 
-/** What Velero itself does not count as a failure. The worst comes first. */
+/** Troubles that Velero itself does not count as failures. The worst comes first. */
 function troublesOf(seen: Seen): Trouble[] {
   const { unreadableFiles = [], skippedVolumes = [], unknownResources = [] } = seen.outputs ?? {};
   const volumes = `volumes not ${seen.type === "Backup" ? "backed up" : "restored"}`;
   return [
-    ...troubleWith(Reason.filesUnreadable, "the object store does not hold what Velero wrote", unreadableFiles),
+    ...troubleWith(Reason.filesUnreadable, "files in the object store are not what Velero wrote", unreadableFiles),
     ...nothingMatched(seen),
-    ...troubleWith(Reason.nothingRestored, "nothing was created or updated", fatesOfNothing(seen)),
+    ...troubleWith(Reason.nothingRestored, "nothing was created or updated", resultsOfNoChange(seen)),
     ...troubleWith(Reason.volumesSkipped, volumes, skippedVolumes),
-    ...troubleWith(Reason.unknownResources, "resources that Velero may not have known", unknownResources),
+    ...troubleWith(Reason.unknownResources, "Velero may not have known these resources", unknownResources),
   ];
 }
 
-/** Velero calls it done as well when no object was what was asked for. */
+/** Velero also says Completed when no object matched the request. */
 function nothingMatched({ type, object, outputs }: Seen): Trouble[] {
   const { backupItemCount, restoreItemCount } = outputs ?? {};
   const always = type === "Backup" && holdsNamespace(object) ? 1 : 0;
   const items = type === "Backup" ? backupItemCount : restoreItemCount;
-  // What failed did match.
+  // If some objects failed, then they matched.
   const isWhole = object?.status?.phase === "Completed";
   if (!isWhole || items === undefined || Number(items) > always) return [];
   const where = type === "Backup" ? "in the namespace" : "in the backup";
@@ -130,7 +132,10 @@ function nothingMatched({ type, object, outputs }: Seen): Trouble[] {
   return [{ reason, message: `nothing ${where} matched what was asked for` }];
 }
 
-/** The namespace itself is in a Backup whatever its selector says, unless its kind is left out. Velero, item_collector.go. */
+/**
+ * A Backup holds the Namespace object whatever its selector says, unless it excludes namespaces. Velero,
+ * item_collector.go.
+ */
 function holdsNamespace(object: VeleroObject | undefined): boolean {
   const { includedResources, excludedResources } = object?.spec ?? {};
   const included = Array.isArray(includedResources) ? includedResources : [];
@@ -139,21 +144,21 @@ function holdsNamespace(object: VeleroObject | undefined): boolean {
   return isWhole && !excluded.some((name) => /^(ns|namespaces?)$/i.test(String(name)));
 }
 
-/** What became of the items of a restore that changed nothing; empty where it did. */
-function fatesOfNothing({ outputs }: Seen): string[] {
+/** The results of a restore that changed nothing; empty if it changed something. */
+function resultsOfNoChange({ outputs }: Seen): string[] {
   const { restoreCreatedCount, restoreUpdatedCount } = outputs ?? {};
-  return restoreCreatedCount === "0" && restoreUpdatedCount === "0" ? fates(outputs) : [];
+  return restoreCreatedCount === "0" && restoreUpdatedCount === "0" ? itemResults(outputs) : [];
 }
 
-/** `5 created, 4 skipped`, as far as it is known and not zero. */
-function fates(outputs: Outputs | undefined): string[] {
-  const told = [
+/** Such as `5 created, 4 skipped`: the numbers that are known and not zero. */
+function itemResults(outputs: Outputs | undefined): string[] {
+  const counts = [
     ["created", outputs?.restoreCreatedCount],
     ["updated", outputs?.restoreUpdatedCount],
     ["skipped", outputs?.restoreSkippedCount],
     ["failed", outputs?.restoreFailedCount],
   ] as const;
-  return told.flatMap(([fate, count = "0"]) => (count === "0" ? [] : [`${count} ${fate}`]));
+  return counts.flatMap(([result, count = "0"]) => (count === "0" ? [] : [`${count} ${result}`]));
 }
 
 function troubleWith(reason: ReasonName, what: string, which: readonly string[]): Trouble[] {
@@ -175,12 +180,13 @@ function failed(seen: Seen): StatusChange {
 function failedValidation(seen: Seen): StatusChange {
   const reason = veleroReason(seen.type, "ValidationFailed");
   const errors = seen.object?.status?.validationErrors ?? [];
-  const message = errors.length > 0 ? errors.join("; ") : `Velero refused ${kindOf(seen)} and gives no reason`;
+  const message =
+    errors.length > 0 ? errors.join("; ") : `${kindOf(seen)} failed Velero's validation; Velero gives no reason`;
   return {
     phase: "Failed",
     conditions: [
       isFalse(ConditionType.accepted, reason, message),
-      isFalse(ConditionType.running, reason, `Velero refused ${kindOf(seen)}`),
+      isFalse(ConditionType.running, reason, `${kindOf(seen)} failed Velero's validation`),
       isTrue(ConditionType.failed, reason, message),
     ],
   };
@@ -193,7 +199,7 @@ function deleted(seen: Seen): StatusChange {
   return {
     phase: "Failed",
     conditions: [isFalse(ConditionType.running, reason, message), isTrue(condition, reason, message)],
-    // Nobody is to restore from a name that leads to nothing, or to another's backup.
+    // The outputs must not name a Backup that is gone: the name may belong to another backup by now.
     ...(seen.type === "Backup" && { outputs: undefined }),
   };
 }
@@ -202,12 +208,12 @@ function cancelReason({ exceeded }: Seen): ReasonName {
   return exceeded === undefined ? Reason.cancelledByUser : Reason.deadlineExceeded;
 }
 
-/** A cancel can come before there was anything to remove, so no message claims that something was. */
+/** A cancel can come before there is anything to remove, so no message says that something was removed. */
 function cancelledMessage({ type, exceeded, remains }: Seen): string {
   const left =
     type === "Backup"
       ? "cancelled, no velero.io/Backup of this attempt is kept"
-      : "cancelled, velero.io/Restore deleted; what it had restored until then stays";
+      : "cancelled, velero.io/Restore deleted; the objects that it had restored until then stay";
   return [exceeded, left, remains].filter((part) => part !== undefined).join("; ");
 }
 
@@ -217,15 +223,15 @@ function externalMessage(seen: Seen): string {
     : `${kindOf(seen)} is being deleted, not by this Operation`;
 }
 
-/** `velero.io/Backup completed; 412 items, 18.4 GiB`, `velero.io/Restore completed; 9 items (9 created)`: what is known. */
+/** Such as `velero.io/Backup completed; 412 items, 18.4 GiB` or `velero.io/Restore completed; 9 items (9 created)`. */
 function summary(seen: Seen, how: string): string {
   const { backupItemCount, restoreItemCount, backupSizeBytes, backupName } = seen.outputs ?? {};
   const items = seen.type === "Backup" ? backupItemCount : restoreItemCount;
-  const became = fates(seen.outputs).join(", ");
+  const became = itemResults(seen.outputs).join(", ");
   const facts = [
     ...(items === undefined ? [] : [counted(items, "item") + (became === "" ? "" : ` (${became})`)]),
     ...(backupSizeBytes === undefined ? [] : [humanBytes(Number(backupSizeBytes))]),
-    // Names are per team, so it may have another one in Velero than the request says.
+    // Names are per team, so in Velero the Backup may have another name than in the request.
     ...(seen.type === "Backup" || backupName === undefined ? [] : [`from Backup ${backupName}`]),
   ];
   return [`${kindOf(seen)} ${how}`, ...(facts.length === 0 ? [] : [facts.join(", ")])].join("; ");

@@ -137,7 +137,7 @@ describe.skipIf(lacks(cluster, "pause-object-store"))("a Restore that is cancell
     const operation = await awaitOperation(cluster, target, "back", phaseIs("Failed"));
     expect(conditionsOf(operation)).toEqual(CANCELLED);
     expect(messageOf(operation, "Cancelled")).toBe(
-      "cancelled, velero.io/Restore deleted; what it had restored until then stays",
+      "cancelled, velero.io/Restore deleted; the objects that it had restored until then stay",
     );
     expect(await veleroObjectsOf(cluster, operation)).toEqual([]);
     expect(await filesUnder(cluster, "restores/back/")).toEqual({});

@@ -143,7 +143,7 @@ describe.skipIf(lacks(cluster, "kill-pod"))("a younger backup that has taken the
       await cluster.kubectl(["delete", "backup.velero.io/swapped", "-n", VELERO_NAMESPACE]);
       await cluster.apply([younger]);
       await cluster.killPod(SYSTEM_NAMESPACE, runner, "SIGCONT");
-      await team.expectCancelled("swapped", `${NOTHING_KEPT}; another backup has its name now, which was left alone`);
+      await team.expectCancelled("swapped", `${NOTHING_KEPT}; another Backup has its name now and was left alone`);
     });
     await waitFor(cluster, ["-n", VELERO_NAMESPACE, "backup.velero.io/swapped"], "jsonpath={.status.phase}=Completed");
     expect(await filesUnder(cluster, "backups/swapped/")).not.toEqual({});

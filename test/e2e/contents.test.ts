@@ -126,7 +126,7 @@ describe("a restore that waits for a hook", () => {
 });
 
 const WAITS =
-  "Velero waits there for restored claims to be bound and for hooks in restored pods to run, of this Restore or of one before it, and does not say which";
+  "in this phase Velero waits for restored claims to be bound and for hooks in restored pods to run, of this Restore or of an earlier one, and does not say which";
 
 /** Velero is told to run something in it once it is restored, and waits a while for that. */
 function podThatNeverRuns(namespace: string): object {

@@ -35,7 +35,7 @@ describe("the names of resources", () => {
     ]);
     const operation = await until("typo", phaseIs("Failed"));
     expect(messageOf(operation, "Accepted")).toBe(
-      'spec.parameters.includedResources.0: "configmapz" is no resource that this cluster has; did you mean configmaps?',
+      'spec.parameters.includedResources.0: this cluster has no resource "configmapz"; did you mean configmaps?',
     );
     expect(await veleroObjectsOf(cluster, operation)).toEqual([]);
   });

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { Label } from "../../src/api/labels.ts";
@@ -15,6 +16,7 @@ import {
   type VeleroOperation,
 } from "../../src/api/operation.ts";
 import { jobOf } from "../scenario/byHand.ts";
+import { backupOperation } from "../scenario/operations.ts";
 import { conditionsOf } from "../scenario/outcome.ts";
 import { systemKubectl } from "../scenario/platform.ts";
 import { SharedCluster } from "./attacks/sharedCluster.ts";
@@ -49,6 +51,15 @@ afterAll(async () => {
 
 const inFolder = (name: string) => path.join(folder, name);
 
+/** The environment of a shell in which Ann works. */
+function asAnn(): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    PATH: `${shared.cluster.programs}:${process.env.PATH}`,
+    KUBECONFIG: shared.users.ann,
+  };
+}
+
 async function admin(...args: string[]): Promise<string> {
   const answer = await shared.cluster.kubectl(args);
   expect(answer, `kubectl ${args.join(" ")}`).toMatchObject({ code: 0, stderr: "" });
@@ -74,9 +85,28 @@ async function carryOut(namespace: string, name: string, type: OperationType): P
   return await shared.until(namespace, name, ({ status }) => status?.phase === "Succeeded");
 }
 
+/** Runs the README's recipe for scripts as Ann; resolves with its exit code. */
+async function waitedFor(name: string): Promise<number> {
+  const readme = await readFile("README.md", "utf8");
+  const [recipe = ""] = /^ {4}kubectl wait .*\n {4}kubectl get .*$/m.exec(readme) ?? [];
+  const shell = execFile("sh", ["-c", recipe.replaceAll("shop-backup", name)], { env: asAnn() });
+  onTestFinished(() => void shell.kill());
+  const [code] = await once(shell, "close");
+  return code;
+}
+
+test("the README's recipe for scripts ends with an Operation that fails, and says so", async () => {
+  const parameters = { includedResources: ["*", "configmaps"] };
+  const operation = backupOperation({ namespace: "org-myteam", name: "failing", parameters });
+  expect(await shared.create(operation, shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
+  expect(await waitedFor("failing")).toBe(1);
+});
+
 test("a backup is restored into its own namespace, and into another one", async () => {
   await applied("backup.yaml");
+  const waited = waitedFor("shop-backup");
   await carryOut("org-myteam", "shop-backup", "Backup");
+  expect(await waited).toBe(0);
 
   await applied("restore.yaml");
   const { status } = await carryOut("org-myteam", "shop-restore", "Restore");
@@ -135,9 +165,8 @@ describe("the overlay with approvals", () => {
     const waiting = await shared.until(namespace, name, ({ status }) => status?.reason === "AwaitingApproval");
     expect(conditionsOf(waiting)).toMatchObject({ Blocked: "True/AwaitingApproval" });
 
-    await promisify(execFile)(`${EXAMPLES}/approval/approve.sh`, [namespace, name, inFolder("approval-key")], {
-      env: { ...process.env, PATH: `${shared.cluster.programs}:${process.env.PATH}`, KUBECONFIG: shared.users.ann },
-    });
+    const script = `${EXAMPLES}/approval/approve.sh`;
+    await promisify(execFile)(script, [namespace, name, inFolder("approval-key")], { env: asAnn() });
 
     const admitted = await shared.until(namespace, name, ({ status }) => status?.runner?.jobName !== undefined);
     expect(conditionsOf(admitted)).toMatchObject({ Accepted: "True/TemplateValidated", Blocked: "False/Unblocked" });

@@ -5,7 +5,7 @@ import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
 import { AttemptOver, NotAdmitted, OperationGone, RunNotAllowed } from "../errors.ts";
 
-/** The attempt that a run works on. Whatever else bears its Operation's name is none of its business. */
+/** The attempt that a run works on. A later Operation of the same name has another uid, and is left alone. */
 export type Attempt = Readonly<{ namespace: string; name: string; uid: string; attempt: number }>;
 
 /** The attempt that is under way in this Operation. */
@@ -15,10 +15,10 @@ export function attemptIn(operation: VeleroOperation): Attempt {
 }
 
 /**
- * Reads the Operation as it is now, for one who works on that attempt.
+ * Reads the Operation as it is now, for a run that works on this attempt.
  *
- * @throws OperationGone when it was deleted (or is being), AttemptOver when the attempt has ended or another has begun,
- *   NotAdmitted when another run has handed it back
+ * @throws OperationGone when the Operation was deleted or is being deleted, AttemptOver when the attempt has ended or
+ *   another has begun, NotAdmitted when another run has handed the attempt back
  */
 export async function readAttempt(context: RunnerContext, attempt: Attempt): Promise<VeleroOperation> {
   const operation = await readOperation(context, attempt, attempt.uid);
@@ -28,10 +28,11 @@ export async function readAttempt(context: RunnerContext, attempt: Attempt): Pro
 }
 
 /**
- * Reads an Operation of ours.
+ * Reads an Operation that is a Backup or Restore by Velero.
  *
- * @param uid the Operation that is meant; without it any of that name
- * @throws OperationGone when there is none, or it is another one, or it is being deleted; Refused when another program's
+ * @param uid the Operation's uid; without it, the Operation that has this name now
+ * @throws OperationGone when there is none, when another Operation has the name now, or when it is being deleted;
+ *   RunNotAllowed when it is not a Backup or Restore by Velero
  */
 export async function readOperation(
   context: RunnerContext,
@@ -43,15 +44,15 @@ export async function readOperation(
     const { namespace, name } = target;
     const operation = await retry(() => context.client.get(operations, { namespace, name }, context), context);
     if (uid !== undefined && operation.metadata.uid !== uid) {
-      throw new OperationGone(`Operation ${key} is another one now`, uid);
+      throw new OperationGone(`Operation ${key} was deleted, and another one has its name now`, uid);
     }
     if (operation.metadata.deletionTimestamp !== undefined) {
       throw new OperationGone(`Operation ${key} is being deleted`, operation.metadata.uid);
     }
-    if (!isVeleroOperation(operation)) throw new RunNotAllowed(`Operation ${key} is no Backup or Restore by Velero`);
+    if (!isVeleroOperation(operation)) throw new RunNotAllowed(`Operation ${key} is not a Backup or Restore by Velero`);
     return operation;
   } catch (error) {
-    if (isNotFound(error)) throw new OperationGone(`no Operation ${key}`, uid);
+    if (isNotFound(error)) throw new OperationGone(`there is no Operation ${key}`, uid);
     throw error;
   }
 }

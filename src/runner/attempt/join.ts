@@ -21,32 +21,32 @@ import { readOperation } from "./attempt.ts";
 import { replaceStatus } from "./writeStatus.ts";
 
 /**
- * Joins the attempt that is under way. A Job that people made for an Operation that failed waits until the dispatcher has
- * opened another attempt for it; whether it may have one is not this run's to say. The Job's uid stands in
- * status.runner.jobUIDs before anything else is done. docs/contract.md#joining.
+ * Joins the attempt that is under way. A run whose Job people made for a failed Operation waits until the dispatcher
+ * has opened an attempt for that Job: only the dispatcher decides that. The run records its Job's uid in
+ * status.runner.jobUIDs before it does anything else. docs/contract.md#joining.
  *
- * @throws Refused when this run may not act, AttemptOver when there is nothing left to do, OperationGone
+ * @throws RunNotAllowed when this run may not act, AttemptOver when there is nothing left to do, OperationGone
  */
 export async function joinAttempt(context: RunnerContext): Promise<VeleroOperation> {
   const { settings } = context;
   for (;;) {
     const operation = await readOperation(context, settings.operation, settings.operation.uid);
-    if (entry(operation, settings.job) === "wait") {
-      await untilDecided(context, operation);
+    if (joinOrWait(operation, settings.job) === "wait") {
+      await awaitAdmission(context, operation);
       continue;
     }
-    const written = await replaceStatus(context, operation, joined(operation, settings.job));
-    if (written !== undefined && isAdmittedAsIs(written)) return written;
+    const written = await replaceStatus(context, operation, withJob(operation, settings.job));
+    if (written !== undefined && isAdmittedWithSpec(written)) return written;
   }
 }
 
-/** Waits for the dispatcher's word: on this Job, and on the attempt that it opened for it. */
-async function untilDecided(
+/** Waits until the dispatcher has opened an attempt for this Job and admitted it, or until the wait is pointless. */
+async function awaitAdmission(
   { client, signal, logger, clock, settings }: RunnerContext,
   operation: VeleroOperation,
 ): Promise<void> {
   const { namespace, name, uid } = operation.metadata;
-  logger.info({ why: whyNotAdmitted(operation.status) }, "waits for the dispatcher");
+  logger.info({ why: whyNotAdmitted(operation.status) }, "waiting for the dispatcher to admit the attempt");
   const isDecided = (seen: Operation | undefined) =>
     seen === undefined ||
     seen.metadata.uid !== uid ||
@@ -58,58 +58,65 @@ async function untilDecided(
 
 function mustWait(operation: VeleroOperation, job: RunnerSettings["job"]): boolean {
   try {
-    return entry(operation, job) === "wait";
+    return joinOrWait(operation, job) === "wait";
   } catch {
     return false;
   }
 }
 
 /**
- * What a run with this Job has to do with an Operation as it stands: join the attempt, or wait until the dispatcher has
+ * What a run of this Job does with the Operation as it stands: it joins the attempt, or waits until the dispatcher has
  * opened and admitted one.
  *
- * @throws Refused, AttemptOver as {@link joinAttempt}
+ * @throws RunNotAllowed, AttemptOver as {@link joinAttempt}
  */
-export function entry(operation: VeleroOperation, job: RunnerSettings["job"]): "join" | "wait" {
+export function joinOrWait(operation: VeleroOperation, job: RunnerSettings["job"]): "join" | "wait" {
   const { status, metadata } = operation;
   if (isRestoredCopy(operation)) {
     throw new RunNotAllowed(`not admitted: ${Reason.restoredCopy}: it came out of a backup`);
   }
   const isNoted = job.uid !== undefined && jobsOfAttempt(status?.runner).includes(job.uid);
-  if (!isNoted) refuseThePast(operation, job.uid);
+  if (!isNoted) checkIsNoPastJob(operation, job.uid);
   if (isTerminal(status?.phase)) {
     if (status?.phase !== "Failed" || isNoted) throw new AttemptOver(operation);
-    if (cancelRequested(operation)) throw new RunNotAllowed("it was cancelled: remove ops.vworkspace.io/cancel first");
-    if (job.uid === undefined) throw new RunNotAllowed("run again by a Job or by ops.vworkspace.io/rerun only");
+    if (cancelRequested(operation))
+      throw new RunNotAllowed("the Operation was cancelled: remove ops.vworkspace.io/cancel first");
+    if (job.uid === undefined)
+      throw new RunNotAllowed(
+        "the Operation has failed: only a Job or the annotation ops.vworkspace.io/rerun runs it again",
+      );
     return "wait";
   }
-  // One of the dispatcher's may come so late that its uid was never written down.
-  const late = Array.from({ length: attemptOf(operation) - 1 }, (_, past) => jobName(metadata, past + 1));
-  if (!isNoted && late.includes(job.name ?? ""))
-    throw new RunNotAllowed("an attempt, which this Job was made for, is over");
-  if (isAdmittedAsIs(operation)) return "join";
-  // Only a Job that people made comes before the admission, and only where the attempt was opened for one.
+  // A Job of the dispatcher's can start so late that its uid was never recorded: its name tells the attempt.
+  const pastNames = Array.from({ length: attemptOf(operation) - 1 }, (_, past) => jobName(metadata, past + 1));
+  if (!isNoted && pastNames.includes(job.name ?? ""))
+    throw new RunNotAllowed("the attempt that this Job was made for is over");
+  if (isAdmittedWithSpec(operation)) return "join";
+  // Only a Job that people made can start before the admission, and only if the attempt was opened for a Job.
   if (isAdmitted(status) || jobsOfAttempt(status?.runner).length > 0) return "wait";
   throw new RunNotAllowed(whyNotAdmitted(status));
 }
 
-/** Admitted, and it is noted what: a dispatcher of an older version did not, and the present one is about to. */
-function isAdmittedAsIs({ status }: Operation): boolean {
+/**
+ * Admitted, and the status says which spec. An older dispatcher did not record that; the present one is about to. An
+ * attempt that has its Velero object already needs no record.
+ */
+function isAdmittedWithSpec({ status }: Operation): boolean {
   return isAdmitted(status) && (status?.admittedSpec !== undefined || status?.engineRef?.uid !== undefined);
 }
 
-/** @throws Refused where this Job worked on an attempt that has ended */
-function refuseThePast({ status }: VeleroOperation, jobUid: string | undefined): void {
+/** @throws RunNotAllowed when this Job worked on an attempt that has ended */
+function checkIsNoPastJob({ status }: VeleroOperation, jobUid: string | undefined): void {
   if (jobUid === undefined) return;
   const past = status?.history?.find(({ jobUIDs }) => jobUIDs?.includes(jobUid));
   if (past !== undefined) {
-    throw new RunNotAllowed(`attempt ${past.attempt}, which this Job worked on, is over: ${past.reason ?? past.phase}`);
+    throw new RunNotAllowed(`this Job worked on attempt ${past.attempt}, which is over: ${past.reason ?? past.phase}`);
   }
-  if (pastJobs(status).includes(jobUid)) throw new RunNotAllowed("an attempt, which this Job worked on, is over");
+  if (pastJobs(status).includes(jobUid)) throw new RunNotAllowed("this Job worked on an attempt that is over");
 }
 
 /** The status with this Job among those that worked on the attempt. */
-function joined(operation: VeleroOperation, job: RunnerSettings["job"]): Status {
+function withJob(operation: VeleroOperation, job: RunnerSettings["job"]): Status {
   const { runner = {}, ...rest } = operation.status ?? {};
   const { jobUIDs = [] } = runner;
   const isNew = job.uid !== undefined && !jobUIDs.includes(job.uid);
@@ -128,6 +135,6 @@ function whyNotAdmitted(status: Status | undefined): string {
   const blocked = conditionOf(status, ConditionType.blocked);
   const accepted = conditionOf(status, ConditionType.accepted);
   const why = blocked?.status === "True" ? blocked : accepted;
-  if (why === undefined) return "not admitted: the dispatcher has not accepted it yet";
+  if (why === undefined) return "not admitted: the dispatcher has not accepted the Operation yet";
   return `not admitted: ${why.reason}: ${why.message}`;
 }

@@ -12,11 +12,11 @@ import { type Attempt, readAttempt } from "./attempt.ts";
 const FIELD_MANAGER = "operation-runner";
 
 /**
- * Writes what was seen into the Operation's status: reads it, lets `decide` say what changes, and replaces the status as
- * it was read. When somebody else wrote in between, all of that again. Nothing is written when nothing changes, nor over
- * a terminal phase. docs/contract.md#status-writes.
+ * Changes the Operation's status: reads the Operation, asks `decide` what changes, and replaces the status at the
+ * resourceVersion that was read. When another writer was faster (409), it begins again. It writes nothing when nothing
+ * changes, and nothing over a terminal phase. docs/contract.md#status-writes.
  *
- * @param decide told the Operation as it is now; may be asked more than once
+ * @param decide is given the Operation as it is now; may be called more than once
  * @returns the Operation as it is after the write
  * @throws OperationGone, AttemptOver as {@link readAttempt}, and what `decide` throws
  */
@@ -35,9 +35,11 @@ export async function writeStatus(
 }
 
 /**
- * One try of a write that was decided on this very version of the Operation; an Event tells of each transition in it.
+ * Tries once to write a status that was decided on exactly this version of the Operation, and records an Event for each
+ * transition in it.
  *
- * @returns the Operation as it is after the write; undefined when it is no longer what the decision was made on
+ * @returns the Operation as it is after the write; undefined when it has changed since, so that the decision is out of
+ *   date
  * @throws OperationGone when it was deleted
  */
 export async function replaceStatus(
@@ -52,12 +54,14 @@ export async function replaceStatus(
     const written = await writeFitting(status, (form) =>
       retry(() => context.client.replaceStatus(operations, { ...operation, status: form }, options), context),
     );
-    for (const news of announcements(operation.status, status)) await context.events.announce(operation, news);
+    for (const announcement of announcements(operation.status, status)) {
+      await context.events.announce(operation, announcement);
+    }
     return { ...operation, metadata: { ...written.metadata, namespace }, status: written.status };
   } catch (error) {
-    // A replace that took effect without our hearing of it answers the next try with 409 as well: reading tells.
+    // An earlier try may have taken effect although its answer was lost; the next try then gets 409, too.
     if (isConflict(error)) return undefined;
-    if (isNotFound(error)) throw new OperationGone(`no Operation ${namespace}/${name}`, uid);
+    if (isNotFound(error)) throw new OperationGone(`there is no Operation ${namespace}/${name}`, uid);
     throw error;
   }
 }

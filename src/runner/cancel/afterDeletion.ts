@@ -12,28 +12,31 @@ import { cancel } from "./cancel.ts";
 import { removeNameCollisions } from "./nameCollisions.ts";
 
 /**
- * Ends a run whose Operation was deleted: what Velero has not finished of it is cancelled, what it has finished stays.
- * When the Operation went with its whole namespace, a Backup goes on: that is when it is needed most. A Restore does not: it
- * would bring the namespace back. docs/contract.md#namespace-deletion.
+ * Ends a run whose Operation was deleted: cancels what Velero has not finished, and leaves what Velero has finished. If
+ * the whole namespace is being deleted, a Backup continues, because that is when it is needed most; a Restore is
+ * cancelled, because it would bring the namespace back. docs/contract.md#namespace-deletion.
  */
 export async function cleanUpAfterDeletion(context: RunnerContext, gone: OperationGone): Promise<Ending> {
-  // A Job made by hand for something that does not exist: a typo, which must not look like success.
+  // A Job made by hand names an Operation that does not exist, perhaps by a typo: that must not look like success.
   if (gone.uid === undefined) return { exitCode: EXIT.final, message: gone.message };
-  const goes = await isNamespaceTerminating(context);
+  const terminating = await isNamespaceTerminating(context);
   const { uid } = gone;
   const made = await retry(() => objectsOf(context, uid), context);
   for (const { type, objects } of made) {
-    if (goes && type === "Backup") continue;
+    if (terminating && type === "Backup") continue;
     for (const object of objects.filter(({ status }) => !isVeleroTerminal(status?.phase))) {
-      context.logger.info({ veleroObject: object.metadata.name }, "cleaning up: the Operation was deleted");
+      context.logger.info(
+        { veleroObject: object.metadata.name },
+        "the Operation was deleted, cancelling its unfinished Velero object",
+      );
       await cancel(context, type, object);
     }
   }
-  // Last, because what was under way a moment ago may have been refused since.
+  // Last, because Velero may since have failed what was still at work a moment ago.
   if (made.some(({ type }) => type === "Backup")) await removeNameCollisions(context, uid);
-  const how = goes
-    ? "its namespace goes with it; a Backup goes on, a Restore does not"
-    : "nothing unfinished is left of it";
+  const how = terminating
+    ? "its namespace is being deleted, too; a Backup continues, a Restore is cancelled"
+    : "no unfinished Velero object is left";
   return { exitCode: EXIT.done, message: `${gone.message}: ${how}` };
 }
 
@@ -43,9 +46,10 @@ interface Made {
 }
 
 /**
- * What was made for an Operation. Of what type that was is not known any more; a runner has rights on its own type alone.
+ * The Velero objects of an Operation that is gone. Its type is not known any more, so Backups and Restores are both
+ * listed; a runner has rights on one of the two.
  *
- * @throws ApiError when it has no right on either: they are away for a moment
+ * @throws ApiError when it has rights on neither, as while RBAC is being applied again
  */
 async function objectsOf(context: RunnerContext, uid: string): Promise<Made[]> {
   const selection = { namespace: context.settings.veleroNamespace, labelSelector: operationSelector(uid) };

@@ -10,17 +10,22 @@ import {
 import { locationOf } from "../object/storageLocation.ts";
 import type { ArchiveOwner } from "./cancelStep.ts";
 
-/** A file that existed for so much longer than the backup runs is an older one's, in milliseconds: all are whole seconds. */
+/**
+ * A file that is older than the backup's run by more than this is an older backup's, in milliseconds. All times are
+ * whole seconds.
+ */
 const OLDER_MS = 2_000;
 /**
- * A file that came so much later than the run began is its own, in milliseconds. Three clocks have a say, and who takes an
- * older backup's files for its own destroys them: what lies between is nobody's for certain, and stays.
+ * A file that is younger than the backup's run by more than this is the backup's own, in milliseconds. Three clocks are
+ * compared, and a runner that took an older backup's files for its own would destroy them. So in between the owner is
+ * unknown, and the files stay.
  */
 const OWN_MS = 10_000;
 
 /**
- * Whose files lie under the name of a failed backup. Velero finds files by name, so before it is asked to delete them it
- * must be certain that they are not an older backup's: those were written before this one began.
+ * Finds out whose files the object store holds under the name of a failed backup. Velero deletes files by name. So
+ * before the runner asks for that, it must be certain that they are not an older backup's, which were written before
+ * this one began.
  *
  * @throws the context's signal's reason, and nothing else
  */
@@ -41,8 +46,9 @@ export async function findArchiveOwner(
 }
 
 /**
- * Compares ages, because the object store's clock need not be the cluster's. The run's age is from Velero's clock to the
- * API server's, and never more than the object's own, which is by the API server's alone. This process's clock has no say.
+ * Compares ages rather than times, because the object store's clock may differ from the cluster's. The age of the run
+ * reaches from its start (by Velero's clock) to the request (by the API server's clock); it is at most the age of the
+ * object, which is by the API server's clock alone. The runner's own clock is not used.
  */
 export function judgeByAge(
   archive: Pick<Archive, "ageMs" | "askedAt">,

@@ -9,10 +9,11 @@ import { remove } from "../object/remove.ts";
 import { findArchiveOwner } from "./archiveOwner.ts";
 
 /**
- * Removes what is left of an Operation's refused or failed Backups where an older backup of the same name lies in the
- * object store, or may: nobody can tell while the store is out of reach, which makes backups fail, too. At the end of its
- * ttl Velero would collect such a one by name, and delete the older one's files: so it goes now, and itself alone. If the
- * files were its own, Velero makes it anew from them. docs/contract.md#leftovers, docs/velero-facts.md#data-loss-traps.
+ * Removes an Operation's failed Backups, and those that Velero did not run, if the object store holds an older backup
+ * of the same name, or may hold one: while the store is out of reach, backups fail and nobody can tell. At the end of
+ * such a Backup's ttl, Velero would delete the files under its name, which are the older backup's. So the runner
+ * deletes the Backup object now, and nothing else. If the files are its own after all, Velero recreates it from them.
+ * docs/contract.md#leftovers, docs/velero-facts.md#data-loss-traps.
  *
  * @param uid the Operation's
  * @param upTo the last attempt whose Backups are looked at; a later one may be under way. Default: all
@@ -28,7 +29,7 @@ export async function removeNameCollisions(
     if (attempt > upTo) continue;
     if (failedValidation(backup)) await remove(context, backups, backup, false);
     else if (isHashedName(backup.metadata.name, uid, attempt)) continue;
-    // Velero was seen to call a failed one Completed later: then it is none of these.
+    // Only if it has not changed: Velero was seen to call a failed Backup Completed later.
     else if (await mayHideOlder(context, backup)) await remove(context, backups, backup, true);
   }
 }
@@ -38,7 +39,7 @@ async function backupsOf(context: RunnerContext, uid: string): Promise<Backup[]>
   return (await retry(() => context.client.list(backups, selection, context), context)).items;
 }
 
-/** A run can fail before Velero has looked whether the name is free. */
+/** A Backup can fail before Velero checks whether its name is free in the object store. */
 async function mayHideOlder(context: RunnerContext, backup: Backup): Promise<boolean> {
   return backup.status?.phase === "Failed" && (await findArchiveOwner(retryingBriefly(context), backup)) !== "own";
 }

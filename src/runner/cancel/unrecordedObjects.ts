@@ -11,8 +11,8 @@ import { veleroResource } from "../object/veleroObject.ts";
 import { cancel } from "./cancel.ts";
 
 /**
- * Cancels what was made for an attempt that was over before it could be recorded: one run was still creating it when
- * another one ended the attempt. Nobody else would: the status knows nothing of it.
+ * Cancels Velero objects that no status records: one run was still creating the object when another run ended the
+ * attempt. Nobody else would find them.
  *
  * @param upTo the last attempt that has ended
  * @throws as {@link cancel}
@@ -23,7 +23,7 @@ export async function removeUnrecordedObjects(
   upTo: number,
 ): Promise<void> {
   const { status, spec, metadata } = operation;
-  // What a runner that gave up has left at work is what a re-run resumes, recorded or not.
+  // After RunnerFailed, a re-run resumes the object that is still at work, recorded or not.
   if (runnerGaveUp(status)) return;
   const resource = veleroResource(spec.type);
   const selection = { namespace: context.settings.veleroNamespace, labelSelector: operationSelector(metadata.uid) };
@@ -34,12 +34,15 @@ export async function removeUnrecordedObjects(
   for (const object of items) {
     const attempt = Number(object.metadata.labels?.[Label.attempt] ?? 0);
     if (attempt > upTo || recorded.has(object.metadata.uid)) continue;
-    // Labels can be copied onto anything; what a runner makes goes by the attempt's own names.
+    // Labels can be copied onto any object; a runner gives its objects only the attempt's own names.
     if (!veleroNames(metadata, attempt).includes(object.metadata.name)) continue;
-    // It was to be tried again, and now is not.
+    // The attempt would have tried again under this name; now it is over.
     if (isRefusedForLocation(object)) await remove(context, resource, object, false);
     if (!isAtWork(object)) continue;
-    context.logger.info({ veleroObject: object.metadata.name }, "cleaning up: its attempt was over before it was made");
+    context.logger.info(
+      { veleroObject: object.metadata.name },
+      "cancelling a Velero object whose attempt was over before the object was recorded",
+    );
     await cancel(context, spec.type, object);
   }
 }

@@ -16,13 +16,13 @@ import { ownershipLabels } from "../object/ownership.ts";
 import { FetchError } from "./fetch.ts";
 
 export interface DownloadLimits extends FetchLimits {
-  /** How long Velero may take to sign a URL, in milliseconds: it has no other way to say that it cannot. */
+  /** How long Velero may take to sign a URL, in milliseconds. If Velero cannot, it never says so. */
   readonly urlTimeoutMs: number;
-  /** For how long an object store in trouble is asked again, in milliseconds. */
+  /** For how long the runner retries when the object store is in trouble, in milliseconds. */
   readonly retryTimeMs: number;
 }
 
-/** A file is parsed as a whole, which takes many times its size: the runner has to fit into the memory of its pod. */
+/** The runner parses a file as a whole, which takes many times the file's size, and its pod has a memory limit. */
 export const DOWNLOAD_LIMITS: DownloadLimits = {
   urlTimeoutMs: 30_000,
   retryTimeMs: 15_000,
@@ -31,22 +31,25 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
   maxUnpackedBytes: 6 * 1024 * 1024,
 };
 
-/** Where the files of an object lie, and how far to go for them. */
+/** Where the files of an object are, and the limits for reading them. */
 export interface DownloadSource {
   readonly object: VeleroObject;
-  /** The name that the files lie under. Default: the object's own. */
+  /** The name under which the files are stored. Default: the object's own. */
   readonly name?: string;
-  /** The location of those files; undefined where it could not be read. */
+  /** The location of those files; undefined if it could not be read. */
   readonly location: StorageLocation | undefined;
   readonly limits: DownloadLimits;
 }
 
-/** A file could not be had; the message says why in words that may be shown to anybody. */
+/** A file could not be read. The message says why, and may be shown to tenants. */
 export class DownloadError extends Error {
   override readonly name = "DownloadError";
-  /** The object store said that it has no such file. Nothing else does: an older backup's files may hang on it. */
+  /**
+   * The object store itself said that it has no such file. No other failure counts as that: a cancel that took an
+   * unreadable file for a missing one could delete an older backup's files.
+   */
   readonly absent: boolean;
-  /** The file was read, and is not what Velero wrote; the message names it. */
+  /** The file was read, but is not what Velero wrote. The message names the file. */
   readonly garbled: boolean;
 
   constructor(message: string, { absent = false, garbled = false }: { absent?: boolean; garbled?: boolean } = {}) {
@@ -56,14 +59,17 @@ export class DownloadError extends Error {
   }
 }
 
-/** Tries to have one of several things; undefined where that is in vain, which is noted. */
+/**
+ * Runs one of several independent steps, described by `what`. If the step fails, that is recorded and the result is
+ * undefined.
+ */
 export type Try = <T>(what: string, step: () => Promise<T>) => Promise<T | undefined>;
 
 /**
  * Downloads one of Velero's JSON files.
  *
- * @throws DownloadError for whatever cannot be had, garbage included; ApiError and UnreachableError when the API server
- *   does not cooperate; the signal's reason once it aborts
+ * @throws DownloadError when the file cannot be read, or is not what Velero writes; ApiError and UnreachableError when
+ *   a call to the API server fails; the signal's reason once it aborts
  */
 export async function downloadJson<T>(
   context: RunnerContext,
@@ -96,7 +102,7 @@ export async function archiveOf(context: RunnerContext, source: DownloadSource):
 }
 
 export interface Archive extends RemoteFile {
-  /** When it was asked for, by the API server's clock, to the second. */
+  /** When the runner asked for it, by the API server's clock, to the second. */
   readonly askedAt: Date;
 }
 
@@ -122,7 +128,7 @@ async function download<T>(
   }
 }
 
-/** An overloaded object store asks to be asked again, and a connection may break once. */
+/** An overloaded object store asks its clients to retry, and any connection may break once. */
 function mayPass(error: unknown): boolean {
   return error instanceof FetchError && error.transient;
 }
@@ -130,52 +136,60 @@ function mayPass(error: unknown): boolean {
 /** What an admin can do about a certificate that the runner does not trust. */
 function howToTrust(location: StorageLocation | undefined): string {
   const { objectStorage, config } = location?.spec ?? {};
-  // The runner has no right to Secrets.
+  // The runner has no right to read Secrets.
   if (objectStorage?.caCertRef !== undefined)
     return "; the location's caCertRef names a Secret that the runner may not read: mount that CA and name it in NODE_EXTRA_CA_CERTS";
   if (/^(1|t|true)$/i.test(config?.insecureSkipTLSVerify ?? ""))
-    return "; the location's config.insecureSkipTLSVerify is for Velero alone, the runner trusts nobody unseen: set spec.objectStorage.caCert to the store's CA";
+    return "; the location's config.insecureSkipTLSVerify counts for Velero alone, the runner verifies every certificate: set spec.objectStorage.caCert to the store's CA";
   return "";
 }
 
-/** Has Velero sign a URL. The request is removed afterwards; Velero would do so after ten minutes. */
+/**
+ * Asks Velero for a signed URL, and deletes the DownloadRequest afterwards; Velero would delete it after ten minutes.
+ */
 async function signedUrl(
   context: RunnerContext,
   kind: DownloadKind,
-  { object, name: under = object.metadata.name, limits }: DownloadSource,
+  { object, name: fileName = object.metadata.name, limits }: DownloadSource,
 ): Promise<{ url: string; askedAt: Date }> {
   const name = `${object.metadata.name}-${randomUUID()}`;
   const { client, settings } = context;
   const target = { namespace: settings.veleroNamespace, name };
   const manifest = {
     metadata: { ...target, labels: ownershipLabels(object) },
-    spec: { target: { kind, name: under } },
+    spec: { target: { kind, name: fileName } },
   };
   try {
     await retry(() => client.create(downloadRequests, manifest, context), context);
   } catch (error) {
-    if (isUnknownKind(error)) throw new DownloadError(`this Velero knows no ${kind}`);
-    // The name is random: who has it is an earlier try of ours whose answer was lost.
+    if (isUnknownKind(error)) throw new DownloadError(`this version of Velero has no ${kind}`);
+    // The name is random, so an earlier try of this call has taken it, and its answer was lost.
     if (!isAlreadyExists(error)) throw error;
   }
   try {
-    const { metadata, status } = await answered(context, target, limits);
+    const { metadata, status } = await signedRequest(context, target, limits);
     return { url: status.downloadURL, askedAt: new Date(metadata.creationTimestamp) };
   } finally {
     await client.delete(downloadRequests, target).catch((error: unknown) => {
       if (!isNotFound(error))
-        context.logger.debug({ err: error, downloadRequest: name }, "left a DownloadRequest behind");
+        context.logger.debug(
+          { err: error, downloadRequest: name },
+          "could not delete the DownloadRequest; Velero deletes it after ten minutes",
+        );
     });
   }
 }
 
-/** The CRD of an older Velero lists the kinds that it knows. A policy may refuse with the same code. */
+/**
+ * The CRD of an older Velero does not allow every kind. The code alone proves nothing: an admission policy may refuse
+ * with the same one.
+ */
 function isUnknownKind(error: unknown): boolean {
   if (!(error instanceof ApiError) || !isInvalid(error)) return false;
   return error.causes.some(({ field, reason }) => field === "spec.target.kind" && reason === "FieldValueNotSupported");
 }
 
-async function answered(
+async function signedRequest(
   context: RunnerContext,
   target: { namespace: string; name: string },
   { urlTimeoutMs }: DownloadLimits,

@@ -5,14 +5,14 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import type { Fetcher, FetchOptions, RemoteFile } from "../fetcher.ts";
 
-/** A file could not be read; the message says why in words that may be shown to anybody. */
+/** A file could not be read. The message says why, and may be shown to tenants. */
 export class FetchError extends Error {
   override readonly name = "FetchError";
   /** The server answered that it has no file under this very name. */
   readonly absent: boolean;
   /** The server's certificate could not be verified. */
   readonly untrusted: boolean;
-  /** The file was read, and is not what somebody wrote who wrote a gzip file. */
+  /** The file was read, but is no intact gzip file. */
   readonly garbled: boolean;
   /** The same request may succeed a little later: the server was overloaded, or the connection broke. */
   readonly transient: boolean;
@@ -56,7 +56,7 @@ export async function fetchGzip(url: string, options: FetchOptions): Promise<str
   }
 }
 
-/** Why a file of Velero's cannot be one. */
+/** The message for a file that does not begin as gzip, as all of Velero's files do. */
 export const NO_GZIP = "the file is not gzip";
 
 /** What every gzip file begins with. RFC 1952, section 2.3.1. */
@@ -67,8 +67,8 @@ export function isGzip(head: Buffer): boolean {
 }
 
 /**
- * Asks how large a file is and how it begins, by reading its first two bytes: a signed URL allows a GET, not a HEAD. A
- * server that ignores ranges is cut off after them.
+ * Asks how large a file is and how it begins, by reading its first two bytes: a signed URL allows a GET, not a HEAD. If
+ * the server ignores the range, the runner closes the connection after two bytes.
  *
  * @throws as {@link fetchGzip}
  */
@@ -80,7 +80,7 @@ export async function fetchSize(url: string, options: FetchOptions): Promise<Rem
         ? /^bytes 0-[01]\/(\d+)$/.exec(text(headers["content-range"]))?.[1]
         : text(headers["content-length"]);
     if (whole === undefined || !/^\d+$/.test(whole))
-      throw new FetchError("the object store does not tell the file's size");
+      throw new FetchError("the object store does not report the file's size");
     const ageMs = Date.parse(text(headers.date)) - Date.parse(text(headers["last-modified"]));
     return {
       size: Number(whole),
@@ -90,7 +90,7 @@ export async function fetchSize(url: string, options: FetchOptions): Promise<Rem
   });
 }
 
-/** @param env where the proxies stand, see {@link FetchOptions} */
+/** @param env the environment that names the proxies, see {@link FetchOptions} */
 export function httpFetcher(env: NodeJS.ProcessEnv): Fetcher {
   return {
     gzip: (url, options) => fetchGzip(url, { ...options, env }),
@@ -106,7 +106,7 @@ async function get<T>(
 ): Promise<T> {
   const parsed = URL.parse(url);
   if (parsed === null || !["http:", "https:"].includes(parsed.protocol)) {
-    throw new FetchError("Velero's download URL is not one of http or https");
+    throw new FetchError("Velero's download URL is neither http nor https");
   }
   signal.throwIfAborted();
   const tooLate = AbortSignal.timeout(limits.timeoutMs);
@@ -120,7 +120,7 @@ async function get<T>(
     if (tooLate.aborted) throw new FetchError(`${parsed.host} did not deliver within ${limits.timeoutMs / 1000} s`);
     throw error instanceof FetchError ? error : unreachable(parsed.host, error);
   } finally {
-    // Whatever was not read is not wanted: the connection goes with it.
+    // Closes the connection even if the answer was not read to its end.
     agent.destroy();
   }
 }
@@ -129,7 +129,7 @@ function agentOf({ protocol }: URL, ca: string | undefined, env: NodeJS.ProcessE
   const httpProxy = env.http_proxy ?? env.HTTP_PROXY;
   const httpsProxy = env.https_proxy ?? env.HTTPS_PROXY;
   for (const proxy of [httpProxy, httpsProxy]) {
-    // The URL of a proxy may have a password in it.
+    // The message does not repeat the proxy's URL, which may contain a password.
     if (proxy && !["http:", "https:"].includes(URL.parse(proxy)?.protocol ?? ""))
       throw new FetchError("HTTP_PROXY or HTTPS_PROXY in the runner's environment is not the URL of a proxy");
   }
@@ -146,33 +146,35 @@ async function answerTo(url: URL, options: RequestOptions): Promise<IncomingMess
   return await promise;
 }
 
-/** How stores name the error when a file of that very name is missing: S3, Google and most others; Azure. */
+/** The error codes for a missing file: of S3, Google and most others; of Azure. */
 const NO_SUCH_FILE: ReadonlySet<string> = new Set(["NoSuchKey", "BlobNotFound"]);
-/** Overload and servers between that restart: S3 asks its clients to try again. */
-const PASSING: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
-/** An error's name stands at the beginning of its answer. */
+/** An overloaded store, or a proxy that restarts: S3 asks its clients to retry after these. */
+const RETRYABLE: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
+/** How much of an error's answer is read, in bytes: the code comes at the beginning. */
 const MAX_ANSWER_BYTES = 4096;
 
 /**
- * What a refusal means. A 404 alone does not say that the file is missing: so answer a bucket that is gone, a proxy
- * without a backend and a policy, too.
+ * Turns a refusal into an error. A 404 alone does not prove that the file is missing: a bucket that is gone, a proxy
+ * without a backend and a policy answer 404, too.
  */
 async function refused(answer: IncomingMessage): Promise<FetchError> {
   const { statusCode = 0, headers } = answer;
-  const words = (await beginning(answer, MAX_ANSWER_BYTES)).toString("utf8");
-  const told = text(headers["x-ms-error-code"]) || /<Code>\s*(\w+)\s*<\/Code>/.exec(words)?.[1] || "";
-  const code = /^[A-Za-z]{1,64}$/.test(told) ? told : undefined;
+  const body = (await beginning(answer, MAX_ANSWER_BYTES)).toString("utf8");
+  const reported = text(headers["x-ms-error-code"]) || /<Code>\s*(\w+)\s*<\/Code>/.exec(body)?.[1] || "";
+  const code = /^[A-Za-z]{1,64}$/.test(reported) ? reported : undefined;
   if (statusCode === 416) return new FetchError("the file is empty", { garbled: true });
   if (statusCode !== 404) {
     const answered = `the object store answered ${statusCode}${code === undefined ? "" : ` ${code}`}`;
-    return new FetchError(answered, { transient: PASSING.has(statusCode) });
+    return new FetchError(answered, { transient: RETRYABLE.has(statusCode) });
   }
   if (code !== undefined && NO_SUCH_FILE.has(code))
     return new FetchError("the object store has no such file (404)", { absent: true });
-  return new FetchError(`the object store answered 404 (${code ?? "no code"}), not that it has no such file`);
+  return new FetchError(
+    `the object store answered 404 (${code ?? "no code"}), which does not prove that the file is missing`,
+  );
 }
 
-/** The first bytes of an answer, or all of it where there are less. */
+/** The first bytes of an answer, or all of it if there are fewer. */
 async function beginning(body: IncomingMessage, bytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -190,10 +192,10 @@ function unreachable(host: string, error: unknown): FetchError {
   const code = codeOf(error) ?? "unknown";
   if (UNTRUSTED.test(code))
     return new FetchError(`the certificate of ${host} cannot be verified (${code})`, { untrusted: true });
-  // Node tells the proxy's answer beside a message that holds the proxy's URL.
+  // Only the status code is passed on: Node's message contains the proxy's URL, which may contain a password.
   if (error instanceof Error && code === "ERR_PROXY_TUNNEL" && "statusCode" in error)
     return new FetchError(`the proxy does not let the runner reach ${host} (${error.statusCode})`);
-  return new FetchError(`${host} cannot be reached or broke off (${code})`, { transient: true });
+  return new FetchError(`${host} cannot be reached, or it broke the connection (${code})`, { transient: true });
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -14,15 +14,18 @@ import type { Resource } from "../../kube/resource.ts";
 import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
 
-/** Velero's own objects for volume data under way: one for each volume that is copied rather than snapshotted. */
+/**
+ * One of the objects by which Velero moves volume data: there is one for each volume that is copied rather than
+ * snapshotted.
+ */
 export interface Movement {
   readonly resource: Resource<DataMovement>;
   readonly object: DataMovement;
 }
 
 /**
- * The kinds of data movements that Velero may make for what this Backup or Restore asks. A pod's annotation can ask for a
- * copy of its file system whatever the Backup says, and a Restore moves what its Backup has moved.
+ * The kinds of data movements that Velero may make for this Backup or Restore. A PodVolumeBackup is always possible,
+ * because a pod's annotation can ask for a copy of its file system. A Restore moves back whatever its Backup has moved.
  */
 export function possibleMovements(object: VeleroObject): Resource<DataMovement>[] {
   if (isRestore(object)) return [podVolumeRestores, dataDownloads];
@@ -31,7 +34,7 @@ export function possibleMovements(object: VeleroObject): Resource<DataMovement>[
 
 const OVER: ReadonlySet<string> = new Set(["Completed", "Failed", "Canceled"]);
 
-/** Whether Velero moves no more data for this one, whatever came of it. */
+/** Whether this data movement has ended, well or badly. */
 export function isMovementOver({ status }: DataMovement): boolean {
   return OVER.has(status?.phase ?? "");
 }
@@ -39,8 +42,8 @@ export function isMovementOver({ status }: DataMovement): boolean {
 /**
  * The data movements of a Backup or a Restore.
  *
- * @param resources the kinds that are looked for. Default: all
- * @throws as KubeClient.list, but for a kind that this cluster does not have: that one has no objects
+ * @param resources the kinds to list. Default: all
+ * @throws as KubeClient.list, except that a kind which this cluster does not have counts as empty
  */
 export async function movementsOf(
   context: RunnerContext,
@@ -68,7 +71,7 @@ export async function movementsOf(
   return lists.flat();
 }
 
-/** Bytes to move and moved so far, over all movements, as far as Velero tells. */
+/** Bytes to move and bytes moved so far, over all movements, as far as Velero reports them. */
 export function movedBytes(movements: readonly Movement[]): { total: number; done: number } {
   const progress = movements.map(({ object }) => object.status?.progress);
   return {

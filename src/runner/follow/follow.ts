@@ -8,7 +8,7 @@ import type { RunnerContext } from "../context.ts";
 import { veleroResource } from "../object/veleroObject.ts";
 import { Notifier } from "./notifier.ts";
 
-/** Both objects as the API server last told them. */
+/** Both objects as the API server last reported them. */
 export interface View {
   /** Undefined once it is gone, or another one has its name. */
   readonly object: VeleroObject | undefined;
@@ -16,15 +16,19 @@ export interface View {
   readonly operation: Operation | undefined;
 }
 
-/** No more than one look at mere progress in this time, in milliseconds. docs/contract.md#progress. */
+/** While only progress changes, two views are at least this far apart, in milliseconds. docs/contract.md#progress. */
 const PROGRESS_INTERVAL_MS = 2_000;
-/** The bytes that Velero's data movers have moved show nowhere in the object: they are looked at this often. */
-const GLANCE_INTERVAL_MS = 10_000;
+/**
+ * While nothing changes, there is a view this often, in milliseconds: the object does not show the bytes that Velero's
+ * data movers have moved, so the consumer looks for them.
+ */
+const IDLE_INTERVAL_MS = 10_000;
 
 /**
- * Follows an attempt's Velero object and its Operation at once: yields the newest view at each transition (phase, a
- * cancel, either one gone), at most every two seconds while only progress changes (the last of it is never left out), and
- * every ten seconds while nothing does. What happens while the consumer is busy is one view.
+ * Follows an attempt's Velero object and its Operation at the same time. Yields the newest view at each transition (the
+ * phase changes, a cancel comes, one of the two is gone), at most every two seconds while only progress changes (the
+ * last change is never lost), and every ten seconds while nothing changes. All changes that come while the consumer is
+ * busy make one view.
  *
  * @throws the context's signal's reason, and nothing else
  */
@@ -34,24 +38,24 @@ export async function* follow(
   object: VeleroObject,
 ): AsyncGenerator<View, never> {
   const { clock, signal } = context;
-  const bell = new Notifier(clock);
+  const notifier = new Notifier(clock);
   const stop = new AbortController();
-  const giveUp = () => stop.abort(signal.reason);
-  signal.addEventListener("abort", giveUp, { once: true });
-  if (signal.aborted) giveUp();
+  const abort = () => stop.abort(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
 
   let ended: { readonly reason: unknown } | undefined;
-  const velero = new Watched(context, veleroResource(followed.spec.type), object, stop.signal, bell);
-  const request = new Watched<Operation>(context, operations, followed, stop.signal, bell);
+  const velero = new Watched(context, veleroResource(followed.spec.type), object, stop.signal, notifier);
+  const request = new Watched<Operation>(context, operations, followed, stop.signal, notifier);
   const watching = Promise.all([velero.run(), request.run()]).catch((reason: unknown) => {
     ended = { reason };
-    bell.notify();
+    notifier.notify();
   });
   try {
     let shown: View | undefined;
     let shownAt = 0;
     for (;;) {
-      await bell.notified(shown && shownAt + pause(shown, velero.current) - clock.monotonic());
+      await notifier.notified(shown && shownAt + pause(shown, velero.current) - clock.monotonic());
       if (ended !== undefined) throw ended.reason;
       if (!velero.synced || !request.synced) continue;
       const operation = request.current?.metadata.deletionTimestamp === undefined ? request.current : undefined;
@@ -64,15 +68,15 @@ export async function* follow(
       yield view;
     }
   } finally {
-    signal.removeEventListener("abort", giveUp);
+    signal.removeEventListener("abort", abort);
     stop.abort();
     await watching;
   }
 }
 
-/** How long after a view the next is due, in milliseconds, if it is no transition. */
+/** How long after a view the next one is due, in milliseconds, if there is no transition. */
 function pause(shown: View, object: VeleroObject | undefined): number {
-  return shown.object === object ? GLANCE_INTERVAL_MS : PROGRESS_INTERVAL_MS;
+  return shown.object === object ? IDLE_INTERVAL_MS : PROGRESS_INTERVAL_MS;
 }
 
 function isTransition(last: View, next: View): boolean {
@@ -88,23 +92,23 @@ function wantsCancel({ operation }: View): boolean {
   return operation !== undefined && isCancelled(operation);
 }
 
-/** One object, followed by name; whatever else takes its name does not count. */
+/** One object, watched by name. Another object that takes its name does not count. */
 class Watched<T extends KubeObject> {
-  /** Whether the API server has told what there is, at least once. */
+  /** Whether the first list is complete: before that, an undefined `current` does not mean that the object is gone. */
   synced = false;
   current: T | undefined;
   readonly #context: RunnerContext;
   readonly #resource: Resource<T>;
   readonly #target: T;
   readonly #signal: AbortSignal;
-  readonly #bell: Notifier;
+  readonly #notifier: Notifier;
 
-  constructor(context: RunnerContext, resource: Resource<T>, target: T, signal: AbortSignal, bell: Notifier) {
+  constructor(context: RunnerContext, resource: Resource<T>, target: T, signal: AbortSignal, notifier: Notifier) {
     this.#context = context;
     this.#resource = resource;
     this.#target = target;
     this.#signal = signal;
-    this.#bell = bell;
+    this.#notifier = notifier;
   }
 
   /** @throws the signal's reason, and nothing else */
@@ -115,7 +119,7 @@ class Watched<T extends KubeObject> {
     for await (const event of watchResource(client, this.#resource, options)) {
       if (event.type === "synced") this.synced = true;
       else this.current = event.type !== "deleted" && event.object.metadata.uid === uid ? event.object : undefined;
-      this.#bell.notify();
+      this.#notifier.notify();
     }
     throw new Error("a watch never ends");
   }

@@ -3,10 +3,10 @@ import { isAtWork, type VeleroObject } from "../../api/velero.ts";
 import type { RunnerContext } from "../context.ts";
 
 /**
- * Whether Velero is at work on the object for longer than the admin allows. What waits in Velero's own queue has not begun,
- * and what is done is late for nothing. docs/contract.md#run-time-limit.
+ * Whether Velero has been at work on an object for longer than the admin allows. Time in Velero's own queue does not
+ * count, and an object that is done is never too late. docs/contract.md#run-time-limit.
  *
- * @returns what is told of the limit; undefined while there is time, or no limit
+ * @returns the message about the exceeded limit; undefined while there is time left, or if there is no limit
  */
 export function exceededRunTime(
   { clock, settings: { maxRunTime } }: Pick<RunnerContext, "clock" | "settings">,

@@ -1,9 +1,12 @@
 import type { Clock } from "../../kube/clock.ts";
 
-/** Wakes the one who waits for it. Any number of rings while nobody waits are one: what is new is read afterwards. */
+/**
+ * Wakes a loop that waits for changes. Any number of notifications while the loop is busy count as one: the loop then
+ * reads the newest state.
+ */
 export class Notifier {
   readonly #clock: Clock;
-  #rung = false;
+  #isNotified = false;
   #wake: (() => void) | undefined;
 
   constructor(clock: Clock) {
@@ -11,23 +14,26 @@ export class Notifier {
   }
 
   notify(): void {
-    this.#rung = true;
+    this.#isNotified = true;
     this.#wake?.();
   }
 
-  /** Resolves once it was rung since the last time, or after so many milliseconds; at once for 0 and less. */
+  /**
+   * Resolves once there was a notification since the last call, or after `withinMs` milliseconds (at once for 0 or
+   * less).
+   */
   async notified(withinMs?: number): Promise<void> {
-    if (!this.#rung) {
+    if (!this.#isNotified) {
       const over = new AbortController();
-      const rung = new Promise<void>((resolve) => {
+      const notified = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      // The sleep is ended when it is no longer needed: that it then rejects says nothing.
+      // The sleep rejects when it is aborted because it is no longer needed: that is no error.
       const late = withinMs === undefined ? [] : [this.#clock.sleep(withinMs, over.signal).catch(() => undefined)];
-      await Promise.race([rung, ...late]);
+      await Promise.race([notified, ...late]);
       over.abort();
       this.#wake = undefined;
     }
-    this.#rung = false;
+    this.#isNotified = false;
   }
 }

@@ -5,10 +5,10 @@ import { isMovementOver, type Movement, movedBytes, movementsOf, possibleMovemen
 
 /** Data movements are listed no more often than this, in milliseconds. docs/contract.md#progress. */
 const LIST_INTERVAL_MS = 10_000;
-/** How much of the whole the data of volumes is, in percent, where there is any: it is what takes the time. */
+/** The share of volume data in the percentage, if there is any: moving it takes most of the time. */
 const DATA_SHARE = 90;
 
-/** Tells how far Velero is with one object, for as long as a run follows it. */
+/** Reads how far Velero is with one object, for as long as a run follows that object. */
 export class ProgressReader {
   readonly #context: RunnerContext;
   #movements: readonly Movement[] = [];
@@ -19,17 +19,17 @@ export class ProgressReader {
   }
 
   /**
-   * Items from the object itself; bytes from its data movements, where there are any and they can be read.
+   * Takes the items from the object itself and the bytes from its data movements, if there are any that can be read.
    *
-   * @returns undefined while Velero tells nothing
+   * @returns undefined while Velero reports nothing
    */
   async read(object: VeleroObject): Promise<Progress | undefined> {
     // Before Velero has counted the items, it moves no data.
-    if ((itemsOf(object)?.total ?? 0) > 0) await this.#look(object);
+    if ((itemsOf(object)?.total ?? 0) > 0) await this.#listMovements(object);
     return progressOf(object, this.#movements);
   }
 
-  async #look(object: VeleroObject): Promise<void> {
+  async #listMovements(object: VeleroObject): Promise<void> {
     const { clock, signal, logger } = this.#context;
     const now = clock.monotonic();
     if (this.#listedAt !== undefined && now - this.#listedAt < LIST_INTERVAL_MS) return;
@@ -38,14 +38,14 @@ export class ProgressReader {
       this.#movements = await movementsOf(retryingBriefly(this.#context), object, possibleMovements(object));
     } catch (error) {
       signal.throwIfAborted();
-      logger.debug({ err: error }, "no progress in bytes");
+      logger.debug({ err: error }, "could not list the data movements, so there is no progress in bytes");
     }
   }
 }
 
 /**
- * Progress by what is known. The percentage weighs items and bytes, and is 100 only once Velero has completed it: while it
- * waits or finalizes, something is still to be done.
+ * Computes the progress from what Velero has reported. The percentage weighs items and bytes. It is 100 only once
+ * Velero has completed the object: while Velero waits or finalizes, there is still work to do.
  */
 export function progressOf(object: VeleroObject, movements: readonly Movement[]): Progress | undefined {
   const items = itemsOf(object);
@@ -59,18 +59,21 @@ export function progressOf(object: VeleroObject, movements: readonly Movement[])
   };
 }
 
-/** What is written next: the percentage of one attempt never falls, whichever run reads it, and whatever is found late. */
+/**
+ * The progress to write next. The percentage of an attempt never falls, whichever run computes it, and even if Velero
+ * finds more items or more data.
+ */
 export function advanced(last: Progress | undefined, next: Progress): Progress {
   const percent = Math.max(Math.min(last?.percent ?? 0, BELOW_THE_END), next.percent ?? 0);
   return last?.percent === undefined && next.percent === undefined ? next : { ...next, percent };
 }
 
-/** Items done and in total, from `status.progress`. Go leaves a zero out. */
+/** Items done and in total, from `status.progress`. Go omits a zero. */
 export function itemsOf(object: VeleroObject): { completed: number; total: number } | undefined {
-  const told = object.status?.progress;
-  if (told === undefined || told === null) return undefined;
-  const completed = ("itemsBackedUp" in told ? told.itemsBackedUp : told.itemsRestored) ?? 0;
-  return { completed: Number(completed), total: told.totalItems ?? 0 };
+  const progress = object.status?.progress;
+  if (progress === undefined || progress === null) return undefined;
+  const completed = ("itemsBackedUp" in progress ? progress.itemsBackedUp : progress.itemsRestored) ?? 0;
+  return { completed: Number(completed), total: progress.totalItems ?? 0 };
 }
 
 const BELOW_THE_END = 99;
@@ -88,12 +91,18 @@ function percentOf(
   return Math.min(BELOW_THE_END, percent);
 }
 
-/** Whether data of volumes was asked for that Velero may still begin to move. It does so while it goes through the items. */
+/**
+ * Whether Velero may still begin to move volume data that the Backup asks for. It does so only while it goes through
+ * the items.
+ */
 function isDataToCome({ spec, status }: VeleroObject): boolean {
   return status?.phase === "InProgress" && (spec?.snapshotMoveData === true || spec?.defaultVolumesToFsBackup === true);
 }
 
-/** How much of all data is moved, from 0 to 1. What does not tell its size yet counts like the others on average. */
+/**
+ * The fraction of all data that is moved, from 0 to 1. A movement that does not report its size yet counts as one of
+ * average size.
+ */
 function movedFraction(movements: readonly Movement[]): number {
   const sizes = movements.map(({ object }) => object.status?.progress?.totalBytes ?? 0).filter((size) => size > 0);
   const average = sizes.length === 0 ? 1 : sizes.reduce((sum, size) => sum + size, 0) / sizes.length;

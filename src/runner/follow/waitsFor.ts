@@ -2,24 +2,26 @@ import { counted } from "../../api/message.ts";
 import { isBackup, type VeleroObject } from "../../api/velero.ts";
 
 /**
- * What Velero waits for while it is at work, as far as it tells: item operations (snapshots and data of volumes that go on
- * beside the main run) and hooks. docs/contract.md#velero-phases.
+ * What Velero says it waits for while it is at work: item operations (snapshots and volume data, which go on beside the
+ * main run) and hooks. docs/contract.md#velero-phases.
  *
- * @returns nothing where it tells nothing
+ * @returns an empty list when Velero does not say
  */
 export function waitsFor(object: VeleroObject): string[] {
   const { phase = "", hookStatus } = object.status ?? {};
   const { hooksAttempted = 0, hooksFailed = 0 } = hookStatus ?? {};
   return [
     ...(phase.startsWith("WaitingForPluginOperations") ? operationsOf(object) : []),
-    ...(phase.startsWith("Finalizing") && !isBackup(object) ? [UNTOLD] : []),
+    ...(phase.startsWith("Finalizing") && !isBackup(object) ? [FINALIZING] : []),
     ...(hooksAttempted > 0 ? [`${counted(hooksAttempted, "hook")} attempted, ${hooksFailed} failed`] : []),
   ];
 }
 
-/** Of what a Restore waits for in its last phase, Velero tells only afterwards. Velero, restore_finalizer_controller.go. */
-const UNTOLD =
-  "Velero waits there for restored claims to be bound and for hooks in restored pods to run, of this Restore or of one before it, and does not say which";
+/**
+ * Velero reports only afterwards what a Restore waited for in its last phase. Velero, restore_finalizer_controller.go.
+ */
+const FINALIZING =
+  "in this phase Velero waits for restored claims to be bound and for hooks in restored pods to run, of this Restore or of an earlier one, and does not say which";
 
 function operationsOf(object: VeleroObject): string[] {
   const [attempted = 0, completed = 0, failed = 0] = isBackup(object)

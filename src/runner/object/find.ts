@@ -7,7 +7,7 @@ import type { RunnerContext } from "../context.ts";
 /**
  * Reads an object by name; undefined when there is none.
  *
- * @throws ApiError also where the API server does not know the kind (now): that says nothing of the object
+ * @throws ApiError also when the API server does not know the kind (at the moment): the object may exist all the same
  */
 export async function find<T extends KubeObject>(
   context: RunnerContext,

@@ -7,26 +7,29 @@ import { isNameCollision } from "./nameCollision.ts";
 import { attemptSelector, isMadeFor } from "./plan.ts";
 import { getVelero, veleroResource } from "./veleroObject.ts";
 
-/** What there is of the Velero object of an attempt. */
+/** What a run finds when it looks for its attempt's Velero object. */
 export type FoundObject =
   | { readonly kind: "found"; readonly object: VeleroObject }
-  /** It was recorded, and is gone: it is never made again. */
+  /** The status records it, and it is gone. It is never created again. */
   | { readonly kind: "vanished" }
-  /** Still to be made, after removing what Velero refused: its name was taken in the object store, or that was out of reach. */
+  /**
+   * It is still to be created, once `toRemove` is gone: objects that Velero did not run, because the object store held
+   * a backup of that name or the storage location was unavailable.
+   */
   | { readonly kind: "none"; readonly toRemove: readonly VeleroObject[] };
 
 /**
- * Finds the Velero object of the attempt: by the uid that was recorded, else, after a crash between creating and
- * recording, by its labels. A cancelled attempt's is also what Velero has since made anew of it from the object store,
- * under another uid: it is to be removed all the same.
- * docs/contract.md#create-once; docs/velero-facts.md#data-loss-traps.
+ * Finds the attempt's Velero object by the recorded uid or, after a crash between creating and recording it, by its
+ * labels. For a cancelled attempt it also finds the Backup that Velero has recreated from the object store under
+ * another uid, because the cancel must remove that one as well. docs/contract.md#create-once;
+ * docs/velero-facts.md#data-loss-traps.
  */
 export async function findVeleroObject(context: RunnerContext, operation: VeleroOperation): Promise<FoundObject> {
   const ref = operation.status?.engineRef;
   if (ref?.uid !== undefined && ref.name !== undefined) {
     const object = await getVelero(context, operation.spec.type, ref.name);
-    const isAnew = object !== undefined && isCancelled(operation) && isMadeFor(operation, object.metadata.labels);
-    return object?.metadata.uid === ref.uid || isAnew ? { kind: "found", object } : { kind: "vanished" };
+    const isRecreated = object !== undefined && isCancelled(operation) && isMadeFor(operation, object.metadata.labels);
+    return object?.metadata.uid === ref.uid || isRecreated ? { kind: "found", object } : { kind: "vanished" };
   }
   const selection = { namespace: context.settings.veleroNamespace, labelSelector: attemptSelector(operation) };
   const resource = veleroResource(operation.spec.type);

@@ -1,16 +1,16 @@
 import type { Backup, VeleroObject } from "../../api/velero.ts";
 
 /**
- * Whether Velero refused this Backup because the object store holds one of its name already. A DeleteBackupRequest for it
- * would destroy that one. Velero, pkg/controller/backup_controller.go.
+ * Whether Velero did not run this Backup because the object store already holds a backup of its name. A
+ * DeleteBackupRequest for this Backup would destroy that older one. Velero, pkg/controller/backup_controller.go.
  */
 export function isNameCollision(object: VeleroObject): boolean {
   return object.status?.failureReason?.includes("already exists in object storage") ?? false;
 }
 
 /**
- * Whether Velero refused this Backup without beginning it, so that nothing in the object store is its own: an older backup
- * of its name may lie there. Its phase may be Deleting by now, which hides FailedValidation.
+ * Whether Velero did not run this Backup at all. Then no file in the object store is its own, and files under its name
+ * are an older backup's. The phase alone does not tell: it may be Deleting by now.
  */
 export function failedValidation(backup: Backup): boolean {
   const { phase, validationErrors } = backup.status ?? {};

@@ -10,15 +10,18 @@ const OWNERSHIP = [
   Label.applicationInstance,
 ];
 
-/** The labels by which an object tells whose it is: what is made on its behalf carries the same. */
+/**
+ * The labels that say to which Operation and attempt an object belongs. What the runner creates for that object, such
+ * as a DownloadRequest, carries the same labels.
+ */
 export function ownershipLabels(object: KubeObject): Record<string, string> {
   const { labels = {} } = object.metadata;
   return Object.fromEntries(OWNERSHIP.flatMap((key) => (labels[key] === undefined ? [] : [[key, labels[key]]])));
 }
 
 /**
- * Whether an object was made by the same attempt of the same Operation as another. The uid does not tell: Velero makes
- * Backups anew from the object store, with their labels and another uid.
+ * Whether two objects were made for the same attempt of the same Operation. Their uids do not tell: Velero recreates
+ * Backups from the object store with the same labels and a new uid.
  */
 export function hasSameOwner(object: KubeObject, other: KubeObject): boolean {
   return [Label.managedBy, Label.operation, Label.attempt].every((key) => {

@@ -6,18 +6,18 @@ import { platformExclusions } from "../../api/platformExclusions.ts";
 import type { Manifest } from "../../kube/metadata.ts";
 import type { RunnerSettings } from "../context.ts";
 
-/** The Velero object of one attempt, whole but for its name: the name may turn out to be taken. */
+/** Makes the manifest of an attempt's Velero object for a name: the first name may turn out to be taken. */
 export type Plan = (name: string) => Manifest;
 
-/** What a plan needs to know of where it will be carried out. */
+/** The settings that every plan depends on. */
 export type PlanSettings = Pick<RunnerSettings, "veleroNamespace" | "clusterId">;
 
 const LABEL_VALUE = /^[a-zA-Z0-9]([a-zA-Z0-9_.-]*[a-zA-Z0-9])?$/;
 
 /**
- * The Backup that an Operation asks for: exactly its own namespace, and the parameters that were given; what was left
- * out is Velero's to decide. There is no ownerReference: Velero recreates Backups from the object store, and the garbage
- * collector would take those away.
+ * The Backup that an Operation asks for: exactly the Operation's namespace, and the parameters that it gives; Velero
+ * has defaults for the others. The Backup has no ownerReference: Velero recreates Backups from the object store, and
+ * the garbage collector would delete those.
  *
  * @param driver the `driver` of the VolumeSnapshotClass that csiSnapshotClassName names, when it names one
  */
@@ -42,9 +42,10 @@ export function planBackup(
 }
 
 /**
- * The Restore that an Operation asks for: the parameters that were given, and the namespaces of its Backup by name, so
- * that nothing which the Backup gains later comes along. What Velero would write with rights that who asks does not have
- * is left out, whatever was asked for. docs/contract.md#excluded-resources.
+ * The Restore that an Operation asks for: the parameters that it gives, and the Backup's namespaces by name, so that it
+ * reads no namespace which the Backup gains later. Resources that the requester may not be allowed to write, such as
+ * quotas, are excluded whatever the parameters say: Velero would write them with its own rights.
+ * docs/contract.md#excluded-resources.
  *
  * @param includedNamespaces the namespaces of the Backup, as {@link checkRestoreScope} allowed them
  */
@@ -66,12 +67,12 @@ export function planRestore(
   });
 }
 
-/** As `-l` wants it: what carries both labels belongs to this attempt of this Operation. */
+/** The label selector for what belongs to this attempt of this Operation. */
 export function attemptSelector(operation: VeleroOperation): string {
   return `${operationSelector(operation.metadata.uid)},${Label.attempt}=${attemptOf(operation)}`;
 }
 
-/** As `-l` wants it: what belongs to this Operation, any attempt of it. */
+/** The label selector for what belongs to any attempt of this Operation. */
 export function operationSelector(uid: string): string {
   return `${Label.operation}=${labelValue(uid)}`;
 }
@@ -91,7 +92,7 @@ function labelsFor(operation: VeleroOperation, { clusterId }: PlanSettings): Rec
     ...(clusterId !== undefined && { [Label.clusterId]: labelValue(clusterId) }),
     [Label.operation]: labelValue(operation.metadata.uid),
     [Label.attempt]: String(attemptOf(operation)),
-    // A Restore's target need not exist, so its name was never checked by the API server: what is no label is left out.
+    // A Restore's target need not exist, so the API server never checked its name: it may be no valid label value.
     ...(LABEL_VALUE.test(target) && { [Label.target]: target, [Label.applicationInstance]: target }),
   };
 }

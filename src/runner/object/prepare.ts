@@ -23,30 +23,32 @@ import { checkRestoreScope } from "./restoreScope.ts";
 import { backupRef, chooseSourceBackup } from "./sourceBackup.ts";
 
 /**
- * That the spec is the one that was admitted, and that a Restore from another namespace is still young enough: its Job may have
- * waited. docs/contract.md#admitted-spec, docs/contract.md#restores-from-another-namespace.
+ * Checks that the spec is the one that was admitted, and that a Restore from another namespace begins soon enough after
+ * it was asked for: its Job may have waited for a node. docs/contract.md#admitted-spec,
+ * docs/contract.md#restores-from-another-namespace.
  */
 function checkAdmitted({ clock, settings }: RunnerContext, operation: VeleroOperation): void {
   const { spec, status } = operation;
-  // A dispatcher of an older version noted it not, and the present one is about to.
-  if (status?.admittedSpec === undefined) throw new NotAdmitted("it is still to be noted what was admitted");
+  // An older dispatcher did not record the digest; the present one is about to.
+  if (status?.admittedSpec === undefined)
+    throw new NotAdmitted("the dispatcher has not recorded yet which spec it admitted");
   if (status.admittedSpec !== specDigest(spec)) {
-    const message = "spec is not what was admitted: somebody has changed it since; create a new Operation instead";
+    const message = "the spec has changed since it was admitted; create a new Operation instead";
     throw new Failure(Reason.specChanged, message, { invalid: true });
   }
   const window = { now: clock.now(), windowMs: settings.requestWindowMs };
   if (isCrossNamespace(operation) && isRequestOver(status, window)) {
-    const message = `its runner started too late: a Restore from another namespace must begin within ${window.windowMs / 1000} s after it was asked for, at ${status.request?.at}`;
+    const message = `the runner started too late: a Restore from another namespace must begin within ${window.windowMs / 1000} s after it was asked for, which was at ${status.request?.at}`;
     throw new Failure(Reason.authorizationExpired, message, { invalid: true });
   }
 }
 
 /**
- * What is to be created for an Operation, once it is certain that it may be. docs/contract.md#runner.
+ * Decides what to create for an Operation, after checking that it may be created. docs/contract.md#runner.
  *
- * @throws Failure SpecChanged, AuthorizationExpired for what was not admitted so,
- *   ValidationFailed for parameters that are wrong, NamespaceExcluded for a Backup of what Velero leaves out,
- *   RestoreForbidden for a Restore beyond its bounds; LocationUnavailable for one whose files cannot be read now
+ * @throws Failure SpecChanged or AuthorizationExpired when the admission does not cover it, ValidationFailed for wrong
+ *   parameters, NamespaceExcluded for a Backup of a namespace that Velero skips, RestoreForbidden for a Restore that
+ *   reads or writes more than it may; LocationUnavailable for a Restore whose files Velero cannot read now
  */
 export async function prepare(context: RunnerContext, operation: VeleroOperation): Promise<Plan> {
   checkAdmitted(context, operation);
@@ -64,7 +66,7 @@ async function prepareBackup(context: RunnerContext, operation: VeleroOperation)
   const { csiSnapshotClassName: name } = parsed.value;
   if (name === undefined) return planBackup(operation, parsed.value, context.settings);
   const snapshotClass = await snapshotClassNamed(context, name);
-  // Velero would only note it in its debug log and take another class.
+  // Velero would only mention the missing class in its debug log, and use another class.
   if (snapshotClass === undefined) {
     throw invalid(`spec.parameters.csiSnapshotClassName: there is no VolumeSnapshotClass ${name}`);
   }
@@ -90,7 +92,7 @@ async function snapshotClassNamed(context: RunnerContext, name: string): Promise
   }
 }
 
-/** Velero leaves a namespace with this label out, and calls a backup of nothing else Completed. */
+/** Velero skips a namespace with this label, and calls the empty backup Completed. */
 async function checkIncluded(context: RunnerContext, name: string): Promise<void> {
   const label = (await find(context, namespaces, { name }))?.metadata.labels?.[Label.excludeFromBackup];
   if (label !== "true") return;
@@ -98,7 +100,7 @@ async function checkIncluded(context: RunnerContext, name: string): Promise<void
   throw new Failure(Reason.namespaceExcluded, message);
 }
 
-/** Which Backup it is goes into the status first: no later run of the attempt restores another one. */
+/** Records the chosen Backup in the status first, so that no later run of the attempt restores another one. */
 async function prepareRestore(context: RunnerContext, operation: VeleroOperation): Promise<Plan> {
   const parsed = parseParameters(restoreParametersSchema, operation.spec.parameters);
   if (!parsed.ok) throw invalid(parsed.message);
@@ -112,14 +114,14 @@ async function prepareRestore(context: RunnerContext, operation: VeleroOperation
   const written = await writeStatus(context, attemptIn(operation), ({ status }) =>
     status?.backupRef === undefined ? { backupRef: chosen } : {},
   );
-  // Another run of the attempt was first.
+  // Another run of the attempt recorded its choice first.
   if (written.status?.backupRef?.uid !== chosen.uid) return await prepareRestore(context, written);
   await checkReadable(context, scope.backup.spec?.storageLocation ?? "");
   const parameters = { ...parsed.value, backupName: chosen.name };
   return planRestore(operation, parameters, context.settings, scope.includedNamespaces);
 }
 
-/** Velero refuses a Restore for good whose files it cannot read at the moment. */
+/** A Restore whose files Velero cannot read at the moment fails validation, which is final: better wait. */
 async function checkReadable(context: RunnerContext, name: string): Promise<void> {
   if (name === "") return;
   const location = await find(context, storageLocations, { namespace: context.settings.veleroNamespace, name });

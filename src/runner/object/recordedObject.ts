@@ -2,32 +2,34 @@ import type { Operation } from "../../api/operation.ts";
 import type { VeleroObject } from "../../api/velero.ts";
 import { ObjectChanged } from "../errors.ts";
 
-/** What a run took for its attempt's object. */
+/** What a run knew of its attempt's Velero object when it decided what to write. */
 export interface RecordedObject {
-  /** As it was called, or was to be called. */
+  /** The name that it has, or was about to get. */
   readonly name: string | undefined;
-  /** As it is recorded; undefined while it is not made. */
+  /** The uid in status.engineRef; undefined before the object is created. */
   readonly uid: string | undefined;
 }
 
 /**
- * Before anything is written about an object: that it still is the attempt's. A run that hears late may have followed one
- * that another run has removed since, because Velero refused it, or found none just before another run made it.
+ * Checks, before a run writes about an object, that the object still is the attempt's. When two runs work on one
+ * attempt, the slower one may still follow an object that the other has removed because Velero did not run it, or may
+ * have found no object just before the other created one.
  *
- * @throws ObjectChanged when the attempt has another one now
+ * @throws ObjectChanged when the attempt has another object now, or none
  */
 export function checkRecordedObject({ status }: Operation, { name, uid }: RecordedObject): void {
   const now = status?.engineRef;
   const renamed = name !== undefined && now?.name !== undefined && now.name !== name;
-  if (renamed || now?.uid !== uid) throw new ObjectChanged(`the attempt's object is ${now?.name ?? "none"} now`);
+  if (renamed || now?.uid !== uid)
+    throw new ObjectChanged(`another run has changed the attempt's Velero object: it is ${now?.name ?? "none"} now`);
 }
 
-/** What is left of an attempt's Velero object when there is nothing more to wait for. */
+/** How an attempt's Velero object ended. */
 export interface ObjectEnd {
-  /** Undefined when there is none (any more). */
+  /** Undefined when it is gone, or was never created. */
   readonly object: VeleroObject | undefined;
-  /** This run removed it, or did not make it, because the Operation was cancelled. */
+  /** This run removed it, or did not create it, because the Operation was cancelled. */
   readonly cancelled?: boolean;
-  /** What that could not clean up, in words. */
+  /** What the cancel could not clean up, in words. */
   readonly remains?: string | undefined;
 }

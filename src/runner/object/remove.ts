@@ -8,10 +8,10 @@ import type { RunnerContext } from "../context.ts";
 import { veleroResource } from "./veleroObject.ts";
 
 /**
- * Deletes an object by a plain delete: this very one, never another that has its name by now.
+ * Deletes exactly this object by a plain delete, never another one that has its name by now.
  *
- * @param unchanged only in exactly the state that was read; whoever decided this reads again and sees whether it is gone
- * @throws as KubeClient.delete, but for an object that is gone, or is no longer what it was
+ * @param unchanged delete it only if it has not changed since it was read; the caller reads it again to see the outcome
+ * @throws as KubeClient.delete, except when the object is gone or has changed
  */
 export async function remove(
   context: RunnerContext,
@@ -29,10 +29,13 @@ export async function remove(
   }
 }
 
-/** How long a deletion is waited for before the Operation is looked at again, in milliseconds. */
+/** How long a run waits for a deletion before it reads the Operation again, in milliseconds. */
 const PATIENCE_MS = 10_000;
 
-/** Waits a while until objects that were deleted are gone: Velero's finalizer holds a Restore for as long as it likes. */
+/**
+ * Waits a while for deleted objects to be gone; says whether they are. Velero's finalizer may hold a Restore for much
+ * longer.
+ */
 export async function areGone(context: RunnerContext, objects: readonly VeleroObject[]): Promise<boolean> {
   const { client, clock, logger } = context;
   const enough = new AbortController();

@@ -19,10 +19,12 @@ interface ResourceLists {
 }
 
 /**
- * What is wrong with the resources that a Backup names: what this cluster does not have is in no backup, and a wrong name to
- * exclude leaves everything in. docs/contract.md#resource-names.
+ * What is wrong with the resources that a Backup names. Velero ignores names that it does not know: `includedResources:
+ * [configmpas]` would back up nothing, and `excludedResources: [secrts]` would back up the Secrets.
+ * docs/contract.md#resource-names.
  *
- * @returns every wrong field, with its value and what may have been meant; undefined when all are known, or nobody can tell
+ * @returns every wrong field, with its value and the nearest known name; undefined when all names are known, or when
+ *   the API server does not say which kinds it has
  */
 export async function resourcesProblem(context: RunnerContext, lists: ResourceLists): Promise<string | undefined> {
   const named = (["includedResources", "excludedResources"] as const).flatMap((field) =>
@@ -42,8 +44,8 @@ export async function resourcesProblem(context: RunnerContext, lists: ResourceLi
 }
 
 /**
- * What Velero may have left out of an attempt that it calls done, because it did not know what was named: for a Restore what
- * this cluster does not have, for a Backup what is so new that Velero may not have seen it yet.
+ * The resources that Velero may have skipped without a word, because it did not know them: for a Restore those that
+ * this cluster does not have, for a Backup those whose CRD is so new that Velero may not have seen it yet.
  */
 export async function doubtfulResources(
   context: RunnerContext,
@@ -62,18 +64,18 @@ const listsSchema = z.looseObject({
   excludedResources: z.array(z.string()).optional(),
 });
 
-/** The names that are none here, each with what to say of it. */
+/** The names that this cluster does not know, each with a message. */
 async function unknownNames(context: RunnerContext, names: readonly string[]): Promise<Map<string, string>> {
   const unknown = new Map<string, string>();
   const served = await servedFor(context, names);
-  // A server that does not answer now may well have what is not found.
+  // While an aggregated API server does not answer, its kinds are missing from the list.
   if (served === undefined || !served.complete) return unknown;
   const kinds = nameable(served);
   for (const name of names) {
     if (name === ALL || resolveResource(name, kinds) !== undefined) continue;
     const nearest = nearestResource(name, kinds);
     const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
-    unknown.set(name, `"${name}" is no resource that this cluster has${hint}`);
+    unknown.set(name, `this cluster has no resource "${name}"${hint}`);
   }
   return unknown;
 }
@@ -88,13 +90,13 @@ async function newKinds(
   const kinds = nameable(served);
   const fresh = new Set<string>();
   for (const kind of names.map((name) => resolveResource(name, kinds))) {
-    // Only custom resources come and go, and their groups are domains.
+    // Only custom resources can be new, and their groups are domain names.
     if (kind === undefined || !kind.group.includes(".")) continue;
     const name = groupResource(kind);
     const made = await definedAt(context, name);
     if (made === undefined || Date.parse(startTimestamp) - Date.parse(made) >= VELERO_DISCOVERY_MS) continue;
     fresh.add(
-      `${name} was new when Velero began: it looks for new kinds every five minutes, so objects of this one may be missing`,
+      `${name} was new when Velero began: Velero looks for new kinds only every five minutes, so objects of this kind may be missing`,
     );
   }
   return [...fresh];
@@ -108,12 +110,15 @@ async function servedFor(context: RunnerContext, names: readonly string[]): Prom
     return await retry(() => context.client.discover(context), context);
   } catch (error) {
     if (!(error instanceof z.ZodError) && !isForbidden(error)) throw error;
-    context.logger.warn({ err: error }, "the API server does not tell what it serves, so names are not checked");
+    context.logger.warn(
+      { err: error },
+      "the API server does not say which kinds it serves, so the resource names are not checked",
+    );
     return undefined;
   }
 }
 
-/** When a custom resource was defined; undefined for what is none. */
+/** When the CRD of that name was created; undefined when there is none. */
 async function definedAt(context: RunnerContext, name: string): Promise<string | undefined> {
   try {
     const definition = await retry(() => context.client.get(customResourceDefinitions, { name }, context), context);

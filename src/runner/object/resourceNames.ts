@@ -1,16 +1,17 @@
 import type { Served, ServedKind } from "../../kube/discovery.ts";
 
-/** What Velero backs up and restores at all. Velero, pkg/discovery/helper.go. */
+/** Velero backs up and restores only kinds with all of these verbs. Velero, pkg/discovery/helper.go. */
 const NEEDED_VERBS = ["list", "create", "get", "delete"];
 
-/** Of all that the API server serves, what Velero can be asked for by name. */
+/** The kinds that Velero can back up or restore, of all that the API server serves. */
 export function nameable({ kinds }: Served): readonly ServedKind[] {
   return kinds.filter(({ verbs }) => NEEDED_VERBS.every((verb) => verbs.includes(verb)));
 }
 
 /**
- * The kind that Velero takes a name for: plural, singular or short name, with or without a group or the beginning of one,
- * the name in any case, but not the group or a short name. Velero, pkg/discovery/helper.go (ResourceFor).
+ * The kind that Velero understands by a name: its plural, singular or short name, alone or with its group or the
+ * beginning of its group. Plural and singular match in any case, short names and groups only as they are written.
+ * Velero, pkg/discovery/helper.go (ResourceFor).
  *
  * @param name such as `configmaps`, `ConfigMap`, `cm`, `deployments.apps`
  * @param kinds in the server's order of preference
@@ -33,9 +34,9 @@ export function groupResource({ plural, group }: Pick<ServedKind, "plural" | "gr
 }
 
 /**
- * The kind that somebody may have meant who wrote a name that is none.
+ * The kind whose name is nearest to an unknown name, for a "did you mean".
  *
- * @returns its name, with its group only where the wrong one has a group too; undefined when nothing is near
+ * @returns its name, with its group only if the unknown name has a group, too; undefined when no name is near
  */
 export function nearestResource(name: string, kinds: readonly ServedKind[]): string | undefined {
   const wrong = name.toLowerCase();
@@ -54,10 +55,13 @@ export function nearestResource(name: string, kinds: readonly ServedKind[]): str
   return nearest?.name;
 }
 
-/** Further apart than this, and than a third of the name, two names have nothing to do with each other. */
+/**
+ * Two names that differ in more characters than this, or in more than a third of them, have nothing to do with each
+ * other.
+ */
 const MAX_DISTANCE = 3;
 
-/** Levenshtein's: how many characters have to be added, left out or changed. */
+/** Levenshtein's: how many characters must be added, removed or changed to get from one to the other. */
 function editDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > MAX_DISTANCE) return MAX_DISTANCE + 1;
   let row = Array.from({ length: b.length + 1 }, (_, at) => at);

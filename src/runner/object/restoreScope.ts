@@ -12,14 +12,15 @@ export type Scope =
 const NAMESPACE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
- * Whether this Restore may be made: the runner holds rights on every Backup, the person who asks does not. Nothing may
- * leave the Operation's namespace or come from one that namespaceMapping does not name. docs/contract.md#restore-scope.
+ * Whether this Restore may be created. The runner has rights on every Backup, the requester does not. So a Restore may
+ * write only into the Operation's own namespace, and read only that one and those that namespaceMapping names.
+ * docs/contract.md#restore-scope.
  *
- * A Backup that does not exist and one that is somebody else's get the same message: who may write Operations in one
- * namespace learns nothing about the Backups of another.
+ * The message is the same for a Backup that does not exist and for another team's Backup: nobody learns by it what
+ * Backups other namespaces have.
  *
- * @param backup the Backup that the parameters were found to name; undefined when there is none
- * @returns the namespaces that the Restore is to name, or why it may not be made
+ * @param backup the Backup that the parameters name; undefined when there is none
+ * @returns the namespaces to restore from, or why the Restore may not be created
  */
 export function checkRestoreScope(
   operation: VeleroOperation,
@@ -27,20 +28,20 @@ export function checkRestoreScope(
   backup: Backup | undefined,
   { clusterId }: Pick<RunnerSettings, "clusterId">,
 ): Scope {
-  const own = operation.metadata.namespace;
+  const ownNamespace = operation.metadata.namespace;
   const mapping = new Map(Object.entries(parameters.namespaceMapping ?? {}));
   for (const [from, to] of mapping) {
-    if (to === own) continue;
-    return { ok: false, message: `namespaceMapping maps ${from} to ${to}: everything must end up in ${own}` };
+    if (to === ownNamespace) continue;
+    return { ok: false, message: `namespaceMapping maps ${from} to ${to}: everything must end up in ${ownNamespace}` };
   }
 
   const included = backup?.spec?.includedNamespaces ?? [];
-  // Velero takes globs here, and "*" or nothing means all: only literal names say what comes along.
-  const allowed = included.every((name) => NAMESPACE_NAME.test(name) && (name === own || mapping.has(name)));
+  // Velero takes globs here, and "*" or an empty list means all: only literal names say what a Backup holds.
+  const allowed = included.every((name) => NAMESPACE_NAME.test(name) && (name === ownNamespace || mapping.has(name)));
   if (backup === undefined || included.length === 0 || !allowed || isForeign(backup, clusterId)) {
     return {
       ok: false,
-      message: `Backup ${parameters.backupName} cannot be restored into ${own}: there is no such Backup of this cluster, or it holds other namespaces than ${own} and those that namespaceMapping maps to it`,
+      message: `Backup ${parameters.backupName} cannot be restored into ${ownNamespace}: there is no such Backup of this cluster, or it holds other namespaces than ${ownNamespace} and those that namespaceMapping maps to it`,
     };
   }
 

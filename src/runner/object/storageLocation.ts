@@ -3,7 +3,7 @@ import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
 
 /**
- * The BackupStorageLocation where the files of a Backup, or of a Restore and its Backup, lie.
+ * The BackupStorageLocation that holds the files of a Backup, or of a Restore and its Backup.
  *
  * @throws as KubeClient.get; Error when the Backup names no location
  */
@@ -15,7 +15,7 @@ export async function locationOf(context: RunnerContext, object: VeleroObject): 
 }
 
 /**
- * The name of that location, as Velero has written it down.
+ * The name of that location, as the Backup's spec has it.
  *
  * @returns undefined when the Backup names none
  * @throws as KubeClient.get

@@ -5,7 +5,7 @@ import { apiVersionOf, type Resource } from "../../kube/resource.ts";
 import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
 
-/** Where Velero's objects of that type live in the API. */
+/** The API resource of Velero's objects of that type. */
 export function veleroResource(type: OperationType): Resource<VeleroObject> {
   return type === "Backup" ? backups : restores;
 }
@@ -25,7 +25,7 @@ export async function getVelero(
   }
 }
 
-/** The reference that goes into status.engineRef: without a uid it says what is about to be created. */
+/** The reference for status.engineRef. Without a uid it is an intent: the runner is about to create that object. */
 export function engineRef(context: RunnerContext, type: OperationType, name: string, uid?: string): EngineRef {
   const resource = veleroResource(type);
   return {

@@ -26,9 +26,10 @@ import { listResults, resultsSchema } from "./results.ts";
 import { skippedVolumes, unsizedSnapshots, volumeBytes, volumeInfosSchema } from "./volumes.ts";
 
 /**
- * What is known as soon as Velero's object exists.
+ * The outputs that are known as soon as Velero's object exists.
  *
- * @param excludedByPlatform what no Restore brings back (leftOut); told as far as this one really leaves it out
+ * @param excludedByPlatform what no Restore may restore on this platform; the outputs name those of them that this
+ *   Restore really excludes
  */
 export function knownOutputs(
   type: OperationType,
@@ -49,16 +50,16 @@ export function knownOutputs(
   };
 }
 
-/** Which Backup a Restore restores, by the name that it has in Velero. */
+/** The Backup that a Restore restores, by its name in Velero. */
 function sourceOf({ spec }: VeleroObject): Outputs {
   const { backupName } = spec ?? {};
   return typeof backupName === "string" && backupName !== "" ? { backupName } : {};
 }
 
 /**
- * The outputs of an attempt that reached a terminal phase. Never fails because something could not be had: `missing` says
- * what and why. Only the files of a Completed or PartiallyFailed object are asked for: Velero finds files by name, and
- * what lies under the name of a failed backup may be an older backup's.
+ * Collects the outputs of an attempt whose Velero object has reached a terminal phase. A file that cannot be read fails
+ * nothing: `outputs.missing` says which one, and why. Only a Completed or PartiallyFailed object has its files read:
+ * Velero finds files by name, and those under the name of a failed backup may be an older backup's.
  *
  * @throws the context's signal's reason, and nothing else
  */
@@ -77,22 +78,22 @@ export async function collectOutputs(
 
   const missing: string[] = [];
   const unreadable: string[] = [];
-  /** Runs one step; what it cannot get is noted as missing, or as unreadable. */
+  /** Runs one step. If it fails, the outputs list its subject as missing or unreadable. */
   const attempt: Try = async (what, step) => {
     try {
       return await step();
     } catch (error) {
       context.signal.throwIfAborted();
-      context.logger.warn({ err: error, what }, "could not be had");
+      context.logger.warn({ err: error, what }, "could not collect this output");
       if (error instanceof DownloadError && error.garbled) unreadable.push(error.message);
-      else missing.push(`${what}: ${publicWords(error)}`);
+      else missing.push(`${what}: ${publicMessage(error)}`);
       return undefined;
     }
   };
 
   const location = await attempt("storage location", () => locationOf(context, object));
   const source: DownloadSource = { object, location, limits };
-  // One large file after the other, for the sake of memory.
+  // One large file after the other, to save memory.
   const warnings = await attempt("warnings", () => warningsOf(context, type, source));
   const restored = isRestore(object) ? await restoreOutputs(context, { ...source, object }, attempt) : undefined;
   const sizes = isBackup(object) ? await backupSizes(context, { ...source, object }, attempt) : undefined;
@@ -111,8 +112,11 @@ export async function collectOutputs(
   };
 }
 
-/** What the API server or the program itself says is for the log alone: who reads outputs need not know the cluster. */
-function publicWords(error: unknown): string {
+/**
+ * The message of an error, as tenants may read it. What the API server or this program says stays in the log: it may
+ * name parts of the cluster that tenants need not know.
+ */
+function publicMessage(error: unknown): string {
   return error instanceof DownloadError ? error.message : "could not be read; the log of the runner's Job says why";
 }
 
@@ -143,7 +147,7 @@ async function warningsOf(context: RunnerContext, type: OperationType, source: D
   const listed = entries.length - listResults(results, { withErrors: false }).length;
   return {
     entries: cutList(redactedNotes(context, entries, source.object), whereToFind),
-    // Errors of work that went on after the main run are counted and not listed.
+    // Velero counts the errors of work that goes on after its main run, but does not list them.
     ...(withErrors &&
       listed < errors && { unlisted: `errors: Velero counted ${errors} and listed ${listed}: ${whereToFind}` }),
   };
@@ -151,7 +155,7 @@ async function warningsOf(context: RunnerContext, type: OperationType, source: D
 
 interface Sizes {
   readonly outputs: Outputs;
-  /** Set when there are snapshots of which Velero tells no size. */
+  /** Set when there are snapshots for which Velero reports no size. */
   readonly unsized?: string;
 }
 
@@ -166,7 +170,8 @@ async function backupSizes(
       downloadJson(context, "BackupVolumeInfos", source, volumeInfosSchema),
     ),
   ]);
-  // Without volume infos (Velero 1.12, or out of reach) what was copied can still be summed up; snapshots cannot.
+  // Without volume infos (Velero 1.12, or the store is out of reach), the sizes of copied volumes are still known,
+  // those of snapshots are not.
   const bytes =
     volumes === undefined
       ? await attempt("backupSizeBytes: sizes of the volumes", async () => {
@@ -182,11 +187,11 @@ async function backupSizes(
         skippedVolumes: cutList(skipped, placesOf("Backup", source.object), MAX_LISTED_BYTES),
       }),
     },
-    ...(unsized > 0 && { unsized: `backupSizeBytes: Velero tells no size of ${counted(unsized, "snapshot")}` }),
+    ...(unsized > 0 && { unsized: `backupSizeBytes: Velero reports no size for ${counted(unsized, "snapshot")}` }),
   };
 }
 
-/** @throws as archiveOf; DownloadError when the archive does not begin as Velero's do */
+/** @throws as archiveOf; DownloadError when the archive does not begin as gzip */
 async function readableArchive(context: RunnerContext, source: DownloadSource): Promise<Archive> {
   const archive = await archiveOf(context, source);
   if (!archive.isGzip) throw new DownloadError(`BackupContents: ${NO_GZIP}`, { garbled: true });

@@ -22,17 +22,19 @@ export interface RestoreSource extends DownloadSource {
   readonly object: Restore;
 }
 
-/** What became of the items of a restore, and which volumes it left out. docs/contract.md#restored-items. */
+/**
+ * What Velero did with the items of a restore, and which volumes the restore left out. docs/contract.md#restored-items.
+ */
 export async function restoreOutputs(context: RunnerContext, source: RestoreSource, attempt: Try): Promise<Outputs> {
   const items = await attempt("what was created, updated, skipped", () => itemsOfRestore(context, source));
   if (items === undefined) return {};
   const leftOut = await attempt("skippedVolumes", () => leftOutBy(context, source, items));
   const whereToFind = placesOf("Restore", source.object);
-  const named = (fate: ItemResult): string[] => {
-    const those = items.filter((item) => item.fate === fate).map(({ kind, name }) => `${kind} ${name}`);
+  const named = (result: ItemResult): string[] => {
+    const those = items.filter((item) => item.result === result).map(({ kind, name }) => `${kind} ${name}`);
     return cutList(those, whereToFind, MAX_ITEMS_BYTES);
   };
-  const count = (fate: ItemResult): string => String(items.filter((item) => item.fate === fate).length);
+  const count = (result: ItemResult): string => String(items.filter((item) => item.result === result).length);
   const lists = { updatedItems: named("updated"), skippedItems: named("skipped"), failedItems: named("failed") };
   return {
     restoreCreatedCount: count("created"),
@@ -47,13 +49,13 @@ export async function restoreOutputs(context: RunnerContext, source: RestoreSour
 
 async function itemsOfRestore(context: RunnerContext, source: RestoreSource): Promise<RestoredItem[]> {
   const items = restoredItems(await downloadJson(context, "RestoreResourceList", source, restoredListSchema));
-  if (items.some(({ fate }) => fate === undefined)) {
-    throw new DownloadError("this Velero does not say it in a way that is known here");
+  if (items.some(({ result }) => result === undefined)) {
+    throw new DownloadError("this version of Velero reports the items in an unknown form");
   }
   return items;
 }
 
-/** Nothing is asked for where no claim was to be restored, or none of which the backup has data. */
+/** Reads no file if the restore has no claims, and only one file if the backup has no data of these claims. */
 async function leftOutBy(
   context: RunnerContext,
   source: RestoreSource,

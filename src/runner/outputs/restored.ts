@@ -1,12 +1,12 @@
 import * as z from "zod";
 import type { VolumeInfo } from "./volumes.ts";
 
-/** What became of each item and each volume of a restore. Velero, pkg/restore/request.go and internal/volume. */
+/** What Velero did with each item and each volume of a restore. Velero, pkg/restore/request.go and internal/volume. */
 
-/** RestoreResourceList: by kind, such as `v1/ConfigMap`, a list of `namespace/name(what became of it)`. */
+/** RestoreResourceList: for each kind, such as `v1/ConfigMap`, a list of entries such as `org-a/settings(created)`. */
 export const restoredListSchema = z
   .record(z.string(), z.array(z.string()).nullish())
-  // Go writes a map that was never filled as null.
+  // Go encodes a nil map as null.
   .nullable()
   .transform((list) => list ?? {});
 
@@ -24,8 +24,8 @@ export interface RestoredItem {
   readonly kind: string;
   /** `namespace/name`, or the name alone. */
   readonly name: string;
-  /** Undefined where a Velero says something else than those here did. */
-  readonly fate: ItemResult | undefined;
+  /** Undefined when this version of Velero reports a result that is not known here. */
+  readonly result: ItemResult | undefined;
 }
 
 /** All that a restore looked at, by kind and name. */
@@ -35,15 +35,18 @@ export function restoredItems(list: z.output<typeof restoredListSchema>): Restor
     .flatMap(([kind, entries]) => (entries ?? []).map((entry) => ({ kind, ...parsed(entry) })));
 }
 
-function parsed(entry: string): Pick<RestoredItem, "name" | "fate"> {
-  const [, name = entry, told] = /^(.*)\(([^()]*)\)$/.exec(entry) ?? [];
-  return { name, fate: ITEM_RESULTS.find((fate) => fate === told) };
+function parsed(entry: string): Pick<RestoredItem, "name" | "result"> {
+  const [, name = entry, reported] = /^(.*)\(([^()]*)\)$/.exec(entry) ?? [];
+  return { name, result: ITEM_RESULTS.find((result) => result === reported) };
 }
 
-/** What the Restore's own spec says of its volumes. */
+/** What the Restore's own spec says about its volumes. */
 export interface VolumeRequest {
   readonly namespaceMapping: Readonly<Record<string, string>>;
-  /** The Restore's `spec.restorePVs`: false keeps snapshots out, but not what was copied from a pod's file system. */
+  /**
+   * The Restore's `spec.restorePVs`: false excludes snapshots, but not the data that was copied from a pod's file
+   * system.
+   */
   readonly restorePVs: boolean | null | undefined;
 }
 
@@ -54,8 +57,9 @@ export function isClaim({ kind }: RestoredItem): boolean {
 }
 
 /**
- * The claims of a restore whose data the backup has, and the restore left out, as `namespace/claim (why)`. Velero calls such
- * a restore Completed all the same: it fills only volumes that it makes, and those that a pod mounts which it makes.
+ * The claims whose data is in the backup but was not restored, as `namespace/claim (why)`. Velero calls such a restore
+ * Completed all the same: it fills only volumes that it creates itself, and volumes that are mounted by a pod which it
+ * creates.
  *
  * @param backedUp the BackupVolumeInfos of the backup
  * @param filled the claims of RestoreVolumeInfo
@@ -67,19 +71,19 @@ export function leftOutVolumes(
   filled: z.output<typeof restoredVolumesSchema>,
   { namespaceMapping, restorePVs }: VolumeRequest,
 ): string[] {
-  const claims = new Map(items.filter(isClaim).map(({ name, fate }) => [name, fate]));
+  const claims = new Map(items.filter(isClaim).map(({ name, result }) => [name, result]));
   const done = new Set(filled.map(({ pvcNamespace, pvcName }) => `${pvcNamespace}/${pvcName}`));
   const leftOut = backedUp.filter(hasData).flatMap((volume) => {
     const { pvcName = "", pvcNamespace = "", backupMethod } = volume;
     const namespace = Object.hasOwn(namespaceMapping, pvcNamespace) ? namespaceMapping[pvcNamespace] : pvcNamespace;
     const claim = `${namespace}/${pvcName}`;
-    // What was not to be restored is in no list.
+    // The restore did not ask for this claim, or it has filled the volume.
     if (!claims.has(claim) || done.has(claim)) return [];
     if (restorePVs === false && backupMethod !== "PodVolumeBackup") return [];
-    const fate = claims.get(claim);
-    // Of these Velero tells the claim only where it was bound at once.
-    if (backupMethod === "NativeSnapshot" && fate === "created") return [];
-    return [`${claim} (${reasonOf(fate)})`];
+    const result = claims.get(claim);
+    // Velero lists a restored native snapshot only if its claim was bound at once.
+    if (backupMethod === "NativeSnapshot" && result === "created") return [];
+    return [`${claim} (${reasonOf(result)})`];
   });
   return leftOut.sort();
 }
@@ -88,7 +92,7 @@ function hasData({ skipped, result, pvcName }: VolumeInfo): boolean {
   return !skipped && result !== "failed" && pvcName !== undefined;
 }
 
-function reasonOf(fate: ItemResult | undefined): string {
-  if (fate === "failed") return "its claim could not be restored";
-  return fate === "created" ? "no pod that mounts it was restored" : "its claim was there before";
+function reasonOf(result: ItemResult | undefined): string {
+  if (result === "failed") return "its claim could not be restored";
+  return result === "created" ? "no pod that mounts it was restored" : "its claim existed before";
 }

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** What Velero noted while it worked: BackupResults and RestoreResults. Velero, pkg/util/results. */
+/** The warnings and errors of a backup or restore: BackupResults and RestoreResults. Velero, pkg/util/results. */
 
 const lines = z.array(z.string()).nullish();
 const scopesSchema = z.looseObject({
@@ -14,11 +14,11 @@ export const resultsSchema = z.looseObject({ warnings: scopesSchema.nullish(), e
 export type Results = z.infer<typeof resultsSchema>;
 
 /**
- * Velero's notes as a list: each with its scope first (`velero: `, `cluster: `, then the namespaces in alphabetical
- * order), the texts as Velero wrote them but for blanks around them: `velero describe` shows none. Errors come before
+ * Lists Velero's warnings, each with its scope first (`velero: `, `cluster: `, then the namespaces in alphabetical
+ * order). The texts are Velero's, without blanks around them, as `velero describe` shows them. Errors come before
  * warnings and begin with `error: `.
  *
- * @param options.withErrors the backup or restore partially failed: its errors belong to the story
+ * @param options.withErrors list the errors, too: the backup or restore partially failed
  */
 export function listResults(results: Results, { withErrors }: { withErrors: boolean }): string[] {
   const errors = withErrors ? scoped(results.errors).map((line) => `error: ${line}`) : [];

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** What became of each volume of a backup: BackupVolumeInfos (Velero 1.13 and later). Velero, internal/volume. */
+/** What Velero did with each volume of a backup: BackupVolumeInfos (Velero 1.13 and later). Velero, internal/volume. */
 
 const sized = z.looseObject({ size: z.number().optional() }).nullish();
 
@@ -14,22 +14,22 @@ export const volumeInfosSchema = z
       snapshotDataMoved: z.boolean().optional(),
       skipped: z.boolean().optional(),
       skippedReason: z.string().optional(),
-      /** `failed` where there is no data; not told for every method. */
+      /** `failed` when there is no data; Velero does not report it for every method. */
       result: z.string().optional(),
       csiSnapshotInfo: sized,
       snapshotDataMovementInfo: sized,
       pvbInfo: sized,
     }),
   )
-  // Go writes a list that was never filled as null.
+  // Go encodes a nil list as null.
   .nullable()
   .transform((infos) => infos ?? []);
 
 export type VolumeInfo = z.output<typeof volumeInfosSchema>[number];
 
 /**
- * Bytes of all volumes, a lower bound: native snapshots tell no size, and Velero may leave a volume out. A snapshot whose
- * data was moved counts once, as what was moved.
+ * The bytes of all volumes. It is a lower bound: native snapshots report no size, and Velero may omit a volume. A
+ * snapshot whose data was moved counts once, by the moved data.
  */
 export function volumeBytes(infos: readonly VolumeInfo[]): number {
   return infos.reduce((sum, info) => sum + bytesOf(info), 0);
@@ -47,8 +47,8 @@ function bytesOf(info: VolumeInfo): number {
 }
 
 /**
- * How many snapshots {@link volumeBytes} could not count: native ones, and those of CSI which Velero looked at before the
- * snapshot controller had told their size, or lost from its list (it notes neither as a warning).
+ * How many snapshots {@link volumeBytes} could not count: native ones, and CSI snapshots that Velero looked at before
+ * the snapshot controller had reported their size, or that Velero lost from its list. Velero warns of neither.
  *
  * @param attempted the Backup's `status.csiVolumeSnapshotsAttempted`
  */
@@ -60,22 +60,25 @@ export function unsizedSnapshots(infos: readonly VolumeInfo[], attempted = 0): n
   return native.length + Math.max(csi.length, attempted) - sized.length;
 }
 
-/** Reasons by which somebody left this volume out on purpose: a label, a resource policy. */
+/** The reasons that mean that somebody left a volume out on purpose: a label, a resource policy. */
 const EXCLUDED = /exclude-from-backup|resource polic/i;
-/** So Velero says of every claim of a pod whose data is not to be copied, with or without that pod's annotation. */
+/**
+ * Velero says this of every volume of a pod that it does not copy, whether or not an annotation of the pod opts out.
+ */
 const OPTED_OUT = /opted out/i;
 const FILE_SYSTEM = "podvolume";
 
-/** How a Backup is to save the data of volumes, as its spec says it once Velero has filled in its own defaults. */
+/** How a Backup saves volume data, by its spec once Velero has filled in its own defaults. */
 export interface VolumeMethods {
   readonly snapshotVolumes?: boolean | null | undefined;
   readonly defaultVolumesToFsBackup?: boolean | null | undefined;
 }
 
 /**
- * The volumes whose data is not in the backup though nobody asked for that, as `namespace/claim (why)`. Velero calls such
- * a backup Completed all the same. Left out on purpose are volumes that a label, an annotation or a resource policy
- * excludes, and all that no pod asked for when the Backup asked for no data: neither by snapshots nor by file system.
+ * The volumes whose data is missing in the backup although nobody excluded it, as `namespace/claim (why)`. Velero calls
+ * such a backup Completed all the same. Two sorts are left out on purpose and not listed: volumes that a label, an
+ * annotation or a resource policy excludes; and, if the Backup asks for no volume data at all (neither by snapshot nor
+ * by file system), volumes for which no pod asks.
  *
  * @returns in alphabetical order
  */
@@ -89,7 +92,8 @@ export function skippedVolumes(infos: readonly VolumeInfo[], methods: VolumeMeth
 /** A skipped volume's reason is a list of `approach: reason;`. */
 function isIntended(skippedReason: string, { snapshotVolumes, defaultVolumesToFsBackup }: VolumeMethods): boolean {
   if (EXCLUDED.test(skippedReason)) return true;
-  // Where all are copied, only an annotation opts out; else whatever did not opt in counts as opted out.
+  // If the Backup copies all file systems, only an annotation opts out. Otherwise Velero says "opted out" of every
+  // volume that did not opt in.
   if (defaultVolumesToFsBackup === true) return OPTED_OUT.test(skippedReason);
   if (snapshotVolumes !== false) return false;
   const asked = skippedReason.split(";").filter((part) => part.trim().startsWith(`${FILE_SYSTEM}:`));

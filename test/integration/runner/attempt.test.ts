@@ -24,11 +24,11 @@ describe("a run that may not act says why, and writes nothing", () => {
     const operation = await fixture.request("b1", backup);
     const typo = { ...operation, metadata: { ...operation.metadata, name: "typo" } };
     const { ended } = fixture.start(typo, { uid: null });
-    expect(await ended).toEqual({ exitCode: 2, message: `no Operation ${fixture.namespace}/typo` });
+    expect(await ended).toEqual({ exitCode: 2, message: `there is no Operation ${fixture.namespace}/typo` });
   });
 
   test.each([
-    ["nobody has admitted it", undefined, "not admitted: the dispatcher has not accepted it yet"],
+    ["nobody has admitted it", undefined, "not admitted: the dispatcher has not accepted the Operation yet"],
     ["it was refused", [accepted("False", "TargetNotFound")], "not admitted: TargetNotFound: as the dispatcher says"],
     [
       "it is blocked",

@@ -181,7 +181,7 @@ describe("a Backup that is cancelled during its run", () => {
     const failureReason = "backup execution failed: rpc error";
     await cancelled.fixture.velero.says("Backup", "b1", { phase: "Failed", failureReason });
     expect(await expectCancelled(cancelled)).toBe(
-      "cancelled, no velero.io/Backup of this attempt is kept; whether it left files in the object store could not be told",
+      "cancelled, no velero.io/Backup of this attempt is kept; it may have left files in the object store; the runner could not tell whether the files there are its own",
     );
     expect(await cancelled.fixture.velero.all("Backup")).toEqual([]);
   });

@@ -49,7 +49,7 @@ describe.each(["Backup", "Restore"] as const)("a %s that Velero refused for its 
     expect(waiting.status?.engineRef).toBeUndefined();
     expect(waiting.status?.outputs).toBeUndefined();
     const message = waiting.status?.conditions?.find((one) => one.type === "Blocked")?.message;
-    expect(message).toContain(`Velero did not take the ${type}`);
+    expect(message).toContain(`Velero did not run the ${type}`);
     await fixture.velero.until(type, "x1", (object) => object === undefined);
 
     await fixture.readmit("x1");

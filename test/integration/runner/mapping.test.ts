@@ -173,7 +173,7 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
         outputs: { ...known, warningCount: "0", errorCount: "0" },
         conditions: conditions(
           ["Accepted", "False", reason, words],
-          ["Running", "False", reason, `Velero refused ${kind}`],
+          ["Running", "False", reason, `${kind} failed Velero's validation`],
           ["Failed", "True", reason, words],
         ),
       },

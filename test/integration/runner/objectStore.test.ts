@@ -112,7 +112,7 @@ describe("a Backup that failed after it was cancelled", () => {
       expect(await run.ended).toMatchObject({ exitCode: 2 });
       const done = await fixture.read("x1");
       expect(conditionOf(done.status, "Cancelled")?.message).toBe(
-        "cancelled, no velero.io/Backup of this attempt is kept; whether it left files in the object store could not be told",
+        "cancelled, no velero.io/Backup of this attempt is kept; it may have left files in the object store; the runner could not tell whether the files there are its own",
       );
       expect(await fixture.velero.all("Backup")).toEqual([]);
     },

@@ -70,7 +70,7 @@ test("a Job made by hand for an Operation that does not exist fails, and says so
   const fixture = await openStage();
   expect(await runner(identity(fixture, "typo")).outcome).toMatchObject({ code: 2 });
   const key = `${fixture.namespace}/typo`;
-  expect(await terminationMessage()).toEqual({ operation: key, message: `no Operation ${key}` });
+  expect(await terminationMessage()).toEqual({ operation: key, message: `there is no Operation ${key}` });
 });
 
 test("a Job from the wrong template fails at once, in the API server's words", async () => {

@@ -52,7 +52,7 @@ test("a restore of what this cluster does not know, and of nothing at all, says 
   });
   const message = done.status?.conditions?.find(({ type }) => type === "Degraded")?.message;
   expect(message).toContain("nothing in the backup matched what was asked for");
-  expect(message).toContain('"configmapz" is no resource that this cluster has; did you mean configmaps?');
+  expect(message).toContain('this cluster has no resource "configmapz"; did you mean configmaps?');
 });
 
 test("a restore of another tenant's backup is forbidden, and nothing tells that there is one", async () => {

@@ -156,12 +156,12 @@ describe("a backup of named resources", () => {
   test.each([
     [
       { includedResources: ["secrets", "configmapz"] },
-      'spec.parameters.includedResources.1: "configmapz" is no resource that this cluster has; did you mean configmaps?',
+      'spec.parameters.includedResources.1: this cluster has no resource "configmapz"; did you mean configmaps?',
     ],
     [
       { excludedResources: ["Secretz", "nothing.like.it"] },
-      'spec.parameters.excludedResources.0: "Secretz" is no resource that this cluster has; did you mean secrets?; ' +
-        'spec.parameters.excludedResources.1: "nothing.like.it" is no resource that this cluster has',
+      'spec.parameters.excludedResources.0: this cluster has no resource "Secretz"; did you mean secrets?; ' +
+        'spec.parameters.excludedResources.1: this cluster has no resource "nothing.like.it"',
     ],
   ])("%j is refused before Velero is asked, with what may have been meant", async (parameters, message) => {
     const fixture = await openStage();
@@ -198,7 +198,7 @@ describe("a backup of named resources", () => {
       Degraded: "True/NothingBackedUp",
     });
     expect(done.status?.outputs?.unknownResources).toEqual([
-      "operations.ops.vworkspace.io was new when Velero began: it looks for new kinds every five minutes, so objects of this one may be missing",
+      "operations.ops.vworkspace.io was new when Velero began: Velero looks for new kinds only every five minutes, so objects of this kind may be missing",
     ]);
 
     const later = fixture.start(await fixture.admitted("b2", { type: "Backup", parameters }));

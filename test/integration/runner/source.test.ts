@@ -107,7 +107,7 @@ test("an Operation that has not succeeded has nothing to restore: an older Backu
   await daily(fixture);
   expect(await refusal(fixture, "daily")).toBe(
     `Operation ${fixture.namespace}/daily has not succeeded (Failed), so it has no Backup to restore; ` +
-      "to restore what has a certain name in Velero, write backup/daily",
+      "to restore a Backup by its name in Velero, write backup/daily",
   );
 });
 
@@ -194,7 +194,7 @@ test("a Backup that is gone before its Restore is created ends it, though anothe
   await backup(fixture, HASHED, fixture.namespace);
   expect(await fixture.start(request).ended).toMatchObject({
     exitCode: 2,
-    message: `the Backup ${HASHED} that was to be restored is gone; run this again to have it looked for anew`,
+    message: `the Backup ${HASHED} that this attempt chose is gone; run the Operation again to have one chosen anew`,
   });
   expect(await fixture.velero.all("Restore")).toEqual([]);
 });

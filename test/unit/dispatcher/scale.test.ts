@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isTerminal } from "../../../src/api/operation.ts";
-import { History } from "./decisionHistories/decisionHistory.ts";
+import { DecisionHistory } from "../histories/decisions/decisionHistory.ts";
 
 const COUNT = 500;
 
@@ -15,7 +15,7 @@ const team = fc.record({
 test("500 Operations of three teams, all at once: all end, and waiting is not told over and over", () => {
   fc.assert(
     fc.property(fc.array(team, { minLength: COUNT, maxLength: COUNT }), (wanted) => {
-      const history = new History({ maxConcurrent: 25, maxConcurrentPerNamespace: 10 });
+      const history = new DecisionHistory({ maxConcurrent: 25, maxConcurrentPerNamespace: 10 });
       for (const { namespace, isRestore, second } of wanted) {
         const creationTimestamp = `2026-11-22T10:00:${String(second).padStart(2, "0")}Z`;
         history.add({ namespace, type: isRestore === 0 ? "Restore" : "Backup", creationTimestamp });

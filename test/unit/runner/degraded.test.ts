@@ -48,7 +48,7 @@ describe("a Backup whose files are not what Velero wrote", () => {
         "Degraded",
         "True",
         "FilesUnreadable",
-        "the object store does not hold what Velero wrote: BackupContents: the file is not gzip; volumes not backed up: org-a/data (why)",
+        "files in the object store are not what Velero wrote: BackupContents: the file is not gzip; volumes not backed up: org-a/data (why)",
       ),
     );
   });
@@ -83,9 +83,9 @@ describe("a Restore", () => {
   });
 
   it("is Degraded where data was left out", () => {
-    const skippedVolumes = ["org-a/data (its claim was there before)"];
+    const skippedVolumes = ["org-a/data (its claim existed before)"];
     expect(ended({ ...became("9", "0", "0", "0"), skippedVolumes })?.at(-1)).toEqual(
-      condition("Degraded", "True", "VolumesSkipped", "volumes not restored: org-a/data (its claim was there before)"),
+      condition("Degraded", "True", "VolumesSkipped", "volumes not restored: org-a/data (its claim existed before)"),
     );
   });
 });
@@ -103,14 +103,14 @@ describe("what Velero calls done though nothing matched", () => {
     expect(degraded("Backup", { backupItemCount: "0" })).toEqual(
       condition("Degraded", "True", "NothingBackedUp", "nothing in the namespace matched what was asked for"),
     );
-    const unknownResources = ['"configmapz" is no resource that this cluster has; did you mean configmaps?'];
+    const unknownResources = ['this cluster has no resource "configmapz"; did you mean configmaps?'];
     const outputs = { restoreItemCount: "0", restoreCreatedCount: "0", restoreUpdatedCount: "0", unknownResources };
     expect(degraded("Restore", outputs)).toEqual(
       condition(
         "Degraded",
         "True",
         "NothingRestored",
-        `nothing in the backup matched what was asked for; resources that Velero may not have known: ${unknownResources[0]}`,
+        `nothing in the backup matched what was asked for; Velero may not have known these resources: ${unknownResources[0]}`,
       ),
     );
   });

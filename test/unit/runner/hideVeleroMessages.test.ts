@@ -27,6 +27,6 @@ test("of warnings and errors it keeps the count", async () => {
   const { open, closed } = await contexts();
   const object = backup({ phase: "PartiallyFailed" });
   expect(redactedNotes(open, [SECRET, SECRET], object)).toEqual([SECRET, SECRET]);
-  expect(redactedNotes(closed, [SECRET, SECRET], object)).toEqual([expect.stringMatching(/^2 notes of Velero's: /)]);
+  expect(redactedNotes(closed, [SECRET, SECRET], object)).toEqual([expect.stringMatching(/^2 messages from Velero: /)]);
   expect(redactedNotes(closed, [], object)).toEqual([]);
 });

@@ -52,7 +52,7 @@ function status(phase: Status["phase"], reason: string, conditions: Row[], more:
 
 /** What is said of a Restore in its last phase. */
 const UNTOLD =
-  "Velero waits there for restored claims to be bound and for hooks in restored pods to run, of this Restore or of one before it, and does not say which";
+  "in this phase Velero waits for restored claims to be bound and for hooks in restored pods to run, of this Restore or of an earlier one, and does not say which";
 
 type Row = [type: string, status: "True" | "False", reason: string, message: string, since: string];
 const ACCEPTED: Row = ["Accepted", "True", "TemplateValidated", "the Operation is valid and admitted", ADMITTED];
@@ -177,7 +177,7 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
         reason,
         [
           ["Accepted", "False", reason, words, NOW],
-          ["Running", "False", reason, `Velero refused ${kind}`, ADMITTED],
+          ["Running", "False", reason, `${kind} failed Velero's validation`, ADMITTED],
           ["Failed", "True", reason, words, NOW],
         ],
         OVER,
@@ -211,7 +211,7 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
     const message =
       type === "Backup"
         ? "cancelled, no velero.io/Backup of this attempt is kept"
-        : "cancelled, velero.io/Restore deleted; what it had restored until then stays";
+        : "cancelled, velero.io/Restore deleted; the objects that it had restored until then stay";
     const gone = phase === undefined ? undefined : object(type, phase);
     expect(statusAfter({ type, object: gone, cancelRequested: true })).toEqual(
       status(

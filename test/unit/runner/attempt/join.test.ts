@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { jobName } from "../../../../src/api/names.ts";
 import type { Condition, Status } from "../../../../src/api/operation.ts";
-import { entry } from "../../../../src/runner/attempt/join.ts";
+import { joinOrWait } from "../../../../src/runner/attempt/join.ts";
 import { AttemptOver, RunNotAllowed } from "../../../../src/runner/errors.ts";
 import { operation } from "../operations.ts";
 
@@ -14,7 +14,7 @@ const admittedSpec = "sha256:whatever";
 const job = { name: "b1-job", uid: "u1", namespace: "vworkspace-system" };
 
 function at(status: Status | undefined, labels?: Record<string, string>) {
-  return entry(operation("Backup", { ...(status && { status }), ...(labels && { labels }) }), job);
+  return joinOrWait(operation("Backup", { ...(status && { status }), ...(labels && { labels }) }), job);
 }
 
 describe("a Job", () => {
@@ -36,7 +36,7 @@ describe("a Job", () => {
     expect(at(status)).toBe("join");
   });
 
-  test("waits until it is noted what was admitted, where a dispatcher of an older version did not", () => {
+  test("waits until the dispatcher has recorded which spec it admitted, where an older one did not", () => {
     expect(at({ phase: "Pending", conditions: [accepted] })).toBe("wait");
     expect(at({ phase: "Pending", conditions: [accepted], engineRef: { name: "b1" } })).toBe("wait");
   });
@@ -46,11 +46,11 @@ describe("a Job", () => {
     ["its runner failed", condition("Failed", "True", "RunnerFailed")],
     ["it was cancelled", condition("Cancelled", "True", "CancelledByUser")],
     ["it was refused", condition("Accepted", "False", "ValidationFailed")],
-  ])("that nobody knows waits for the dispatcher's word on it after %s", (_, ended) => {
+  ])("that nobody knows waits for the dispatcher to decide on it after %s", (_, ended) => {
     expect(at({ phase: "Failed", conditions: [accepted, ended], runner: { jobUIDs: ["u0"] } })).toBe("wait");
   });
 
-  test.each(["u0", "u1"])("waits for the dispatcher's word on an attempt that was opened for %s", (asked) => {
+  test.each(["u0", "u1"])("waits for the dispatcher to admit an attempt that was opened for %s", (asked) => {
     const conditions = [condition("Blocked", "True", "AwaitingApproval")];
     expect(at({ phase: "Pending", conditions, runner: { attempt: 2, requestedBy: [asked] } })).toBe("wait");
   });
@@ -61,7 +61,7 @@ describe("a Job", () => {
     const runner = { attempt: 2, requestedBy: ["u1"] };
     const status: Status = { phase: "Pending", conditions: [accepted], admittedSpec, runner, history };
     const opened = operation("Backup", { status });
-    expect(entry(opened, { ...job, name: jobName(metadata, 1) })).toBe("join");
+    expect(joinOrWait(opened, { ...job, name: jobName(metadata, 1) })).toBe("join");
   });
 
   test.each<[string, Status]>([
@@ -74,7 +74,7 @@ describe("a Job", () => {
   });
 
   test.each<[string, Status | undefined, string]>([
-    ["nobody looked at", undefined, "not admitted: the dispatcher has not accepted it yet"],
+    ["nobody looked at", undefined, "not admitted: the dispatcher has not accepted the Operation yet"],
     [
       "was refused",
       { phase: "Pending", conditions: [condition("Accepted", "False", "TargetNotFound")] },
@@ -95,7 +95,7 @@ describe("a Job", () => {
           { attempt: 1, phase: "Failed", reason: "VeleroBackupFailed", jobName: "other", jobUIDs: ["u0", "u1"] },
         ],
       },
-      "attempt 1, which this Job worked on, is over: VeleroBackupFailed",
+      "this Job worked on attempt 1, which is over: VeleroBackupFailed",
     ],
   ])("may not act for an Operation that %s", (_, status, message) => {
     expect(() => at(status)).toThrow(RunNotAllowed);
@@ -106,7 +106,7 @@ describe("a Job", () => {
     const { metadata, ...rest } = operation("Backup", { status: { phase: "Failed", conditions: [accepted] } });
     const annotations = { "ops.vworkspace.io/cancel": "true" };
     const cancelled = { ...rest, metadata: { ...metadata, annotations } };
-    expect(() => entry(cancelled, job)).toThrow("remove ops.vworkspace.io/cancel first");
+    expect(() => joinOrWait(cancelled, job)).toThrow("remove ops.vworkspace.io/cancel first");
   });
 
   test("goes on with an Operation that a restore has only touched", () => {
@@ -132,8 +132,8 @@ describe("a Job", () => {
     const late = operation("Backup", {
       status: { phase: "Pending", conditions: [accepted], admittedSpec, runner: { attempt: 2 }, history },
     });
-    expect(() => entry(late, { ...job, name: jobName(metadata, 1) })).toThrow(RunNotAllowed);
-    expect(entry(late, { ...job, name: jobName(metadata, 2) })).toBe("join");
+    expect(() => joinOrWait(late, { ...job, name: jobName(metadata, 1) })).toThrow(RunNotAllowed);
+    expect(joinOrWait(late, { ...job, name: jobName(metadata, 2) })).toBe("join");
   });
 
   test("may not act for a later attempt either when the history has no room for its own", () => {
@@ -146,11 +146,11 @@ describe("a Job", () => {
       historyOmitted: { attempts: 3, jobUIDs: ["u1"] },
     };
     const late = operation("Backup", { status });
-    expect(() => entry(late, job)).toThrow("is over");
+    expect(() => joinOrWait(late, job)).toThrow("is over");
     for (const attempt of [1, 2, 3]) {
-      expect(() => entry(late, { ...job, uid: "u9", name: jobName(metadata, attempt) })).toThrow(RunNotAllowed);
+      expect(() => joinOrWait(late, { ...job, uid: "u9", name: jobName(metadata, attempt) })).toThrow(RunNotAllowed);
     }
-    expect(entry(late, { ...job, uid: "u9", name: jobName(metadata, 24) })).toBe("join");
+    expect(joinOrWait(late, { ...job, uid: "u9", name: jobName(metadata, 24) })).toBe("join");
   });
 
   test("may not act for an Operation that came out of a backup", () => {

@@ -5,7 +5,7 @@ import {
   type ArchiveOwner,
   type CancelResult,
   type CancelStep,
-  isKept,
+  finishedBeforeCancel,
   nextCancelStep,
 } from "../../../../src/runner/cancel/cancelStep.ts";
 import { VeleroModel } from "../veleroModel.ts";
@@ -93,7 +93,11 @@ describe("cancelling a Backup", () => {
     const last = backup({ phase: "Failed" });
     expect(step(undefined, { asked: last, last, archiveOwner: "unknown" })).toEqual({
       do: "end",
-      result: { kind: "removed", remains: "whether it left files in the object store could not be told" },
+      result: {
+        kind: "removed",
+        remains:
+          "it may have left files in the object store; the runner could not tell whether the files there are its own",
+      },
     });
   });
 
@@ -101,7 +105,7 @@ describe("cancelling a Backup", () => {
     const deleteRequests = [deleteRequest({ phase: "Processed", errors: ["backup is still in progress"] })];
     expect(step(backup({ phase: "Completed" }), { asked: running, deleteRequests })).toMatchObject({
       do: "requestDeletion",
-      refused: ["backup is still in progress"],
+      errors: ["backup is still in progress"],
     });
   });
 
@@ -109,7 +113,7 @@ describe("cancelling a Backup", () => {
     const request = deleteRequest({ phase: "Processed", errors: ["no"] }, { labels: {} });
     expect(step(backup({ phase: "Completed" }), { asked: running, deleteRequests: [request] })).toMatchObject({
       do: "requestDeletion",
-      refused: [],
+      errors: [],
     });
   });
 
@@ -122,7 +126,7 @@ describe("cancelling a Backup", () => {
     });
     expect(step(others, { asked: running })).toEqual({
       do: "end",
-      result: { kind: "removed", remains: "another backup has its name now, which was left alone" },
+      result: { kind: "removed", remains: "another Backup has its name now and was left alone" },
     });
   });
 
@@ -150,7 +154,7 @@ describe("cancelling a Backup", () => {
       do: "end",
       result: {
         kind: "removed",
-        remains: "it was deleted from elsewhere during its run, its files may stay in the object store",
+        remains: "somebody else deleted it during its run, so its files may stay in the object store",
       },
     });
   });
@@ -189,7 +193,7 @@ describe("cancelling a Restore", () => {
       do: "end",
       result: {
         kind: "removed",
-        remains: "Velero removes the Restore that it refused when its storage location is available again",
+        remains: "Velero removes the Restore, which failed validation, when its storage location is available again",
       },
     });
   });
@@ -245,7 +249,7 @@ class Runner {
     const found = current?.metadata.labels === OWN_LABELS ? current : undefined;
     const first = found ?? backup({ phase: "New" });
     this.#memory ??= { asked: first, decided: this.#written, last: first, archiveOwner: undefined };
-    this.#written ||= !isKept(this.#memory);
+    this.#written ||= !finishedBeforeCancel(this.#memory);
     const next = nextCancelStep({ ...this.#memory, current, deleteRequests });
     if ("object" in next && next.object !== undefined) this.#memory.last = next.object;
     if (next.do === "end") this.result = next.result;

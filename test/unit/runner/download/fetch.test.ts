@@ -72,7 +72,7 @@ describe("reading a gzip file", () => {
     ["a code far behind", answersWith(404, `${" ".repeat(4096)}<Code>NoSuchKey</Code>`), "no code"],
   ])("does not take a 404 for a missing file that comes with %s", async (_, handler, code) => {
     expect(await failureOf({ "/file": handler })).toMatchObject({
-      message: `the object store answered 404 (${code}), not that it has no such file`,
+      message: `the object store answered 404 (${code}), which does not prove that the file is missing`,
       absent: false,
       transient: false,
     });
@@ -125,13 +125,13 @@ describe("reading a gzip file", () => {
 
   it("says when the connection breaks", async () => {
     const error = await failureOf({ "/file": (request) => request.socket.destroy() });
-    expect(error.message).toMatch(/^127\.0\.0\.1:\d+ cannot be reached or broke off \(ECONNRESET\)$/);
+    expect(error.message).toMatch(/^127\.0\.0\.1:\d+ cannot be reached, or it broke the connection \(ECONNRESET\)$/);
     expect(error.transient).toBe(true);
   });
 
   it.each(["file:///etc/passwd", "nonsense", "ftp://host/file"])("reads nothing from %s", async (url) => {
     const error = await failure(fetchGzip(url, options()));
-    expect(error.message).toBe("Velero's download URL is not one of http or https");
+    expect(error.message).toBe("Velero's download URL is neither http nor https");
   });
 
   it("ends with the signal's own reason", async () => {
@@ -225,7 +225,7 @@ describe("asking for a file's size", () => {
   ])("does not believe a server with %s", async (_, status, headers) => {
     const { url } = await httpStore({ "/file": (_request, response) => response.writeHead(status, headers).end("x") });
     expect((await failure(fetchSize(`${url}/file`, options()))).message).toBe(
-      "the object store does not tell the file's size",
+      "the object store does not report the file's size",
     );
   });
 });

@@ -88,7 +88,7 @@ describe("the outputs of a Backup", () => {
     const files = { "/BackupContents": archive(24), "/BackupVolumeInfos": [...VOLUMES, early] };
     expect((await outputsWithFiles(object, files)).outputs).toMatchObject({
       backupSizeBytes: "1224",
-      missing: ["backupSizeBytes: Velero tells no size of 1 snapshot"],
+      missing: ["backupSizeBytes: Velero reports no size for 1 snapshot"],
     });
   });
 
@@ -153,7 +153,7 @@ describe("the outputs of a Backup", () => {
     });
     expect(outputs.backupSizeBytes).toBeUndefined();
     expect(outputs.missing?.[0]).toMatch(
-      /cannot be verified \(.*\); the location's config.insecureSkipTLSVerify is for Velero alone, the runner trusts nobody unseen: set spec.objectStorage.caCert to the store's CA$/,
+      /cannot be verified \(.*\); the location's config.insecureSkipTLSVerify counts for Velero alone, the runner verifies every certificate: set spec.objectStorage.caCert to the store's CA$/,
     );
   });
 });

@@ -103,7 +103,9 @@ describe("what cannot be had is said, and fails nothing:", () => {
     const velero = { unknownKinds: ["BackupVolumeInfos"], movements };
     const { outputs, selectors } = await outputsWithFiles(completed, { "/BackupContents": archive(1000) }, velero);
     expect(outputs.backupSizeBytes).toBe("1123");
-    expect(outputs.missing).toEqual(["skippedVolumes and sizes of snapshots: this Velero knows no BackupVolumeInfos"]);
+    expect(outputs.missing).toEqual([
+      "skippedVolumes and sizes of snapshots: this version of Velero has no BackupVolumeInfos",
+    ]);
     expect(selectors).toEqual({
       podvolumebackups: "velero.io/backup-uid=own-uid",
       datauploads: "velero.io/backup-uid=own-uid",

@@ -61,7 +61,7 @@ describe("the outputs of a Restore", () => {
       "/RestoreVolumeInfo": [{ pvcNamespace: "org-a", pvcName: "logs" }],
     };
     const { outputs, made } = await outputsWithFiles(object, files);
-    expect(outputs.skippedVolumes).toEqual(["org-a/data (its claim was there before)"]);
+    expect(outputs.skippedVolumes).toEqual(["org-a/data (its claim existed before)"]);
     expect(kindsOf({ made })).toEqual(["RestoreResourceList r1", "BackupVolumeInfos b1", "RestoreVolumeInfo r1"]);
   });
 
@@ -82,13 +82,13 @@ describe("the outputs of a Restore", () => {
       "an older Velero has no such list",
       {},
       { unknownKinds: ["RestoreResourceList"] },
-      "this Velero knows no RestoreResourceList",
+      "this version of Velero has no RestoreResourceList",
     ],
     [
       "a Velero does not say what became of each",
       { "/RestoreResourceList": { "v1/ConfigMap": ["org-a/cm(created)", "org-a/other"] } },
       {},
-      "this Velero does not say it in a way that is known here",
+      "this version of Velero reports the items in an unknown form",
     ],
   ])("say so when %s", async (_, files, velero, why) => {
     const { outputs } = await outputsWithFiles(restore({ phase: "Completed" }), files, velero);
@@ -103,7 +103,7 @@ describe("the outputs of a Restore", () => {
     };
     const velero = { unknownKinds: ["RestoreVolumeInfo"] };
     const { outputs } = await outputsWithFiles(restore({ phase: "Completed" }), files, velero);
-    expect(outputs.missing).toEqual(["skippedVolumes: this Velero knows no RestoreVolumeInfo"]);
+    expect(outputs.missing).toEqual(["skippedVolumes: this version of Velero has no RestoreVolumeInfo"]);
     expect(outputs.restoreCreatedCount).toBe("1");
   });
 });

@@ -18,11 +18,11 @@ describe("the items of a restore", () => {
       "apps/v1/Deployment": ["org-a/web(updated)", "org-a/odd(failed)"],
     };
     expect(items(list)).toEqual([
-      { kind: "apps/v1/Deployment", name: "org-a/web", fate: "updated" },
-      { kind: "apps/v1/Deployment", name: "org-a/odd", fate: "failed" },
-      { kind: "v1/ConfigMap", name: "org-a/cm", fate: "created" },
-      { kind: "v1/ConfigMap", name: "org-a/old", fate: "skipped" },
-      { kind: "v1/Namespace", name: "org-a", fate: "created" },
+      { kind: "apps/v1/Deployment", name: "org-a/web", result: "updated" },
+      { kind: "apps/v1/Deployment", name: "org-a/odd", result: "failed" },
+      { kind: "v1/ConfigMap", name: "org-a/cm", result: "created" },
+      { kind: "v1/ConfigMap", name: "org-a/old", result: "skipped" },
+      { kind: "v1/Namespace", name: "org-a", result: "created" },
     ]);
   });
 
@@ -30,8 +30,8 @@ describe("the items of a restore", () => {
     ["org-a/cm", "org-a/cm"],
     ["org-a/cm(merged)", "org-a/cm"],
     ["org-a/cm()", "org-a/cm"],
-  ])("have no fate where Velero tells none that is known: %s", (entry, name) => {
-    expect(items({ "v1/ConfigMap": [entry] })).toEqual([{ kind: "v1/ConfigMap", name, fate: undefined }]);
+  ])("have no result where Velero reports an unknown one: %s", (entry, name) => {
+    expect(items({ "v1/ConfigMap": [entry] })).toEqual([{ kind: "v1/ConfigMap", name, result: undefined }]);
   });
 
   it.each([[null], [{}], [{ "v1/ConfigMap": null }]])("are none in what Go writes for nothing: %j", (list) => {
@@ -43,7 +43,7 @@ describe("volumes that a restore left out", () => {
   const copied = { backupMethod: "PodVolumeBackup", pvcNamespace: "org-a", pvcName: "data", result: "succeeded" };
   const snapshot = { ...copied, backupMethod: "CSISnapshot" };
   const native = { ...copied, backupMethod: "NativeSnapshot" };
-  const claim = (fate: string) => ({ "v1/PersistentVolumeClaim": [`org-b/data(${fate})`] });
+  const claim = (result: string) => ({ "v1/PersistentVolumeClaim": [`org-b/data(${result})`] });
   const mapped: VolumeRequest = { namespaceMapping: { "org-a": "org-b" }, restorePVs: undefined };
 
   const leftOut = (list: unknown, volume: object, filled: unknown = [], request: Partial<VolumeRequest> = {}) =>
@@ -53,18 +53,18 @@ describe("volumes that a restore left out", () => {
     });
 
   it.each([
-    ["skipped", "its claim was there before"],
-    ["updated", "its claim was there before"],
+    ["skipped", "its claim existed before"],
+    ["updated", "its claim existed before"],
     ["failed", "its claim could not be restored"],
     ["created", "no pod that mounts it was restored"],
-  ])("are named with why: the claim was %s", (fate, why) => {
-    expect(leftOut(claim(fate), copied)).toEqual([`org-b/data (${why})`]);
+  ])("are named with why: the claim was %s", (result, why) => {
+    expect(leftOut(claim(result), copied)).toEqual([`org-b/data (${why})`]);
   });
 
-  it.each(["created", "skipped"])("are none of those that were filled, though the claim was %s", (fate) => {
+  it.each(["created", "skipped"])("are none of those that were filled, though the claim was %s", (result) => {
     const filled = [{ pvcNamespace: "org-b", pvcName: "data", restoreMethod: "PodVolumeRestore" }];
-    expect(leftOut(claim(fate), copied, filled)).toEqual([]);
-    expect(leftOut(claim(fate), copied, [{ pvcNamespace: "org-a", pvcName: "data" }])).toHaveLength(1);
+    expect(leftOut(claim(result), copied, filled)).toEqual([]);
+    expect(leftOut(claim(result), copied, [{ pvcNamespace: "org-a", pvcName: "data" }])).toHaveLength(1);
   });
 
   it.each([
@@ -87,6 +87,6 @@ describe("volumes that a restore left out", () => {
   it.each(["org-a", "constructor"])("are looked for in the claim's own namespace where none is mapped: %s", (own) => {
     const list = { "v1/PersistentVolumeClaim": [`${own}/data(skipped)`] };
     const volume = { ...copied, pvcNamespace: own };
-    expect(leftOut(list, volume, [], { namespaceMapping: {} })).toEqual([`${own}/data (its claim was there before)`]);
+    expect(leftOut(list, volume, [], { namespaceMapping: {} })).toEqual([`${own}/data (its claim existed before)`]);
   });
 });

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { applicationInstances } from "../../../src/api/applicationInstance.ts";
-import { type Operation, type OperationType, operations } from "../../../src/api/operation.ts";
-import { storageLocations } from "../../../src/api/velero.ts";
-import { configMaps, type Job, jobs, namespaces } from "../../../src/kube/resources.ts";
+import { applicationInstances } from "../../../../src/api/applicationInstance.ts";
+import { type Operation, type OperationType, operations } from "../../../../src/api/operation.ts";
+import { storageLocations } from "../../../../src/api/velero.ts";
+import { configMaps, type Job, jobs, namespaces } from "../../../../src/kube/resources.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 import { VELERO } from "./fakeVelero.ts";
 
@@ -17,7 +17,7 @@ export const SOURCE = "source";
 const templates = Object.fromEntries(
   ["backup.yaml", "restore.yaml"].map((file) => [
     file,
-    readFileSync(join(import.meta.dirname, "../../../jobs", file), "utf8"),
+    readFileSync(join(import.meta.dirname, "../../../../jobs", file), "utf8"),
   ]),
 );
 

@@ -10,9 +10,9 @@ import { isVeleroTerminal } from "../../../../src/api/velero.ts";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
 import type { Action, World } from "../../../../src/dispatcher/state/world.ts";
 import type { Job } from "../../../../src/kube/resources.ts";
-import { signClaim } from "../approvalClaims.ts";
-import { condition } from "../clusterObjects.ts";
-import { Cluster } from "../fakeCluster.ts";
+import { signClaim } from "../../dispatcher/approvalClaims.ts";
+import { condition } from "../../dispatcher/clusterObjects.ts";
+import { Cluster } from "../../dispatcher/fakeCluster.ts";
 import type { DecisionEvent } from "./decisionEvents.ts";
 
 /** Of an approval, in seconds; histories are about as long. */
@@ -27,11 +27,11 @@ const CONCERNED: Record<string, (operation: VeleroOperation) => boolean> = {
 };
 
 /**
- * A cluster to which things happen: people, runners and Velero do theirs, and the dispatcher decides in any order, upon old
- * news too, and loses its memory between any two decisions because it has none. After each step it is checked that nothing
- * happened that must not.
+ * A fake cluster to which random events are applied: users, runners and Velero act, and the dispatcher decides in any
+ * order, also upon an Operation as it was before. It remembers nothing between two decisions. Every step is checked for
+ * what must never happen.
  */
-export class History extends Cluster {
+export class DecisionHistory extends Cluster {
   readonly limits: { maxConcurrent: number; maxConcurrentPerNamespace: number };
   /** Every Job name that was made, by Operation and attempt. */
   readonly #jobNames = new Map<string, string>();
@@ -71,10 +71,10 @@ export class History extends Cluster {
     return [...this.operations.values()].filter(isVeleroOperation);
   }
 
-  happen(happening: DecisionEvent): void {
-    switch (happening.kind) {
+  apply(event: DecisionEvent): void {
+    switch (event.kind) {
       case "create": {
-        const { namespace, restore, second, approval } = happening;
+        const { namespace, restore, second, approval } = event;
         this.add({
           namespace: `org-${namespace}`,
           type: restore ? "Restore" : "Backup",
@@ -84,40 +84,40 @@ export class History extends Cluster {
         return;
       }
       case "target":
-        this.target(`org-${happening.namespace}`, {
-          ready: [condition("Ready", happening.ready ? "True" : "False", "Any")],
+        this.target(`org-${event.namespace}`, {
+          ready: [condition("Ready", event.ready ? "True" : "False", "Any")],
         });
         return;
       case "template":
-        if (happening.broken) this.breakTemplates();
+        if (event.broken) this.breakTemplates();
         else this.mendTemplates();
         return;
       case "time":
-        this.now = new Date(this.now.getTime() + happening.seconds * 1000);
+        this.now = new Date(this.now.getTime() + event.seconds * 1000);
         return;
       case "runner":
       case "crash":
       case "removeJob":
-        this.#withJob(happening.kind, pick([...this.jobs.values()].filter(isUnfinished), happening.which));
+        this.#withJob(event.kind, pick([...this.jobs.values()].filter(isUnfinished), event.which));
         return;
       case "copyJob":
       case "replaceJob": {
-        const job = pick([...this.jobs.values()], happening.which);
-        const name = happening.kind === "replaceJob" ? job?.metadata.name : undefined;
+        const job = pick([...this.jobs.values()], event.which);
+        const name = event.kind === "replaceJob" ? job?.metadata.name : undefined;
         if (job !== undefined) this.#copies.add(this.copyJob(job, name).metadata.uid);
         return;
       }
       case "velero": {
         const object = pick(
           [...this.veleroObjects.values()].filter(({ status }) => !isVeleroTerminal(status?.phase)),
-          happening.which,
+          event.which,
         );
-        if (object !== undefined) this.setVeleroPhase(object, happening.phase);
+        if (object !== undefined) this.setVeleroPhase(object, event.phase);
         return;
       }
       default: {
-        const { kind } = happening;
-        const operation = pick(this.all().filter(CONCERNED[kind] ?? (() => true)), happening.which);
+        const { kind } = event;
+        const operation = pick(this.all().filter(CONCERNED[kind] ?? (() => true)), event.which);
         if (operation !== undefined) this.#withOperation(kind, operation);
       }
     }
@@ -151,13 +151,13 @@ export class History extends Cluster {
   }
 
   /** One decision and its action; what must not be done is found out here. */
-  act(operation: VeleroOperation, news: VeleroOperation = this.current(operation)): Action | undefined {
-    const { action } = this.decide(news);
+  act(operation: VeleroOperation, seen: VeleroOperation = this.current(operation)): Action | undefined {
+    const { action } = this.decide(seen);
     if (action === undefined) return undefined;
     const now = this.current(operation);
     if (action.kind === "writeStatus") {
-      // The API server refuses a write upon old news.
-      if (news.metadata.resourceVersion !== now.metadata.resourceVersion) return action;
+      // The API server refuses a write that was decided upon an older version.
+      if (seen.metadata.resourceVersion !== now.metadata.resourceVersion) return action;
       const reopened = isTerminal(now.status?.phase) && !isTerminal(action.status.phase);
       if (reopened) this.#checkRerun(now, action.status);
       const cancelled = action.status.conditions?.some(({ type, status }) => type === "Cancelled" && status === "True");
@@ -167,7 +167,7 @@ export class History extends Cluster {
       if (isAdmitted(action.status) && !isAdmitted(now.status) && !reopened) this.#checkOrder(now);
     }
     if (action.kind === "createJob") {
-      const attempt = `${operation.metadata.uid}/${attemptOf(news)}`;
+      const attempt = `${operation.metadata.uid}/${attemptOf(seen)}`;
       const known = this.#jobNames.get(attempt) ?? action.name;
       if (known !== action.name) throw new Error(`a second Job name for ${attempt}: ${known}, ${action.name}`);
       this.#jobNames.set(attempt, known);
@@ -271,7 +271,7 @@ export class History extends Cluster {
         this.act(operation);
         this.#old.set(uid, operation);
         return;
-      case "decideOnOldNews":
+      case "decideOnOldVersion":
         this.act(operation, this.#old.get(uid) ?? operation);
         return;
       case "approve": {
@@ -331,7 +331,7 @@ export class History extends Cluster {
       this.#end(operation, job, "Failed", "Cancelled");
     } else if (operation.status.engineRef === undefined) {
       this.veleroObject(operation, "InProgress", `object-of-${operation.metadata.uid}`);
-      this.#tell(operation, { phase: "Running" });
+      this.#writeStatus(operation, { phase: "Running" });
     } else if (phase === "Completed") {
       this.#end(operation, job, "Succeeded", "Succeeded");
     } else if (phase !== "InProgress") {
@@ -345,11 +345,14 @@ export class History extends Cluster {
     phase: "Succeeded" | "Failed",
     type: "Succeeded" | "Failed" | "Cancelled",
   ): void {
-    this.#tell(operation, { phase, conditions: [{ type, status: "True", reason: "Told", message: "by its runner" }] });
+    this.#writeStatus(operation, {
+      phase,
+      conditions: [{ type, status: "True", reason: "Told", message: "by its runner" }],
+    });
     this.endJob(job, phase === "Failed" ? "Failed" : "Complete");
   }
 
-  #tell(operation: VeleroOperation, change: StatusChange): void {
+  #writeStatus(operation: VeleroOperation, change: StatusChange): void {
     this.setStatus(operation, nextStatus(this.status(operation), change, { now: this.now, generation: 1 }));
   }
 }

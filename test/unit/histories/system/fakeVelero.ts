@@ -1,4 +1,4 @@
-import { Label } from "../../../src/api/labels.ts";
+import { Label } from "../../../../src/api/labels.ts";
 import {
   type Backup,
   backups,
@@ -10,11 +10,11 @@ import {
   restores,
   storageLocations,
   type VeleroObject,
-} from "../../../src/api/velero.ts";
-import type { KubeObject } from "../../../src/kube/metadata.ts";
-import { FetchError } from "../../../src/runner/download/fetch.ts";
-import type { Fetcher } from "../../../src/runner/fetcher.ts";
-import type { FakeClock } from "../kube/fakeClock.ts";
+} from "../../../../src/api/velero.ts";
+import type { KubeObject } from "../../../../src/kube/metadata.ts";
+import { FetchError } from "../../../../src/runner/download/fetch.ts";
+import type { Fetcher } from "../../../../src/runner/fetcher.ts";
+import type { FakeClock } from "../../kube/fakeClock.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 
 type Phase = string;

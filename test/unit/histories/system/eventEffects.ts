@@ -1,9 +1,9 @@
-import { Annotation } from "../../../src/api/labels.ts";
-import { type Operation, operations } from "../../../src/api/operation.ts";
-import { backups, deleteBackupRequests, restores, type VeleroObject } from "../../../src/api/velero.ts";
-import { hasEnded } from "../../../src/kube/jobStatus.ts";
-import { type Job, jobs, pods } from "../../../src/kube/resources.ts";
-import type { FakeClock } from "../kube/fakeClock.ts";
+import { Annotation } from "../../../../src/api/labels.ts";
+import { type Operation, operations } from "../../../../src/api/operation.ts";
+import { backups, deleteBackupRequests, restores, type VeleroObject } from "../../../../src/api/velero.ts";
+import { hasEnded } from "../../../../src/kube/jobStatus.ts";
+import { type Job, jobs, pods } from "../../../../src/kube/resources.ts";
+import type { FakeClock } from "../../kube/fakeClock.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 import { FAULTS } from "./fakeConnection.ts";
 import type { FakeJobs } from "./fakeJobs.ts";

@@ -1,9 +1,9 @@
 import * as z from "zod";
-import type { Clock } from "../../../src/kube/clock.ts";
-import { UnreachableError } from "../../../src/kube/errors.ts";
-import { type KubeObject, kubeObjectSchema } from "../../../src/kube/metadata.ts";
-import type { ApiRequest, Transport } from "../../../src/kube/transport.ts";
-import { status } from "../kube/loopback.ts";
+import type { Clock } from "../../../../src/kube/clock.ts";
+import { UnreachableError } from "../../../../src/kube/errors.ts";
+import { type KubeObject, kubeObjectSchema } from "../../../../src/kube/metadata.ts";
+import type { ApiRequest, Transport } from "../../../../src/kube/transport.ts";
+import { status } from "../../kube/loopback.ts";
 import { type FakeApiServer, isRecord, refusal } from "./fakeApiServer.ts";
 
 /** What befalls the next write of a process. */
@@ -140,7 +140,7 @@ export class FakeConnection implements Pick<Transport, "text" | "lines"> {
       } else if (now >= until) {
         return;
       } else {
-        await this.#news(
+        await this.#nextChange(
           plural,
           request.signal,
           broken,
@@ -156,7 +156,7 @@ export class FakeConnection implements Pick<Transport, "text" | "lines"> {
   }
 
   /** Waits for a change, or the end of patience. */
-  async #news(plural: string, signal: AbortSignal, broken: AbortSignal, ms: number): Promise<void> {
+  async #nextChange(plural: string, signal: AbortSignal, broken: AbortSignal, ms: number): Promise<void> {
     const enough = new AbortController();
     const over = () => enough.abort(OVER);
     signal.addEventListener("abort", over, { once: true });

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { beforeEach, expect, test, vi } from "vitest";
-import { type RandomEvent, type Story, story } from "./randomEvents.ts";
-import { World } from "./world.ts";
+import { type RandomEvent, type SystemHistory, systemHistory } from "./randomEvents.ts";
+import { SimulatedSystem } from "./simulatedSystem.ts";
 
-// Chance only spreads waits: a story that is told again must go the same way.
+// The programs use chance only to spread their waits: a history that is played again must go the same way.
 beforeEach(() => {
   vi.spyOn(Math, "random").mockReturnValue(0.5);
 });
@@ -11,21 +11,21 @@ beforeEach(() => {
 /** The same histories for everybody, so that a failure is the change's; others for who looks for more. */
 const SEED = Number(process.env.OPERATION_RUNNER_SEED ?? 1);
 
-async function tell({ happenings, ...start }: Story): Promise<void> {
-  const world = new World(start);
+async function play({ events, ...start }: SystemHistory): Promise<void> {
+  const system = new SimulatedSystem(start);
   try {
-    for (const happening of happenings) await world.happen(happening);
-    await world.comeToRest();
+    for (const event of events) await system.apply(event);
+    await system.comeToRest();
   } finally {
-    world.close();
+    system.close();
   }
 }
 
-// The report of a failure has the seed, the shortest story that fails, and all that happened in it, by whom and when.
+// The report of a failure has the seed, the shortest history that fails, and every write in it with its author and time.
 test("whatever happens: each attempt ends once, truthfully, and nobody's backup is harmed", {
   timeout: 600_000,
 }, async () => {
-  await fc.assert(fc.asyncProperty(story, tell), { numRuns: 2000, seed: SEED });
+  await fc.assert(fc.asyncProperty(systemHistory, play), { numRuns: 2000, seed: SEED });
 });
 
 const MADE: RandomEvent[] = [["create backup", 0, 200]];
@@ -33,13 +33,13 @@ const CHOSEN: RandomEvent[] = [...MADE, ["velero goes on", 0, 100], ["velero goe
 /** Velero refuses whatever it has not begun. */
 const REFUSED: RandomEvent[] = [0, 1].map((which) => ["velero refuses", which, 1_000]);
 
-test.each<[string, Story]>([
+test.each<[string, SystemHistory]>([
   [
     "of two runners one hears late that the other has turned to the other name",
     {
       older: "files",
       latencies: [0],
-      happenings: [
+      events: [
         ...CHOSEN,
         ["watches lag", 0, 10],
         ["make a Job by hand", 0, 100],
@@ -54,7 +54,7 @@ test.each<[string, Story]>([
     {
       older: "none",
       latencies: [0],
-      happenings: [
+      events: [
         ["create backup", 0, 25],
         ["velero goes on", 0, 100],
         ["velero goes on", 0, 100],
@@ -71,7 +71,7 @@ test.each<[string, Story]>([
     {
       older: "none",
       latencies: [0, 60, 60, 0, 0, 0],
-      happenings: [
+      events: [
         ["create backup", 0, 60],
         ["velero goes on", 0, 100],
         ["velero goes on", 0, 100],
@@ -88,14 +88,14 @@ test.each<[string, Story]>([
   ],
   [
     "a backup fails while nobody can tell whether an older one has its name",
-    { older: "files", latencies: [0], happenings: [["velero stops", 0, 0], ...MADE, ["velero jumps", 2, 0]] },
+    { older: "files", latencies: [0], events: [["velero stops", 0, 0], ...MADE, ["velero jumps", 2, 0]] },
   ],
   [
     "a Job is deleted just as its Operation ends, of which the dispatcher hears late",
     {
       older: "none",
       latencies: [0],
-      happenings: [...CHOSEN, ["one watch lags", 0, 0], ["velero jumps", 2, 100], ["delete a Job", 0, 3_000]],
+      events: [...CHOSEN, ["one watch lags", 0, 0], ["velero jumps", 2, 100], ["delete a Job", 0, 3_000]],
     },
   ],
   [
@@ -103,7 +103,7 @@ test.each<[string, Story]>([
     {
       older: "none",
       latencies: [0],
-      happenings: [
+      events: [
         ...CHOSEN,
         ["velero jumps", 2, 3_000],
         ["make a Job by hand", 0, 3_000],
@@ -119,7 +119,7 @@ test.each<[string, Story]>([
     {
       older: "none",
       latencies: [60],
-      happenings: [
+      events: [
         ["create backup", 0, 60],
         ["velero goes on", 0, 100],
         ["velero goes on", 0, 100],
@@ -131,5 +131,5 @@ test.each<[string, Story]>([
     },
   ],
 ])("what went wrong once: %s", async (_, once) => {
-  await expect(tell(once)).resolves.toBeUndefined();
+  await expect(play(once)).resolves.toBeUndefined();
 });

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import { ApiError } from "../../../src/kube/errors.ts";
-import { type KubeObject, keyOf, kubeObjectSchema } from "../../../src/kube/metadata.ts";
-import { apiVersionOf, type Resource } from "../../../src/kube/resource.ts";
-import type { FakeClock } from "../kube/fakeClock.ts";
-import { status } from "../kube/loopback.ts";
+import { ApiError } from "../../../../src/kube/errors.ts";
+import { type KubeObject, keyOf, kubeObjectSchema } from "../../../../src/kube/metadata.ts";
+import { apiVersionOf, type Resource } from "../../../../src/kube/resource.ts";
+import type { FakeClock } from "../../kube/fakeClock.ts";
+import { status } from "../../kube/loopback.ts";
 
 /** One change of one object, and who made it. */
 export interface Write {

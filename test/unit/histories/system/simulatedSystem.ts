@@ -1,9 +1,9 @@
 import * as z from "zod";
-import { applicationInstances } from "../../../src/api/applicationInstance.ts";
-import { Label } from "../../../src/api/labels.ts";
-import { attemptOf, isTerminal, operations } from "../../../src/api/operation.ts";
-import { Reason } from "../../../src/api/reasons.ts";
-import { conditionOf } from "../../../src/api/status.ts";
+import { applicationInstances } from "../../../../src/api/applicationInstance.ts";
+import { Label } from "../../../../src/api/labels.ts";
+import { attemptOf, isTerminal, operations } from "../../../../src/api/operation.ts";
+import { Reason } from "../../../../src/api/reasons.ts";
+import { conditionOf } from "../../../../src/api/status.ts";
 import {
   backups,
   dataDownloads,
@@ -16,9 +16,9 @@ import {
   podVolumeRestores,
   restores,
   storageLocations,
-} from "../../../src/api/velero.ts";
-import { hasEnded } from "../../../src/kube/jobStatus.ts";
-import type { KubeObject } from "../../../src/kube/metadata.ts";
+} from "../../../../src/api/velero.ts";
+import { hasEnded } from "../../../../src/kube/jobStatus.ts";
+import type { KubeObject } from "../../../../src/kube/metadata.ts";
 import {
   configMaps,
   customResourceDefinitions,
@@ -30,15 +30,15 @@ import {
   validatingAdmissionPolicies,
   validatingAdmissionPolicyBindings,
   volumeSnapshotClasses,
-} from "../../../src/kube/resources.ts";
-import { FakeClock } from "../kube/fakeClock.ts";
-import { Checks } from "./checks.ts";
+} from "../../../../src/kube/resources.ts";
+import { FakeClock } from "../../kube/fakeClock.ts";
 import { EventEffects } from "./eventEffects.ts";
 import { FakeApiServer, type Write } from "./fakeApiServer.ts";
 import { FakeJobs } from "./fakeJobs.ts";
 import { FakeVelero, ownerOf } from "./fakeVelero.ts";
+import { Invariants } from "./invariants.ts";
 import { Processes } from "./processes.ts";
-import type { RandomEvent, Story } from "./randomEvents.ts";
+import type { RandomEvent, SystemHistory } from "./randomEvents.ts";
 import { install, SOURCE, SYSTEM } from "./users.ts";
 
 const ROUND_MS = 10_000;
@@ -46,24 +46,24 @@ const MAX_ROUNDS = 150;
 
 /**
  * The dispatcher's and the runner's own code, each in as many processes as there happen to be, with everything around them
- * faked: API server, Job controller, Velero, object store, time, and people.
+ * faked: API server, Job controller, Velero, object store, time, and users.
  */
-export class World {
-  /** What happened, in words. */
-  readonly story: string[] = [];
+export class SimulatedSystem {
+  /** Every event and every write that matters, in words. */
+  readonly log: string[] = [];
   readonly #clock = new FakeClock();
   readonly #api = new FakeApiServer(this.#clock, RESOURCES, [operations, jobs, pods]);
   readonly #velero = new FakeVelero(this.#api, this.#clock);
   readonly #jobs = new FakeJobs(this.#api, this.#clock, SYSTEM, (env, pod) => this.#processes.startRunner(env, pod));
   readonly #processes: Processes;
   readonly #effects: EventEffects;
-  readonly #checks = new Checks(this.#velero, (actor) => this.#processes.connections.get(actor));
+  readonly #invariants = new Invariants(this.#velero, (actor) => this.#processes.connections.get(actor));
   /** Operations one of whose Jobs was taken away, or gave up, by uid. */
   readonly #unattended = new Set<string>();
   /** Changes of anything that matters, so far. */
   #moves = 0;
 
-  constructor({ older, latencies }: Pick<Story, "older" | "latencies">) {
+  constructor({ older, latencies }: Pick<SystemHistory, "older" | "latencies">) {
     const [api, clock, velero] = [this.#api, this.#clock, this.#velero];
     this.#processes = new Processes({
       api,
@@ -71,25 +71,25 @@ export class World {
       fetcher: velero.fetcher,
       latencies,
       onRunnerKilled: (pod) => this.#jobs.end(pod, "killed"),
-      tell: (line) => this.story.push(line),
+      tell: (line) => this.log.push(line),
     });
     this.#effects = new EventEffects({ api, clock, velero, fakeJobs: this.#jobs, processes: this.#processes });
-    api.onWrite((write) => this.#tell(write));
+    api.onWrite((write) => this.#record(write));
     install(api);
     velero.older(SOURCE, true);
     if (older !== "none") velero.older("b0", older === "synced");
     this.#processes.startDispatcher();
   }
 
-  async happen([what, which, waitMs]: RandomEvent): Promise<void> {
-    this.story.push(`# ${what} (${which}), then ${waitMs} ms`);
+  async apply([what, which, waitMs]: RandomEvent): Promise<void> {
+    this.log.push(`# ${what} (${which}), then ${waitMs} ms`);
     this.#effects.do(what, which);
     await this.#pass(waitMs);
   }
 
   /** Nothing more goes wrong, and everybody does their part: until nothing moves any more. */
   async comeToRest(): Promise<void> {
-    this.story.push("# nothing more happens by itself");
+    this.log.push("# nothing more happens by itself");
     this.#velero.up = true;
     this.#effects.nothingHeldBack();
     this.#velero.location("Available");
@@ -120,29 +120,29 @@ export class World {
   }
 
   #judge(): void {
-    const [violation] = this.#checks.violations;
+    const [violation] = this.#invariants.violations;
     if (violation !== undefined) throw this.#failure(violation);
   }
 
   #failure(what: string): Error {
-    return new Error(`${what}\n  ${this.story.join("\n  ")}`);
+    return new Error(`${what}\n  ${this.log.join("\n  ")}`);
   }
 
-  #tell(write: Write): void {
+  #record(write: Write): void {
     const { actor, verb, plural, before, after } = write;
     if (UNTOLD.has(plural)) return;
     this.#moves += 1;
     const object = after ?? before;
     const seconds = (this.#clock.monotonic() / 1000).toFixed(3);
     const now = after === undefined ? "gone" : inWords(after);
-    this.story.push(`${seconds} ${actor}: ${verb} ${plural} ${object?.metadata.name} ${now}`);
+    this.log.push(`${seconds} ${actor}: ${verb} ${plural} ${object?.metadata.name} ${now}`);
     const operation = object?.metadata.labels?.[Label.operation];
     const gone = actor === "people" && verb === "delete";
     const taken = plural === jobs.plural && (gone || now.includes("BackoffLimitExceeded"));
     if (taken && operation !== undefined) this.#unattended.add(operation);
-    const { length } = this.#checks.violations;
-    this.#checks.look(write);
-    for (const violation of this.#checks.violations.slice(length)) this.story.push(`^^^^ ${violation}`);
+    const { length } = this.#invariants.violations;
+    this.#invariants.look(write);
+    for (const violation of this.#invariants.violations.slice(length)) this.log.push(`^^^^ ${violation}`);
   }
 
   #checkRest(): void {
@@ -170,7 +170,7 @@ export class World {
       const { name, labels } = object.metadata;
       const uid = labels?.[Label.operation];
       if (uid === undefined || this.#unattended.has(uid) || !isVeleroTerminal(object.status?.phase)) continue;
-      this.story.push(`# the ttl of ${name} ends`);
+      this.log.push(`# the ttl of ${name} ends`);
       this.#velero.collect(name);
     }
     const others = this.#velero.destroyed.filter((labels) => ownerOf(labels) === undefined);
@@ -212,7 +212,7 @@ const wordsSchema = z.looseObject({
   conditions: z.array(z.looseObject({ type: z.string(), reason: z.string().optional() })).optional(),
 });
 
-/** Phase, reason and whatever else of the status helps to follow the story. */
+/** Phase, reason and whatever else of the status helps to follow the history. */
 function inWords({ kind, status }: KubeObject): string {
   const { phase, reason, engineRef, conditions = [] } = wordsSchema.safeParse(status).data ?? {};
   const made = engineRef && `-> ${engineRef.name} ${engineRef.uid ?? ""}`;

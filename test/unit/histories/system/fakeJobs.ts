@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { Label } from "../../../src/api/labels.ts";
-import type { Clock } from "../../../src/kube/clock.ts";
-import { hasEnded } from "../../../src/kube/jobStatus.ts";
-import { type Job, jobs, type Pod, pods } from "../../../src/kube/resources.ts";
+import { Label } from "../../../../src/api/labels.ts";
+import type { Clock } from "../../../../src/kube/clock.ts";
+import { hasEnded } from "../../../../src/kube/jobStatus.ts";
+import { type Job, jobs, type Pod, pods } from "../../../../src/kube/resources.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 
 const jobSpecSchema = z.looseObject({

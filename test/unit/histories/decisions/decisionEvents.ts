@@ -10,7 +10,7 @@ export type DecisionEvent =
       readonly approval: boolean;
     }
   | {
-      readonly kind: "decide" | "decideOnOldNews" | "cancel" | "uncancel" | "rerun" | "remove" | "approve";
+      readonly kind: "decide" | "decideOnOldVersion" | "cancel" | "uncancel" | "rerun" | "remove" | "approve";
       readonly which: number;
     }
   | { readonly kind: "runner" | "crash" | "removeJob" | "copyJob" | "replaceJob"; readonly which: number }
@@ -36,7 +36,7 @@ export const decisionEvent: fc.Arbitrary<DecisionEvent> = fc.oneof(
   },
   { weight: 14, arbitrary: one("decide") },
   { weight: 8, arbitrary: one("runner") },
-  { weight: 4, arbitrary: one("decideOnOldNews", "crash", "crash", "removeJob") },
+  { weight: 4, arbitrary: one("decideOnOldVersion", "crash", "crash", "removeJob") },
   { weight: 3, arbitrary: one("copyJob", "replaceJob") },
   { weight: 6, arbitrary: one("cancel", "uncancel", "rerun", "rerun", "remove", "approve") },
   {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
-import { Annotation } from "../../../src/api/labels.ts";
+import { Annotation } from "../../../../src/api/labels.ts";
 import {
   attemptOf,
   isTerminal,
@@ -8,13 +8,18 @@ import {
   type Operation,
   operationSchema,
   type Status,
-} from "../../../src/api/operation.ts";
-import { Reason } from "../../../src/api/reasons.ts";
-import { conditionOf, isAdmitted } from "../../../src/api/status.ts";
-import { backupSchema, deleteBackupRequestSchema, isRestorable, type VeleroObject } from "../../../src/api/velero.ts";
-import { hasEnded } from "../../../src/kube/jobStatus.ts";
-import type { KubeObject } from "../../../src/kube/metadata.ts";
-import { jobs } from "../../../src/kube/resources.ts";
+} from "../../../../src/api/operation.ts";
+import { Reason } from "../../../../src/api/reasons.ts";
+import { conditionOf, isAdmitted } from "../../../../src/api/status.ts";
+import {
+  backupSchema,
+  deleteBackupRequestSchema,
+  isRestorable,
+  type VeleroObject,
+} from "../../../../src/api/velero.ts";
+import { hasEnded } from "../../../../src/kube/jobStatus.ts";
+import type { KubeObject } from "../../../../src/kube/metadata.ts";
+import { jobs } from "../../../../src/kube/resources.ts";
 import type { Write } from "./fakeApiServer.ts";
 import type { FakeConnection } from "./fakeConnection.ts";
 import { type FakeVelero, ownerOf } from "./fakeVelero.ts";
@@ -32,7 +37,7 @@ const jobSpecSchema = z.looseObject({
 const OURS = /^(runner|dispatcher)/;
 
 /** Looks at every write, whoever makes it, and notes what must never happen. Knows nothing of how decisions are made. */
-export class Checks {
+export class Invariants {
   readonly violations: string[] = [];
   /** Every phase that an object of Velero's ever had, by uid. */
   readonly phases = new Map<string, Set<string>>();

@@ -48,12 +48,12 @@ export type EventKind = "velero goes on" | (typeof PEOPLE)[number] | (typeof VEL
 export type RandomEvent = readonly [what: EventKind, which: number, waitMs: number];
 
 /** One history. */
-export interface Story {
+export interface SystemHistory {
   /** What lies in the store under the first backup's name before all this; `synced`: it has its Backup, too. */
   readonly older: "none" | "files" | "synced";
   /** How long the calls take, one after the other and over again, in milliseconds each way. */
   readonly latencies: readonly number[];
-  readonly happenings: readonly RandomEvent[];
+  readonly events: readonly RandomEvent[];
 }
 
 const which = fc.nat(29);
@@ -67,7 +67,7 @@ const beginning: fc.Arbitrary<RandomEvent[]> = fc
     ...Array<RandomEvent>(steps).fill(["velero goes on", 0, 100]),
   ]);
 
-/** Each story has a few kinds of trouble, not all: else what one of them brings about hides behind the others. */
+/** Each history has a few kinds of trouble, not all: else what one of them brings about hides behind the others. */
 const middle: fc.Arbitrary<RandomEvent[]> = fc
   .tuple(
     fc.subarray([...PEOPLE], { minLength: 1, maxLength: 3 }),
@@ -81,8 +81,8 @@ const middle: fc.Arbitrary<RandomEvent[]> = fc
     return fc.array(fc.tuple(what, which, wait), { minLength: 2, maxLength: 18, size: "max" });
   });
 
-export const story: fc.Arbitrary<Story> = fc.record({
+export const systemHistory: fc.Arbitrary<SystemHistory> = fc.record({
   older: fc.constantFrom("none" as const, "files" as const, "synced" as const),
   latencies: fc.array(fc.constantFrom(0, 0, 0, 2, 15, 60), { minLength: 1, maxLength: 7 }),
-  happenings: fc.tuple(beginning, middle).map((parts) => parts.flat()),
+  events: fc.tuple(beginning, middle).map((parts) => parts.flat()),
 });
