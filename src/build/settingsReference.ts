@@ -7,11 +7,12 @@ export function renderSettingsReference(): string {
 Generated from src/dispatcher/settings.ts by \`npm run generate\`; do not edit.
 
 The dispatcher reads the YAML file that \`OPERATION_RUNNER_SETTINGS\` names (the ConfigMap \`operation-dispatcher-settings\`,
-key \`settings.yaml\`) when it starts, and again when that or the approval key changes: it then goes on with the new settings
-within seconds (a mounted ConfigMap follows its object within two minutes), in the same pod. A Job that is made already keeps what
-it was made with. Each key can be overridden by an environment variable; lists and maps are given there as YAML. With an unknown
-key or a wrong value it does not start, and says everything that is wrong at once; when it is at work already, it says so in its
-log, keeps the settings that it has, and shows the metric \`operation_runner_settings_valid\` as 0.
+key \`settings.yaml\`) when it starts, and again when the file or the approval key changes. It then continues with the new
+settings within seconds, in the same pod; a mounted ConfigMap follows its object within two minutes. A Job that exists keeps
+what it was made with. An environment variable can override each key; lists and maps are given there as YAML.
+
+With an unknown key or a wrong value the dispatcher does not start, and reports everything that is wrong at once. If it is
+running already, it logs that, keeps the settings that it has, and sets the metric \`operation_runner_settings_valid\` to 0.
 
 ${settingKeys().map(section).join("\n\n")}
 `;
