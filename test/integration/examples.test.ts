@@ -98,7 +98,8 @@ async function waitedFor(name: string): Promise<number> {
 test("the README's recipe for scripts ends with an Operation that fails, and says so", async () => {
   const parameters = { includedResources: ["*", "configmaps"] };
   const operation = backupOperation({ namespace: "org-myteam", name: "failing", parameters });
-  expect(await shared.create(operation, shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
+  const options = { as: shared.users.ann, input: JSON.stringify(operation) };
+  expect(await shared.cluster.kubectl(["apply", "-f", "-"], options)).toMatchObject({ code: 0, stderr: "" });
   expect(await waitedFor("failing")).toBe(1);
 });
 
