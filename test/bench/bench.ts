@@ -31,8 +31,8 @@ const QUICK: typeof FULL = {
   latencyRounds: 3,
   requestRounds: 3,
   runner: { starts: 5, backups: 3 },
-  burst: { teams: 25, rounds: 1, limitMs: 40_000 },
-  waiting: { numbers: [100, 500], windowMs: 10_000 },
+  burst: { teams: 25, rounds: 1, limitMs: 30_000 },
+  waiting: { numbers: [100, 500], windowMs: 8_000 },
   memory: { finished: 1_000, waiting: 200 },
 };
 

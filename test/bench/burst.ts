@@ -14,6 +14,8 @@ export interface BurstSize {
   readonly limitMs: number;
 }
 
+type Side = "Operation" | "Backup";
+
 interface Turn {
   readonly asked: number;
   readonly seconds: number;
@@ -31,30 +33,17 @@ export async function measureBurst(
   { rounds, limitMs }: BurstSize,
   progress: Progress,
 ): Promise<Section> {
-  const ours: Turn[] = [];
-  const plain: Turn[] = [];
+  const turns: Record<Side, Turn[]> = { Operation: [], Backup: [] };
   for (let round = 0; round < rounds; round++) {
-    const turn = async (side: "Operation" | "Backup") => {
+    const sides: readonly Side[] = round % 2 === 0 ? ["Operation", "Backup"] : ["Backup", "Operation"];
+    for (const side of sides) {
       await freshVelero(bench);
       const wishes = teams.map((namespace, at) => ({ namespace, name: `burst-${round}-${side.toLowerCase()}-${at}` }));
-      const sightings = wishes.map((wish) => (side === "Operation" ? `${wish.namespace}/${wish.name}` : wish.name));
-      const seen = (state: "ended" | "failed") =>
-        sightings.filter((name) => bench.sightings.at(`${side} ${name} ${state}`) !== undefined).length;
-      const describe = (elapsed: string) =>
-        `burst ${round + 1} of ${rounds}: ${seen("ended")} of ${wishes.length} ${side}s ended after ${elapsed}`;
-      const signal = AbortSignal.timeout(limitMs);
-      const began = performance.now();
-      const ends = await withHeartbeat(progress, describe, async () => {
-        await Promise.all(wishes.map((wish) => create(bench, side, wish)));
-        const ended = sightings.map((name) => bench.sightings.until(`${side} ${name} ended` as Sighting, signal));
-        return await Promise.allSettled(ended);
-      });
-      const last = Math.max(...ends.map((end) => (end.status === "fulfilled" ? end.value : began + limitMs)));
-      return { asked: wishes.length, seconds: (last - began) / 1000, ended: seen("ended"), failed: seen("failed") };
-    };
-    ours.push(await turn("Operation"));
-    plain.push(await turn("Backup"));
+      const say: Progress = (line) => progress(`burst ${round + 1} of ${rounds}: ${line}`);
+      turns[side].push(await takeTurn(bench, side, wishes, limitMs, say));
+    }
   }
+  const { Operation: ours, Backup: plain } = turns;
   const [count, ofOurs, ofPlain] = [teams.length, timeFigure("Operations", ours), timeFigure("plain Backups", plain)];
   const [ourRate, plainRate] = [rateFigure("Operations", ours), rateFigure("plain Backups", plain)];
   return {
@@ -67,6 +56,30 @@ export async function measureBurst(
       ratio("  Operations / plain Backups, per second", ourRate, plainRate, "> 1 x"),
     ],
   };
+}
+
+async function takeTurn(
+  bench: Bench,
+  side: Side,
+  wishes: readonly Wish[],
+  limitMs: number,
+  progress: Progress,
+): Promise<Turn> {
+  const { sightings } = bench;
+  const asked = wishes.length;
+  const sighting = ({ namespace, name }: Wish, state: "ended" | "failed"): Sighting =>
+    side === "Operation" ? `Operation ${namespace}/${name} ${state}` : `Backup ${name} ${state}`;
+  const count = (state: "ended" | "failed") =>
+    wishes.filter((wish) => sightings.at(sighting(wish, state)) !== undefined).length;
+  const signal = AbortSignal.timeout(limitMs);
+  const began = performance.now();
+  const describe = (elapsed: string) => `${count("ended")} of ${asked} ${side}s ended after ${elapsed}`;
+  const ends = await withHeartbeat(progress, describe, async () => {
+    await Promise.all(wishes.map((wish) => create(bench, side, wish)));
+    return await Promise.allSettled(wishes.map((wish) => sightings.until(sighting(wish, "ended"), signal)));
+  });
+  const last = Math.max(...ends.map((end) => (end.status === "fulfilled" ? end.value : began + limitMs)));
+  return { asked, seconds: (last - began) / 1000, ended: count("ended"), failed: count("failed") };
 }
 
 function timeFigure(what: string, turns: readonly Turn[]): Figure {
@@ -88,7 +101,7 @@ function rateFigure(what: string, turns: readonly Turn[]): Figure {
   return { what: `${what} ended per second`, unit: "/s", samples: turns.map(({ ended, seconds }) => ended / seconds) };
 }
 
-async function create({ client }: Bench, side: "Operation" | "Backup", wish: Wish): Promise<void> {
+async function create({ client }: Bench, side: Side, wish: Wish): Promise<void> {
   if (side === "Operation") await client.create(operations, backupOperation(wish));
   else await client.create(backups, plainBackup(wish));
 }

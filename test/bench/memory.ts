@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Progress } from "../cluster/progress.ts";
-import { startControlPlane } from "./dispatcherAlone.ts";
+import { startControlPlane } from "./controlPlane.ts";
 import type { Figure, Section } from "./figures.ts";
 import { seedOperations } from "./seed.ts";
 import { createTeams } from "./teams.ts";
@@ -20,7 +20,7 @@ const SETTLE_MS = 5_000;
  */
 export async function measureMemory({ finished, waiting }: MemorySize, progress: Progress): Promise<Section> {
   const say: Progress = (line) => progress(`memory: ${line}`);
-  const controlPlane = await startControlPlane(() => undefined);
+  const controlPlane = await startControlPlane();
   const settled = async () => {
     const dispatcher = await controlPlane.startDispatcher();
     try {

@@ -1,11 +1,4 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
-import os from "node:os";
 import path from "node:path";
-import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { Label } from "../../src/api/labels.ts";
 import type { Progress } from "../cluster/progress.ts";
@@ -13,7 +6,8 @@ import type { StartedCluster } from "../cluster/startCluster.ts";
 import { systemKubectl } from "../scenario/platform.ts";
 import { changeTemplates } from "../scenario/templates.ts";
 import { type Figure, ratio, type Section } from "./figures.ts";
-import { costOf, type ProcessCost } from "./processCost.ts";
+import type { ProcessCost } from "./processCost.ts";
+import { measureStarts } from "./runnerStart.ts";
 import { pairedDifferences } from "./statistics.ts";
 import { type Bench, byOperation } from "./ways.ts";
 
@@ -38,138 +32,34 @@ export async function measureRunner(
   rounds: RunnerRounds,
   progress: Progress,
 ): Promise<Section> {
-  const folder = await mkdtemp(path.join(os.tmpdir(), "operation-runner-bench-"));
-  try {
-    const starts = await measureStarts(bench.cluster, folder, rounds.starts, progress);
-    const whole = await measureWhole(bench, namespace, rounds.backups, progress);
-    const cpu = (what: string, costs: readonly Pick<ProcessCost, "cpuMs">[], goal?: string) =>
-      figure(what, "ms", costs, ({ cpuMs }) => cpuMs, goal);
-    const memory = (what: string, costs: readonly Pick<ProcessCost, "peakMB">[], goal?: string) =>
-      figure(what, "MB", costs, ({ peakMB }) => peakMB, goal);
-    const [bareCpu, startCpu] = [cpu("bare Node, CPU", starts.bare), cpu("to its first request, CPU", starts.runner)];
-    const [bareMemory, startMemory] = [
-      memory("bare Node, peak memory", starts.bare),
-      memory("to its first request, peak memory", starts.runner, "<= 62 MB"),
-    ];
-    return {
-      title: "One runner",
-      figures: [
-        startCpu,
-        bareCpu,
-        {
-          what: "  first request - bare Node, CPU",
-          unit: "ms",
-          samples: pairedDifferences(startCpu.samples, bareCpu.samples),
-          goal: "<= 60 ms",
-        },
-        startMemory,
-        bareMemory,
-        ratio("  first request / bare Node, peak memory", startMemory, bareMemory),
-        cpu("a whole quiet backup, CPU", whole, "<= 250 ms"),
-        memory("a whole quiet backup, peak memory", whole, "<= 70 MB"),
-      ],
-    };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-function figure<T>(
-  what: string,
-  unit: Figure["unit"],
-  costs: readonly T[],
-  value: (cost: T) => number,
-  goal?: string,
-): Figure {
-  return { what, unit, samples: costs.map(value), ...(goal !== undefined && { goal }) };
-}
-
-/**
- * Starts the runner before a fake API server, which has the cluster's certificate and answers nothing: when it is asked for
- * the first time, the process has done all that it does before, and is idle. In turn with a bare Node.
- */
-async function measureStarts(cluster: StartedCluster, folder: string, count: number, progress: Progress) {
-  const pki = path.join(cluster.connection.folder, "pki");
-  const [cert, key] = [
-    await readFile(path.join(pki, "apiserver.crt")),
-    await readFile(path.join(pki, "apiserver.key")),
-  ];
-  const server = createServer({ cert, key });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  const kubeconfig = path.join(folder, "kubeconfig");
-  await writeFile(path.join(folder, "token"), "token");
-  await writeFile(kubeconfig, stringify(podKubeconfig(`https://127.0.0.1:${port}`, path.join(pki, "ca.crt"))));
-  const env = { ...(await templateEnv()), KUBECONFIG: kubeconfig, OPERATION_NAMESPACE: "org-a", OPERATION_NAME: "b1" };
-  const program = path.join(cluster.connection.folder, "operation-runner", "operation-runner.js");
-  const runner: ProcessCost[] = [];
-  const bare: ProcessCost[] = [];
-  try {
-    for (let round = 0; round < count; round++) {
-      if (round % 5 === 0) progress(`runner: start ${round + 1} of ${count}`);
-      runner.push(await costAt([program, "run"], env, () => once(server, "request")));
-      const waits = "process.stdout.write('up'); setInterval(() => {}, 2 ** 30);";
-      bare.push(await costAt(["-e", waits], {}, (stdout) => once(stdout, "data")));
-    }
-    return { runner, bare };
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
-}
-
-/** Runs Node until that moment, and ends it there. */
-async function costAt(
-  args: readonly string[],
-  env: NodeJS.ProcessEnv,
-  moment: (stdout: NodeJS.ReadableStream) => Promise<unknown>,
-): Promise<ProcessCost> {
-  const child = spawn(process.execPath, args, {
-    env: { PATH: process.env.PATH, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const output: string[] = [];
-  child.stderr.on("data", (chunk) => output.push(String(chunk)));
-  child.stdout.on("data", (chunk) => output.push(String(chunk)));
-  const ended = once(child, "close");
-  try {
-    const early = ended.then(() => Promise.reject(new Error(`${args.join(" ")} ended early: ${output.join("")}`)));
-    await Promise.race([moment(child.stdout), early]);
-    return await costOf(child.pid ?? 0);
-  } finally {
-    child.kill("SIGKILL");
-    await ended;
-  }
-}
-
-/** As a pod's own service account is described to it. */
-function podKubeconfig(server: string, ca: string): object {
+  const starts = await measureStarts(bench.cluster, rounds.starts, progress);
+  const whole = await measureWhole(bench, namespace, rounds.backups, progress);
+  const startCpu = cpu("to its first request, CPU", starts.runner);
+  const bareCpu = cpu("bare Node, CPU", starts.bare);
+  const startMemory = peak("to its first request, peak memory", starts.runner);
+  const bareMemory = peak("bare Node, peak memory", starts.bare);
+  const above = pairedDifferences(startCpu.samples, bareCpu.samples);
   return {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "cluster", cluster: { server, "certificate-authority": ca } }],
-    users: [{ name: "pod", user: { tokenFile: "token" } }],
-    contexts: [{ name: "pod", context: { cluster: "cluster", user: "pod", namespace: "vworkspace-system" } }],
-    "current-context": "pod",
+    title: "One runner",
+    figures: [
+      startCpu,
+      bareCpu,
+      { what: "  first request - bare Node, CPU", unit: "ms", samples: above, goal: "<= 60 ms" },
+      { ...startMemory, goal: "<= 62 MB" },
+      bareMemory,
+      ratio("  first request / bare Node, peak memory", startMemory, bareMemory),
+      { ...cpu("a whole quiet backup, CPU", whole), goal: "<= 250 ms" },
+      { ...peak("a whole quiet backup, peak memory", whole), goal: "<= 70 MB" },
+    ],
   };
 }
 
-const template = z.object({
-  spec: z.object({
-    template: z.object({
-      spec: z.object({
-        containers: z.tuple([z.object({ env: z.array(z.object({ name: z.string(), value: z.string().optional() })) })]),
-      }),
-    }),
-  }),
-});
+function cpu(what: string, costs: readonly Pick<ProcessCost, "cpuMs">[]): Figure {
+  return { what, unit: "ms", samples: costs.map(({ cpuMs }) => cpuMs) };
+}
 
-/** What the shipped template sets to the same for every runner. */
-async function templateEnv(): Promise<NodeJS.ProcessEnv> {
-  const { spec } = template.parse(parse(await readFile("jobs/backup.yaml", "utf8")));
-  const [{ env }] = spec.template.spec.containers;
-  return Object.fromEntries(env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])));
+function peak(what: string, costs: readonly Pick<ProcessCost, "peakMB">[]): Figure {
+  return { what, unit: "MB", samples: costs.map(({ peakMB }) => peakMB) };
 }
 
 const costLine = z.object({ cost: z.object({ cpuMs: z.number(), peakMB: z.number() }) });

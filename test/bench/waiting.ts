@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Progress, withHeartbeat } from "../cluster/progress.ts";
-import { startControlPlane } from "./dispatcherAlone.ts";
+import { startControlPlane } from "./controlPlane.ts";
 import { playRunners } from "./fakeRunners.ts";
 import type { WaitingPoint } from "./figures.ts";
 import { seedOperations } from "./seed.ts";
@@ -29,7 +29,7 @@ export async function measureWaiting({ numbers, windowMs }: WaitingSize, progres
 
 async function measureNumber(number: number, windowMs: number, progress: Progress): Promise<WaitingPoint> {
   const say: Progress = (line) => progress(`${number} waiting: ${line}`);
-  const controlPlane = await startControlPlane(() => undefined);
+  const controlPlane = await startControlPlane();
   const stop = new AbortController();
   try {
     const { client } = controlPlane;
