@@ -11,6 +11,7 @@ import { identityOf } from "../scenario/byHand.ts";
 import { adminClient } from "../scenario/client.ts";
 import { SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
 import { type Dispatcher, startDispatcher } from "./dispatcherProcess.ts";
+import { imageEnv } from "./imageEnv.ts";
 
 /** A control plane with everything installed as it is shipped, and nothing that runs pods. */
 export interface ControlPlane {
@@ -88,5 +89,11 @@ async function dispatcherEnv(cluster: StartedCluster, kubeconfig: string): Promi
   const [{ env }] = spec.template.spec.containers;
   const said = env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value] as const]));
   const { OPERATION_RUNNER_SETTINGS: _file, ...rest } = Object.fromEntries(said);
-  return { ...rest, KUBECONFIG: kubeconfig, POD_NAMESPACE: SYSTEM_NAMESPACE, POD_NAME: "dispatcher" };
+  return {
+    ...(await imageEnv()),
+    ...rest,
+    KUBECONFIG: kubeconfig,
+    POD_NAMESPACE: SYSTEM_NAMESPACE,
+    POD_NAME: "dispatcher",
+  };
 }

@@ -9,6 +9,7 @@ import { parse, stringify } from "yaml";
 import { z } from "zod";
 import type { Progress } from "../cluster/progress.ts";
 import type { StartedCluster } from "../cluster/startCluster.ts";
+import { imageEnv } from "./imageEnv.ts";
 import { costOf, type ProcessCost } from "./processCost.ts";
 
 /** One for each round. */
@@ -35,7 +36,8 @@ export async function measureStarts(cluster: StartedCluster, count: number, prog
   const kubeconfig = path.join(folder, "kubeconfig");
   await writeFile(path.join(folder, "token"), "token");
   await writeFile(kubeconfig, stringify(podKubeconfig(`https://127.0.0.1:${port}`, path.join(pki, "ca.crt"))));
-  const env = { ...(await templateEnv()), KUBECONFIG: kubeconfig, OPERATION_NAMESPACE: "org-a", OPERATION_NAME: "b1" };
+  const request = { OPERATION_NAMESPACE: "org-a", OPERATION_NAME: "b1" };
+  const env = { ...(await imageEnv()), ...(await templateEnv()), ...request, KUBECONFIG: kubeconfig };
   const program = path.join(cluster.connection.folder, "operation-runner", "operation-runner.js");
   const runner: ProcessCost[] = [];
   const bare: ProcessCost[] = [];
