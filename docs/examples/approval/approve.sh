@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Approves one Operation as it stands, for one hour: signs a token of version 2 (docs/contract.md#approval) and writes it into the
 # Operation. Read what you approve first: kubectl get operation NAME -n NAMESPACE -o yaml
+# `kubectl operation approve` does the same (docs/cli.md); this shows what it takes.
 # usage: approve.sh NAMESPACE NAME KEY_FILE
 # needs: kubectl with the right to update the Operation, jq, openssl
 set -euo pipefail
