@@ -59,7 +59,7 @@ describe("restoring what is not theirs", () => {
       shared.users.ann,
     );
     expect(code).not.toBe(0);
-    expect(stderr).toContain("who restores from org-b must be allowed to create Operations there");
+    expect(stderr).toContain("whoever restores from org-b must be allowed to create Operations there");
   });
 
   test("one right among several namespaces is not enough, whichever it is", async () => {
@@ -93,7 +93,7 @@ describe("restoring what is not theirs", () => {
       restoreOperation({ namespace: "org-a", name: fresh(), parameters }),
       shared.users.ann,
     );
-    expect(stderr).toContain("everything must end up in org-a, the namespace of the Operation");
+    expect(stderr).toContain("must map every namespace to org-a, the namespace of the Operation");
   });
 
   test("the rule binds nobody else's Operations", async () => {

@@ -215,7 +215,7 @@ describe("hostile text", () => {
     const operation = restoreOperation({ namespace: "org-a", name: fresh(), parameters });
     const { stderr } = await shared.create(operation, shared.users.ann);
     // Two policies refuse it; which of them speaks is the API server's choice.
-    expect(stderr).toMatch(/namespaceMapping: (must map literal names of namespaces|who restores from)/);
+    expect(stderr).toMatch(/namespaceMapping: (must map literal names of namespaces|whoever restores from)/);
   });
 
   test("a target that is no name gets into no label", async () => {

@@ -13,7 +13,7 @@ const MAPPING: { backupName: string; namespaceMapping: Record<string, string> } 
 };
 const RERUN = "ops.vworkspace.io/rerun";
 const CANCEL = "ops.vworkspace.io/cancel";
-const REFUSED = "who restores from org-b must be allowed to create Operations there";
+const REFUSED = "whoever restores from org-b must be allowed to create Operations there";
 /** Held back by something that Ann may change. */
 const HELD = { "app.vworkspace.io/cluster-id": "elsewhere" };
 

@@ -25,9 +25,9 @@ async function told(account: keyof SharedCluster["accounts"], object: Json): Pro
 }
 
 describe("the backup runner's token", () => {
-  const ownership = "creates and deletes only what is labelled";
+  const ownership = "may create and delete only objects labelled";
   const one = "exactly one namespace, by its literal name";
-  const fields = "of a Backup a runner sets only";
+  const fields = "may set only these fields of a Backup";
 
   test.each<[string, Json, string]>([
     ["a Backup of a glob", velero("Backup", { includedNamespaces: ["org-*"] }), one],
@@ -52,7 +52,7 @@ describe("the backup runner's token", () => {
         { includedNamespaces: ["org-a"] },
         { ownerReferences: [{ apiVersion: "v1", kind: "Namespace", name: "org-a", uid: "x" }] },
       ),
-      "a runner's objects have no ownerReferences",
+      "metadata.ownerReferences: must be empty",
     ],
     [
       "a Backup of the object store's keys",
@@ -68,7 +68,7 @@ describe("the backup runner's token", () => {
     [
       "another file than it needs",
       velero("DownloadRequest", { target: { kind: "BackupLog", name: "nightly" } }),
-      "this runner downloads only",
+      "this runner may download only",
     ],
     ["a Restore", velero("Restore", restoreSpec), "cannot create resource"],
     ["a Schedule", velero("Schedule", { schedule: "@hourly", template: {} }), "cannot create resource"],
@@ -118,26 +118,30 @@ describe("the backup runner's token", () => {
 
 describe("the restore runner's token", () => {
   test.each<[string, Json, string]>([
-    ["a Restore from no Backup", velero("Restore", { ...restoreSpec, backupName: "" }), "from a Backup that it names"],
+    [
+      "a Restore from no Backup",
+      velero("Restore", { ...restoreSpec, backupName: "" }),
+      "must name the Backup to restore from",
+    ],
     [
       "a Restore from whatever a Schedule made last",
       velero("Restore", { ...restoreSpec, scheduleName: "hourly" }),
-      "of a Restore a runner sets only",
+      "may set only these fields of a Restore",
     ],
     [
       "a Restore of everything",
       velero("Restore", { ...restoreSpec, includedNamespaces: [] }),
-      "each namespace by its literal name",
+      "each by its literal name",
     ],
     [
       "a Restore of a glob",
       velero("Restore", { ...restoreSpec, includedNamespaces: ["org-*"] }),
-      "each namespace by its literal name",
+      "each by its literal name",
     ],
     [
       "a Restore into two namespaces",
       velero("Restore", { ...restoreSpec, includedNamespaces: ["org-a", "org-b"] }),
-      "a runner restores into one namespace",
+      "a runner may restore into one namespace only",
     ],
     [
       "a Restore that brings old Operations back",
@@ -150,17 +154,17 @@ describe("the restore runner's token", () => {
         ...restoreSpec,
         excludedResources: platformExclusions(DEFAULT_PLATFORM_EXCLUSIONS).filter((each) => each !== resource),
       }),
-      `spec.excludedResources: must have ${resource}, which teams may not write`,
+      `spec.excludedResources: must list ${resource}, which teams may not write`,
     ]),
     [
       "a Restore with a command to run in pods",
       velero("Restore", { ...restoreSpec, hooks: { resources: [] } }),
-      "of a Restore a runner sets only",
+      "may set only these fields of a Restore",
     ],
     [
       "a Restore into the control plane",
       velero("Restore", { ...restoreSpec, namespaceMapping: { "org-a": "kube-system" } }),
-      "system namespaces are neither backed up nor restored by an Operation: kube-system",
+      "may neither back up nor restore these system namespaces: kube-system",
     ],
     [
       "a Restore into the dispatcher's namespace",
@@ -171,7 +175,7 @@ describe("the restore runner's token", () => {
     [
       "the content of a backup",
       velero("DownloadRequest", { target: { kind: "BackupContents", name: "nightly" } }),
-      "this runner downloads only RestoreResults, RestoreResourceList, RestoreVolumeInfo, BackupVolumeInfos",
+      "this runner may download only RestoreResults, RestoreResourceList, RestoreVolumeInfo, BackupVolumeInfos",
     ],
     ["a Backup", velero("Backup", { includedNamespaces: ["org-a"] }), "cannot create resource"],
     ["a backup's deletion", velero("DeleteBackupRequest", { backupName: "nightly" }), "cannot create resource"],
