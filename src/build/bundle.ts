@@ -13,9 +13,9 @@ const root = path.join(import.meta.dirname, "..", "..");
 const CODE_CACHE_FLAGS = ["--hash-seed=1", "--predictable"];
 
 /**
- * What is needed seldom, and never by a runner in its pod: what the Kubernetes client takes for kubeconfigs with proxies,
- * OpenID Connect, commands that answer credentials, or YAML; pino's threads. Each package is a file of its own, which is read
- * when something of it is first called.
+ * Packages that are used seldom, and never by a runner in its pod: the Kubernetes client needs most of them for kubeconfigs (with
+ * proxies, OpenID Connect, or commands that print credentials), and pino needs one for its threads. The bundle has a file for
+ * each of these packages, and reads it when something of the package is first called.
  */
 const SELDOM_USED = [
   "hpagent",
@@ -30,9 +30,9 @@ const SELDOM_USED = [
 ];
 
 /**
- * The Kubernetes client's generated models look as if importing them did something, so that all of them would be kept. It
- * does not: what is not used is left out, which saves a short-lived Job 8 MB of memory. Every import of them is resolved
- * here: a file that is found in two ways is bundled as whichever came first, and no two builds would be the same.
+ * Tells esbuild that importing the Kubernetes client's generated models has no side effects. It cannot see that itself, and would
+ * keep all of them; without the unused ones a short-lived Job needs 8 MB less memory. All of their imports are resolved here:
+ * esbuild takes a file that it finds in two ways as it found it first, and then no two builds are the same.
  */
 const leanClient: Plugin = {
   name: "lean-kubernetes-client",
@@ -49,7 +49,7 @@ const leanClient: Plugin = {
   },
 };
 
-/** Puts in the place of a seldom used package what it exports, each of which fetches the package when it is called. */
+/** Replaces each of these packages by a stand-in with the same exports, which loads the package when one of them is used. */
 const seldomUsed: Plugin = {
   name: "seldom-used",
   setup({ onResolve, onLoad }) {
@@ -62,7 +62,7 @@ const seldomUsed: Plugin = {
   },
 };
 
-/** A module in CommonJS that looks like a package, and fetches it when one of its functions or classes is used. */
+/** The CommonJS source of the stand-in for a package. */
 async function standIn(name: string): Promise<string> {
   const exported = Object.entries(await import(name)).filter(
     ([each]) => !["default", "module.exports", "__esModule"].includes(each),
@@ -83,7 +83,7 @@ async function standIn(name: string): Promise<string> {
     });`;
 }
 
-/** Has src/main.ts fetch a part's file where the source imports its module. */
+/** Makes src/main.ts load the file of a part where its source imports the part's module. */
 const partFiles: Plugin = {
   name: "part-files",
   setup({ onResolve, onLoad }) {
@@ -105,8 +105,8 @@ const partFiles: Plugin = {
 };
 
 /**
- * Takes of Node's own modules what is used, and once: to imitate a whole module, as the bundler would, costs a short-lived
- * Job more than to load it.
+  * Takes from Node's own modules only what is used, and each module once. esbuild would copy every export of a module, which costs
+ * a short-lived Job more than to load the module.
  */
 const nodeModules: Plugin = {
   name: "node-modules",
@@ -131,9 +131,9 @@ const nodeModules: Plugin = {
 /**
  * Bundles `src/main.ts` with everything it needs into `folder`: the entry is
  * `operation-runner.js`, and each part of the program has a file of its own, so that a
- * short-lived Job loads nothing it does not use, and beside it what this Node makes of it
- * (codeCache.ts). `sbom.cdx.json` says what the bundle is made of. Throws when the sources
- * do not build.
+  * short-lived Job loads nothing it does not use. Beside each file lies the code that this
+ * Node compiles it to (codeCache.ts). `sbom.cdx.json` lists the packages in the bundle.
+ * Throws if the sources do not build.
  */
 export async function build(folder: string): Promise<void> {
   const options = {
@@ -144,10 +144,10 @@ export async function build(folder: string): Promise<void> {
     format: "cjs",
     platform: "node",
     target: "node22",
-    // Names stay as they are: a stack trace in a log must be readable.
+    // Names are kept so that a stack trace in a log is readable.
     minifyWhitespace: true,
     minifySyntax: false,
-    // One character that is not Latin-1 doubles what a file takes in memory.
+    // A single character outside Latin-1 doubles the memory that a file takes.
     charset: "ascii",
     legalComments: "external",
     sourcemap: "linked",
@@ -174,7 +174,7 @@ export async function build(folder: string): Promise<void> {
   const inputs = outputs.flatMap(({ metafile }) => Object.keys(metafile.inputs));
   const sbom = await bundleSbom(root, inputs);
   await writeFile(path.join(folder, "sbom.cdx.json"), `${JSON.stringify(sbom, null, 2)}\n`);
-  // Whatever the folders around it say.
+  // Node must read the files as CommonJS, whatever a package.json in a folder above says.
   await writeFile(path.join(folder, "package.json"), `${JSON.stringify({ type: "commonjs" })}\n`);
   await promisify(execFile)(process.execPath, [
     ...CODE_CACHE_FLAGS,

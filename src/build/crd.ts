@@ -6,8 +6,8 @@ import { objectRules, specRules } from "../api/rules.ts";
 import type { Resource } from "../kube/resource.ts";
 
 /**
- * The CustomResourceDefinitions, made from the zod schemas. What OpenAPI or CEL can say is refused at `kubectl apply`.
- * Rules about Backup and Restore bind only those: other Operations are upstream's.
+ * Generates the CustomResourceDefinitions from the zod schemas. At `kubectl apply` the API server refuses every wrong value for
+ * which OpenAPI or CEL can express the rule. Rules about Backup and Restore bind only these: other Operations are upstream's.
  */
 
 type JsonSchema = { [keyword: string]: unknown; properties?: Record<string, JsonSchema> | undefined };
@@ -25,12 +25,13 @@ const operationColumns = [
   { name: "Duration", type: "string", jsonPath: ".status.duration", priority: 1 },
 ];
 
-/** The Operation's definition: a superset of upstream's, so that whatever upstream stored stays valid and whole. */
+/** The Operation's definition: a superset of upstream's, so that everything that upstream stores stays valid and complete. */
 export function operationCrd(): object {
   const spec = structural(specSchema);
   const parameters = {
     type: "object",
-    description: "What the type of the Operation takes. Values are checked further before anything is done.",
+    description:
+      "The parameters of this type of Operation. The dispatcher checks the values further before it does anything.",
     properties: parameterTypes(),
     "x-kubernetes-preserve-unknown-fields": true,
     maxProperties: MAX_PARAMETERS,
@@ -49,7 +50,7 @@ export function operationCrd(): object {
   });
 }
 
-/** For clusters without upstream's operator: any ApplicationInstance of upstream's is valid, and nothing is pruned. */
+/** For clusters without upstream's operator. Every ApplicationInstance of upstream's is valid, and nothing is pruned. */
 export function applicationInstanceCrd(): object {
   const open = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
   const columns = [
@@ -93,13 +94,14 @@ function definition(resource: Resource, names: object, additionalPrinterColumns:
   };
 }
 
-// Far more than anybody has a use for, whatever the type of the Operation, and far less than an object can hold.
+// Far more than an Operation of any type needs, and far less than an object can hold.
 const MAX_PARAMETERS = 256;
 const MAX_ENTRIES = 512;
 
 /**
- * The types of both kinds' parameters with bounds, and nothing else: other Operations keep theirs in the same place. Of what
- * is unknown the API server can bound the number alone: neither OpenAPI nor CEL sees what the schema does not name.
+ * The types and bounds of the parameters of Backup and Restore. Further rules would also bind upstream's Operations, which have
+ * their parameters in the same field. Of unknown parameters the API server can bound only the number: neither OpenAPI nor CEL
+ * sees what the schema does not name.
  */
 function parameterTypes(): Record<string, JsonSchema> {
   const declared = {
@@ -115,7 +117,7 @@ function boundedType(schema: JsonSchema): JsonSchema {
   return {
     type,
     ...(type === "string" && { maxLength: MAX_TEXT }),
-    // What is unknown must reach the check that tells of it.
+    // Unknown fields must not be pruned: a later check reports them.
     ...(properties && { properties: Object.fromEntries(fields), "x-kubernetes-preserve-unknown-fields": true }),
     ...(isSchema(items) && { items: boundedType(items), maxItems: MAX_ENTRIES }),
     ...(isSchema(additionalProperties) && { additionalProperties: boundedType(additionalProperties) }),
@@ -128,7 +130,7 @@ function structural(schema: z.ZodType): JsonSchema {
   const made: unknown = z.toJSONSchema(schema, {
     target: "openapi-3.0",
     io: "input",
-    // What is taken as it is (parameters) is described apart.
+    // The parameters, whose schema allows anything, are described separately.
     unrepresentable: "any",
     override: ({ jsonSchema }) => {
       const additional = jsonSchema.additionalProperties;
@@ -136,7 +138,7 @@ function structural(schema: z.ZodType): JsonSchema {
         delete jsonSchema.additionalProperties;
       }
       delete jsonSchema.propertyNames;
-      // What zod adds for whole numbers in JavaScript says nothing to a user of the API.
+      // zod adds the bound of JavaScript's whole numbers, which means nothing to a user of the API.
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
     },
   });

@@ -4,7 +4,7 @@ import { z } from "zod";
 
 const manifestSchema = z.object({ name: z.string(), version: z.string(), license: z.string().optional() });
 
-/** What of CycloneDX 1.6 is filled in; scanners of images read it as `*.cdx.json`. */
+/** The fields of CycloneDX 1.6 that are filled in. Image scanners read it from `*.cdx.json`. */
 interface Sbom {
   readonly bomFormat: "CycloneDX";
   readonly specVersion: "1.6";
@@ -22,8 +22,8 @@ interface Component {
 }
 
 /**
- * The bill of materials of a bundle: every package of which something is in it. A scanner cannot see that itself, as there
- * is no node_modules beside it. Nothing in it depends on when or where it is built.
+ * The bill of materials of a bundle: every package of which the bundle has a file. A scanner cannot find them by itself, since
+ * the image has no node_modules. The result does not depend on when or where it is built.
  *
  * @param root the folder of package.json
  * @param inputs the files that went into the bundle, relative to `root`
