@@ -4,17 +4,17 @@ import { hasEnded } from "../../kube/jobStatus.ts";
 import type { Job } from "../../kube/resources.ts";
 import { COMPONENT_LABEL, componentOf } from "../templates/buildJob.ts";
 
-/** Work that goes on in a namespace though its Operation was deleted: it still counts in docs/contract.md#conflicts. */
+/** Work that goes on in a namespace although its Operation was deleted. It still counts in docs/contract.md#conflicts. */
 export interface OrphanedWork {
-  /** A Backup; anything else runs alone in its namespace. */
+  /** Whether it is a Backup. Everything else has to run alone in its namespace. */
   readonly isBackup: boolean;
-  /** As a person finds it: `Backup velero/b1`, `Job vworkspace-system/b1-0123456789`. */
+  /** Its kind, namespace and name, for messages: `Backup velero/b1`, `Job vworkspace-system/b1-0123456789`. */
   readonly what: string;
 }
 
 type Scope = Pick<NonNullable<Restore["spec"]>, "includedNamespaces" | "namespaceMapping">;
 
-/** The namespaces that Velero reads or writes for this object now. */
+/** The namespaces that Velero reads or writes for this object now; none once it is terminal. */
 export function veleroNamespaces(object: VeleroObject): readonly string[] {
   if (!isAtWork(object)) return [];
   const { includedNamespaces, namespaceMapping }: Scope = object.spec ?? {};
@@ -25,7 +25,7 @@ export function orphanedObject({ kind, metadata }: VeleroObject): OrphanedWork {
   return { isBackup: kind === backups.kind, what: `${kind} ${metadata.namespace}/${metadata.name}` };
 }
 
-/** The namespace for which this Job of the dispatcher's may be at work; none where it has ended or was made by hand. */
+/** The namespace for which this Job of the dispatcher's may be at work; none if it has ended or was made by hand. */
 export function jobNamespaces(job: Job): readonly string[] {
   const { [Label.operation]: uid, [Label.operationNamespace]: namespace } = job.metadata.labels ?? {};
   return uid === undefined || namespace === undefined || hasEnded(job) ? [] : [namespace];

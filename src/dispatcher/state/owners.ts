@@ -3,14 +3,15 @@ import type { KubeObject } from "../../kube/metadata.ts";
 import type { Job } from "../../kube/resources.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
 
-/** The UID of the Operation that an object was made for, by its label. */
+/** The UID of the Operation for which an object was made, from its label. */
 export function operationUidOf(object: KubeObject): string | undefined {
   return object.metadata.labels?.[Label.operation];
 }
 
 /**
- * Whom a Job works for, as its runner will go by it: the Operation's UID where its environment has one (the dispatcher made
- * it, or it was copied from such a one), else `namespace/name` (made by hand from the template). Terms to index Jobs by.
+ * The Operation for which a Job works, as its runner will read it from the Job's environment: by its UID, if there is one (the
+ * dispatcher made the Job, or people copied such a Job), otherwise by `namespace/name` (people made the Job from the template).
+ * Jobs are indexed by these terms.
  */
 export function ownersOf(job: Job): readonly string[] {
   const containers = job.spec?.template?.spec?.containers ?? [];

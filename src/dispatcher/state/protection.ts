@@ -5,11 +5,11 @@ import type { KubeObject } from "../../kube/metadata.ts";
 import { qualifiedName } from "../../kube/resource.ts";
 import type { CustomResourceDefinition, ValidatingAdmissionPolicyBinding } from "../../kube/resources.ts";
 
-/** What else than this program keeps tenants apart, as it is in this cluster: the CRD's rules and an admission policy. */
+/** Whether this cluster has what keeps tenants apart beside this program: the CRD's rules and an admission policy. */
 
 /**
- * @returns since when both are there and the binding denies what the policy forbids, everywhere; undefined where that is not so.
- *   docs/contract.md#restores-from-another-namespace
+ * @returns since when both have existed; undefined if one is missing, or if the binding does not deny in every namespace.
+ *     docs/contract.md#restores-from-another-namespace
  */
 export function rightsAskedSince(
   policy: KubeObject | undefined,
@@ -23,10 +23,10 @@ export function rightsAskedSince(
 
 /**
  * @param askedSince what {@link rightsAskedSince} says
- * @returns what is missing in this cluster, one sentence each; nothing where all is as it is shipped
+ * @returns what is missing in this cluster, one sentence each; empty if nothing is
  */
 export function missingProtection(crd: CustomResourceDefinition | undefined, askedSince: Date | undefined): string[] {
-  const policy = `ValidatingAdmissionPolicy ${RIGHTS_POLICY} or its binding is missing, or does not deny everywhere: Restores from other namespaces are refused`;
+  const policy = `ValidatingAdmissionPolicy ${RIGHTS_POLICY} or its binding is missing, or the binding does not deny in every namespace: the dispatcher rejects Restores from other namespaces`;
   return [...missingRules(crd), ...(askedSince === undefined ? [policy] : [])];
 }
 
@@ -36,12 +36,12 @@ function missingRules(crd: CustomResourceDefinition | undefined): string[] {
   const version = crd.spec?.versions?.find(({ name }) => name === operations.version);
   const root = version?.schema?.openAPIV3Schema;
   const has = (found: { rule?: string | undefined }[] | undefined, wanted: readonly { rule: string }[]) =>
-    wanted.every(({ rule }) => found?.some((one) => one.rule === rule));
+    wanted.every(({ rule }) => found?.some((each) => each.rule === rule));
   const complete =
     has(root?.["x-kubernetes-validations"], objectRules) &&
     has(root?.properties?.spec?.["x-kubernetes-validations"], specRules);
   if (complete) return [];
   return [
-    `CRD ${qualifiedName(operations)} lacks validation rules of this version (another operator's may have replaced it): only the policies in manifests/policies keep a spec as it was admitted`,
+    `CRD ${qualifiedName(operations)} lacks validation rules of this version (another operator's may have replaced it): only the policies in manifests/policies keep people from changing a spec after its admission`,
   ];
 }

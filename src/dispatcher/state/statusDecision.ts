@@ -6,13 +6,13 @@ import { ConditionType, Reason } from "../../api/reasons.ts";
 import { type ConditionChange, conditionOf, nextStatus, type StatusChange, timestamp } from "../../api/status.ts";
 import type { Decision, World } from "./world.ts";
 
-/** Everything is as it should be, or what is waited for will wake the Operation. */
+/** There is nothing to do: everything is as it should be, or a change of what the Operation waits for leads to a new decision. */
 export const NOTHING: Decision = {};
 
 /**
- * The write that brings an Operation's status to where it should be; {@link NOTHING} where it is there already.
+ * The write that makes an Operation's status what it should be; {@link NOTHING} if it is that already.
  *
- * @param from the status that the change is applied to, where that is not the last one (a new attempt)
+ * @param from the status to which the change is applied, if not the last one: that of a new attempt
  */
 export function write(
   operation: VeleroOperation,
@@ -21,7 +21,7 @@ export function write(
   from: Status | undefined = operation.status,
 ): Decision {
   const conditions = (change.conditions ?? []).map((one) => ({ ...one, message: oneLine(one.message) }));
-  // What is asked for after the end counts from when an attempt is opened for it.
+  // A request after the end counts only from the moment when an attempt is opened for it.
   const request = isTerminal(from?.phase) ? from?.request : latestRequest(operation, from?.request, timestamp(now));
   const status = nextStatus(
     from,
@@ -31,7 +31,7 @@ export function write(
   return isDeepStrictEqual(status, operation.status) ? NOTHING : { action: { kind: "writeStatus", status } };
 }
 
-/** Blocked=False for what was blocked; nothing for what never was. */
+/** Blocked=False if the Operation was blocked; no change otherwise. */
 export function unblocked(status: Status | undefined): readonly ConditionChange[] {
   if (conditionOf(status, ConditionType.blocked)?.status !== "True") return [];
   return [{ type: ConditionType.blocked, status: "False", reason: Reason.unblocked, message: "no longer blocked" }];
