@@ -9,9 +9,9 @@ import type { TemplateStore } from "./templates/templateStore.ts";
 export interface MetricsParts {
   readonly operations: Store<Operation>;
   readonly templates: TemplateStore;
-  /** What of the cluster's own protection is missing, in words. */
+  /** What is missing in this cluster of the rules that keep tenants apart, one sentence each. */
   readonly missingProtection: () => readonly string[];
-  /** A standby tells nothing of Operations: two that count would count twice. */
+  /** Whether this dispatcher acts. A standby counts no Operations, or each would be counted twice. */
   readonly isLeading: () => boolean;
   /** Whether the settings that are written down now are the ones in force. */
   readonly settingsValid: () => boolean;
@@ -21,12 +21,19 @@ export interface MetricsParts {
 const DURATION_BUCKETS = [1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 43_200, 86_400];
 
 /**
- * The dispatcher's metrics. Counts and durations are of what ended while this process was leading; gauges are computed from
- * what is there when they are asked for. No label carries an object's name. docs/contract.md#metrics.
+ * The dispatcher's metrics. Counts and durations cover the Operations that ended while this process was leading; gauges are
+ * computed at each scrape. No label carries an object's name. docs/contract.md#metrics.
  */
 export function createMetrics(parts: MetricsParts): Registry {
-  const { operations, templates, missingProtection, isLeading, settingsValid } = parts;
   const registry = new Registry();
+  countEnded(registry, parts);
+  gaugeOperations(registry, parts);
+  gaugeDispatcher(registry, parts);
+  return registry;
+}
+
+/** What ended while this process was leading: how many Operations, and how long they took. */
+function countEnded(registry: Registry, { operations, isLeading }: MetricsParts): void {
   const registers = [registry];
   const ended = new Counter({
     name: "operation_runner_operations_total",
@@ -51,34 +58,15 @@ export function createMetrics(parts: MetricsParts): Registry {
     if (startedAt === undefined || finishedAt === undefined) return;
     duration.observe(labels, Math.max(0, Date.parse(finishedAt) - Date.parse(startedAt)) / 1000);
   });
+}
 
-  const gauge = (name: string, help: string, labelNames: string[], measure: (set: Measure) => void) => {
-    new Gauge({
-      name: `operation_runner_${name}`,
-      help,
-      labelNames,
-      registers,
-      collect() {
-        this.reset();
-        measure((labels, value) => this.set(labels, value));
-      },
+/** What the Operations that exist are doing; without values while this dispatcher is a standby. */
+function gaugeOperations(registry: Registry, { operations, isLeading }: MetricsParts): void {
+  const counted = () => (isLeading() ? operations.values() : []);
+  const count = (name: string, help: string, label: string, labelOf: LabelOf) =>
+    addGauge(registry, name, help, [label], (set) => {
+      for (const [value, number] of countBy(counted(), labelOf)) set({ [label]: value }, number);
     });
-  };
-  const count = (
-    name: string,
-    help: string,
-    label: string,
-    labelOf: (operation: VeleroOperation) => string | undefined,
-  ) =>
-    gauge(name, help, [label], (set) => {
-      const counts = new Map<string, number>();
-      for (const operation of isLeading() ? operations.values() : []) {
-        const value = isVeleroOperation(operation) ? labelOf(operation) : undefined;
-        if (value !== undefined) counts.set(value, (counts.get(value) ?? 0) + 1);
-      }
-      for (const [value, number] of counts) set({ [label]: value }, number);
-    });
-
   count("operations_active", "Operations that are admitted and have not ended", "type", (operation) =>
     isAdmitted(operation.status) && !isTerminal(operation.status?.phase) && !isQueued(operation)
       ? operation.spec.type
@@ -88,22 +76,59 @@ export function createMetrics(parts: MetricsParts): Registry {
     isQueued(operation) ? operation.spec.type : undefined,
   );
   count("operations_blocked", "Operations that are held back, by reason", "reason", blockedReason);
-  gauge("last_success_timestamp_seconds", "When an Operation last succeeded", ["namespace", "type"], (set) => {
-    for (const [labels, seconds] of lastSuccesses(isLeading() ? operations.values() : [])) set(labels, seconds);
+  const help = "When an Operation last succeeded";
+  addGauge(registry, "last_success_timestamp_seconds", help, ["namespace", "type"], (set) => {
+    for (const [labels, seconds] of lastSuccesses(counted())) set(labels, seconds);
   });
-  gauge("template_valid", "Whether Jobs can be made from the template: 1 or 0", ["type"], (set) => {
-    for (const [type, { ok }] of Object.entries(templates.current)) set({ type }, ok ? 1 : 0);
-  });
-  gauge("settings_valid", "Whether the settings can be used as they are written down now: 1 or 0", [], (set) =>
-    set({}, settingsValid() ? 1 : 0),
-  );
-  const protection = "Whether the CRD's rules and the admission policy that keep tenants apart are in place: 1 or 0";
-  gauge("protection_complete", protection, [], (set) => set({}, missingProtection().length === 0 ? 1 : 0));
-  gauge("leader", "Whether this dispatcher is the one that acts: 1 or 0", [], (set) => set({}, isLeading() ? 1 : 0));
-  return registry;
 }
 
-type Measure = (labels: Record<string, string>, value: number) => void;
+/** Whether what the dispatcher needs is in order, and whether it is the one that acts. */
+function gaugeDispatcher(registry: Registry, parts: MetricsParts): void {
+  const { templates, missingProtection, isLeading, settingsValid } = parts;
+  const flag = (name: string, help: string, isSet: () => boolean) =>
+    addGauge(registry, name, `${help}: 1 or 0`, [], (set) => set({}, isSet() ? 1 : 0));
+  addGauge(registry, "template_valid", "Whether Jobs can be made from the template: 1 or 0", ["type"], (set) => {
+    for (const [type, { ok }] of Object.entries(templates.current)) set({ type }, ok ? 1 : 0);
+  });
+  flag("settings_valid", "Whether the settings can be used as they are written down now", settingsValid);
+  const protection = "Whether the CRD's rules and the admission policy that keep tenants apart are in place";
+  flag("protection_complete", protection, () => missingProtection().length === 0);
+  flag("leader", "Whether this dispatcher is the one that acts", isLeading);
+}
+
+type SetValue = (labels: Record<string, string>, value: number) => void;
+
+/** Registers a gauge that forgets its values and measures them anew at each scrape. */
+function addGauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: string[],
+  measure: (set: SetValue) => void,
+): void {
+  new Gauge({
+    name: `operation_runner_${name}`,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      measure((labels, value) => this.set(labels, value));
+    },
+  });
+}
+
+type LabelOf = (operation: VeleroOperation) => string | undefined;
+
+/** How many Operations have each label; those without one are not counted. */
+function countBy(operations: Iterable<Operation>, labelOf: LabelOf): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const operation of operations) {
+    const value = isVeleroOperation(operation) ? labelOf(operation) : undefined;
+    if (value !== undefined) counts.set(value, (counts.get(value) ?? 0) + 1);
+  }
+  return counts;
+}
 
 function resultOf({ status }: Operation): string {
   if (conditionOf(status, ConditionType.cancelled)?.status === "True") return "cancelled";
@@ -111,7 +136,7 @@ function resultOf({ status }: Operation): string {
   return conditionOf(status, ConditionType.degraded)?.status === "True" ? "degraded" : "succeeded";
 }
 
-/** Why an Operation that has not ended is held back; a refusal that may pass counts too. */
+/** Why an Operation that has not ended is held back: Accepted=False with a reason that may pass, or Blocked=True. */
 function blockedReason({ status }: Operation): string | undefined {
   if (isTerminal(status?.phase)) return undefined;
   const accepted = conditionOf(status, ConditionType.accepted);
@@ -120,6 +145,7 @@ function blockedReason({ status }: Operation): string | undefined {
   return blocked?.status === "True" ? blocked.reason : undefined;
 }
 
+/** When the last success was, for each namespace and type. */
 function lastSuccesses(operations: Iterable<Operation>): Iterable<[Record<string, string>, number]> {
   const latest = new Map<string, [Record<string, string>, number]>();
   for (const operation of operations) {
