@@ -33,25 +33,26 @@ import { buildJob } from "./templates/buildJob.ts";
 
 type Guard = (operation: VeleroOperation, world: World) => Decision | undefined;
 
-/** The first that has something to say wins. */
+/** In this order; the first guard that returns a decision wins. */
 const guards: readonly Guard[] = [
   restoredCopy,
   deleted,
   deleteUnstartedJob,
-  over,
+  ended,
   cancelled,
-  admittedUnnoted,
+  admittedWithoutDigest,
   admitted,
   admission,
 ];
 
 /**
- * What the dispatcher does about an Operation now: at most one write, decided on nothing but what the API server last said.
- * Whatever came before, the same world gives the same decision; a write that has happened gives the next one.
+ * Decides what the dispatcher does for an Operation now: at most one write. The decision depends only on what the API server said
+ * last, so a restarted dispatcher decides the same. The next step is decided when the watch shows the write.
  * docs/contract.md#admission, docs/contract.md#job, docs/contract.md#status-writes.
  */
 export function decide(operation: Operation, world: World): Decision {
-  // A success is final, and kept without its outputs (kept.ts): whatever was written over it would erase them.
+  // Success is final. The dispatcher keeps such an Operation without its outputs (state/trim.ts), so that a status write
+  // from here would erase them.
   if (!isVeleroOperation(operation)) return NOTHING;
   if (operation.status?.phase === "Succeeded") return lingering(operation, world) ?? NOTHING;
   for (const guard of guards) {
@@ -61,7 +62,7 @@ export function decide(operation: Operation, world: World): Decision {
   return NOTHING;
 }
 
-/** A copy is not judged by the status that may have come with it. docs/contract.md#restored-copy. */
+/** A restored copy never runs, whatever status came with it. docs/contract.md#restored-copy. */
 function restoredCopy(operation: VeleroOperation, world: World): Decision | undefined {
   const hindrance = notRestoredCopy(operation, world);
   if (hindrance === undefined) return undefined;
@@ -69,13 +70,13 @@ function restoredCopy(operation: VeleroOperation, world: World): Decision | unde
   return write(operation, world, hindranceStatus(operation, hindrance));
 }
 
-/** Whoever works on it sees that it goes; nothing new is begun. */
+/** Begins nothing for an Operation that is being deleted. A runner that works on it sees the deletion itself. */
 function deleted({ metadata }: VeleroOperation): Decision | undefined {
   return metadata.deletionTimestamp === undefined ? undefined : NOTHING;
 }
 
-/** What somebody asks of an ended Operation comes before what it has left running: that may run for a day. */
-function over(operation: VeleroOperation, world: World): Decision | undefined {
+/** A request for another run comes before a lingering Job, which may linger for a day. */
+function ended(operation: VeleroOperation, world: World): Decision | undefined {
   const next = afterEnd(operation, world);
   if (next === undefined) return undefined;
   const { action } = next;
@@ -86,19 +87,20 @@ function over(operation: VeleroOperation, world: World): Decision | undefined {
 }
 
 /**
- * Ends a cancelled Operation of which nothing has begun. Where a runner may have begun, it alone knows what is to be
- * undone, and the guards that follow make sure that there is one. docs/contract.md#cancel.
+ * Ends a cancelled Operation that no runner has begun. Where one may have begun, only a runner knows what to undo, and the
+ * guards that follow make sure that there is one. docs/contract.md#cancel.
  */
 function cancelled(operation: VeleroOperation, world: World): Decision | undefined {
   if (!cancelRequested(operation) || hasBegun(operation)) return undefined;
   const jobs = isAdmitted(operation.status) ? activeJobs(operation, world) : [];
   if (jobs.some((job) => !neverStarted(job, world.podsOf(job)))) return undefined;
-  // The runner of one made by hand finds the cancel when it starts, and refuses.
+  // A Job made by hand stays: its runner finds the cancel when it starts, and exits.
   const own = jobs.filter(isMadeByDispatcher);
   const job = own.find(({ metadata }) => metadata.deletionTimestamp === undefined);
-  if (job !== undefined) return { action: deletionOf(job, "its Operation is cancelled and it never started") };
+  if (job !== undefined)
+    return { action: deletionOf(job, "its Operation is cancelled, and no container of the Job ever started") };
   if (own.length > 0) return NOTHING;
-  const because = { reason: Reason.cancelledByUser, message: "cancelled before anything was begun" };
+  const because = { reason: Reason.cancelledByUser, message: "cancelled before a runner began" };
   return write(operation, world, {
     phase: "Failed",
     conditions: [
@@ -110,10 +112,11 @@ function cancelled(operation: VeleroOperation, world: World): Decision | undefin
 }
 
 /**
- * Admitted by a version of this program that noted not what: nothing is made for it before it has passed again what keeps
- * tenants apart. It keeps its place meanwhile. docs/contract.md#admitted-spec.
+ * For an Operation that an older version admitted without recording the digest of its spec. Before the dispatcher creates
+ * anything for it, it has to pass the checks that keep tenants apart once more. It keeps its place meanwhile.
+ * docs/contract.md#admitted-spec.
  */
-function admittedUnnoted(operation: VeleroOperation, world: World): Decision | undefined {
+function admittedWithoutDigest(operation: VeleroOperation, world: World): Decision | undefined {
   const { status, spec } = operation;
   if (!isAdmitted(status) || status?.admittedSpec !== undefined || status?.engineRef?.uid !== undefined)
     return undefined;
@@ -122,7 +125,7 @@ function admittedUnnoted(operation: VeleroOperation, world: World): Decision | u
   return write(operation, world, { admittedSpec: specDigest(spec) });
 }
 
-/** An admitted Operation has a Job until it ends; what the Job cannot tell any more is told for it. */
+/** An admitted Operation has a Job until it ends. The dispatcher reports what a runner cannot report. */
 function admitted(operation: VeleroOperation, world: World): Decision | undefined {
   if (!isAdmitted(operation.status)) return undefined;
   const state = jobState(operation, world);
@@ -130,47 +133,47 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
     case "missing":
       return withoutJob(operation, world);
     case "stale":
-      return { action: deletionOf(state.job, "it is past, and the attempt is to have another Job") };
+      return { action: deletionOf(state.job, "it gave up, and the resumed attempt needs its name for another Job") };
     case "active":
-      return whilePaused(operation, world, reportPods(operation, world, state.jobs));
+      return withPause(operation, world, reportPods(operation, world, state.jobs));
     case "ended":
       return afterJob(operation, world, state.job);
   }
 }
 
-/** A cancel counts from here, also where the Job that is to carry it out cannot be made. */
+/** A requested cancel is recorded first, because the Job that is to carry it out may be impossible to create. */
 function withoutJob(operation: VeleroOperation, world: World): Decision {
   if (isStartLimitOver(operation, world)) return endAtStartLimit(operation, world, []);
   const { trouble } = reportedTrouble(operation);
   const state = trouble ? ({ kind: "trouble", ...trouble } as const) : ({ kind: "starting", hasPod: false } as const);
   const conditions = awaitedCancel(operation, world, troubleMessage(state));
-  const remembered = conditions.length === 0 ? NOTHING : write(operation, world, { conditions });
-  const first = whilePaused(operation, world, remembered);
+  const recorded = conditions.length === 0 ? NOTHING : write(operation, world, { conditions });
+  const first = withPause(operation, world, recorded);
   return first.action === undefined ? createJob(operation, world) : first;
 }
 
-/** Unless nodes alone are to blame or Velero has something of it, the attempt ends with its Job. */
+/** The attempt ends with its Job, unless it has a Velero object, or the Job failed only because nodes rejected its pods. */
 function afterJob(operation: VeleroOperation, world: World, job: Job): Decision {
   const followed = successor(operation, job, reportedTrouble(operation).trouble, world);
   if (followed !== undefined) return followed;
   const at = recreateAfterRejection(operation, job, world);
-  if (at === undefined) return gaveUp(operation, job, world);
+  if (at === undefined) return endWithoutResult(operation, job, world);
   if (job.metadata.deletionTimestamp !== undefined) return NOTHING;
-  if (at <= world.now) return { action: deletionOf(job, "nodes had rejected its pods, and it is made again") };
+  if (at <= world.now) return { action: deletionOf(job, "nodes rejected its pods, so the dispatcher makes it again") };
   return reportTrouble(operation, world, { kind: "trouble", ...rejectionTrouble(job, world, at), lookAgainAt: at }, []);
 }
 
-/** Its target is paused as soon as there is nothing else to be written, and again where Velero has brought it back unpaused. */
-function whilePaused(operation: VeleroOperation, world: World, decision: Decision): Decision {
+/** Pauses the target once there is nothing else to write, also after Velero has restored the target without the pause. */
+function withPause(operation: VeleroOperation, world: World, decision: Decision): Decision {
   const pause = decision.action === undefined ? pauseOf(operation, world) : undefined;
   return pause === undefined ? decision : { ...decision, action: pause };
 }
 
-/** Nothing of Velero's is left to be followed, and nobody has told how the attempt ended. */
-function gaveUp(operation: VeleroOperation, job: Job, world: World): Decision {
+/** Ends an attempt that has no Velero object to follow, and whose runner reported no result. */
+function endWithoutResult(operation: VeleroOperation, job: Job, world: World): Decision {
   const { trouble } = reportedTrouble(operation);
-  const told = trouble?.reason === Reason.runnerFailed ? undefined : trouble;
-  return write(operation, world, runnerFailed(endOf(job, world, told)));
+  const reported = trouble?.reason === Reason.runnerFailed ? undefined : trouble;
+  return write(operation, world, runnerFailed(endOf(job, world, reported)));
 }
 
 function createJob(operation: VeleroOperation, world: World): Decision {
@@ -182,7 +185,8 @@ function createJob(operation: VeleroOperation, world: World): Decision {
     return { action: { kind: "createJob", name: jobName({ name, uid }, attempt), manifest } };
   }
   if (!hasBegun(operation)) return write(operation, world, hindranceStatus(operation, noTemplate(template.problem)));
-  // Velero goes on meanwhile, so it stays accepted: it keeps its place, and a mended template gets it a Job again.
+  // Velero may be at work, so the Operation stays admitted and keeps its place. Once an admin has mended the template, it
+  // gets a Job again.
   return reportTrouble(
     operation,
     world,
@@ -191,22 +195,23 @@ function createJob(operation: VeleroOperation, world: World): Decision {
   );
 }
 
-/** A runner works on this attempt, so there may be an object of Velero's. */
+/** Whether a runner has worked on this attempt, so that there may be a Velero object. */
 function hasBegun({ status }: VeleroOperation): boolean {
   return status?.engineRef !== undefined || (isAdmitted(status) && (status?.runner?.jobUIDs ?? []).length > 0);
 }
 
 /**
- * What to do with a Job whose Operation (the very one, by its uid) is gone. One of whose containers ever started is
- * cleaning up, or has done so; its own ttl removes it, unless another container keeps it from ending. After an eviction
- * neither Job nor pods tell of that any more, but what it has made does. docs/contract.md#orphaned-jobs.
+ * Decides about a Job whose Operation, by its UID, is gone. If a container of the Job ever started, its runner is cleaning up or
+ * has done so: Kubernetes removes the Job after its ttlSecondsAfterFinished, unless another container keeps it from ending.
+ * After an eviction neither the Job nor its pods show that a container started, but a Velero object of the attempt does.
+ * docs/contract.md#orphaned-jobs.
  *
- * @returns the deletion of the Job, or undefined when it is to be left alone
+ * @returns the deletion of the Job, or undefined if it stays
  */
 export function decideOrphan(job: Job, world: World): Extract<Action, { kind: "deleteJob" }> | undefined {
   if (job.metadata.deletionTimestamp !== undefined) return undefined;
   if (isLingeringAfterSuccess(job, world)) return deletionOf(job, "its Operation is gone and its runner is done");
   if (!neverStarted(job, world.podsOf(job))) return undefined;
   if (world.veleroObjectsOf(job).length > 0) return undefined;
-  return deletionOf(job, "its Operation is gone and it never started");
+  return deletionOf(job, "its Operation is gone, and no container of the Job ever started");
 }

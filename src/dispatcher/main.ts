@@ -10,24 +10,27 @@ import { changedSetup } from "./reloadSettings.ts";
 import { serve } from "./server.ts";
 import { loadSetup, SettingsError, type Setup } from "./settings.ts";
 
-/** The dispatcher's exit codes, the first two of which sysexits.h has too. */
+/** The dispatcher's exit codes; 64 and 78 mean the same in sysexits.h. */
 const EXIT = {
   done: 0,
-  /** The Lease was lost, or nothing can be listened on: to be started again. */
+  /** The Lease was lost, or the port cannot be listened on: the kubelet should start it again. */
   failed: 1,
   usage: 64,
-  /** The settings cannot be used: starting again will not help. */
+  /** The settings cannot be used, so starting again does not help. */
   config: 78,
 } as const;
 
 /**
- * `operation-runner dispatcher`: runs until SIGTERM or SIGINT, and takes up the settings anew whenever they change.
+ * `operation-runner dispatcher`: runs until SIGTERM or SIGINT, and starts again with the new settings whenever they
+ * change.
  *
- * @returns the exit code: 0 when asked to end, 1 to be started again, 64 wrong arguments, 78 wrong settings
+ * @returns the exit code: 0 after SIGTERM or SIGINT, 1 to be started again, 64 for wrong arguments, 78 for wrong settings
  */
 export async function main(env: NodeJS.ProcessEnv, args: readonly string[]): Promise<number> {
   if (args.length > 0) {
-    console.error(`operation-runner dispatcher takes no arguments; it is set up by its settings: ${args.join(" ")}`);
+    console.error(
+      `operation-runner dispatcher takes no arguments, only settings (OPERATION_RUNNER_SETTINGS), but got: ${args.join(" ")}`,
+    );
     return EXIT.usage;
   }
   const stop = new AbortController();
@@ -35,16 +38,18 @@ export async function main(env: NodeJS.ProcessEnv, args: readonly string[]): Pro
   process.once("SIGTERM", onSignal).once("SIGINT", onSignal);
   try {
     const client = connect(env, { component: "dispatcher", version: VERSION });
-    // A restarted container is the same candidate: its predecessor is dead, so the Lease need not run out first.
+    // A restarted container has the same identity as its dead predecessor, so it need not wait until the Lease runs out.
     const identity = env.POD_NAME ?? `${hostname()}_${randomUUID()}`;
     for (let setup: Setup | undefined = await loadSetup(env); setup !== undefined; ) {
       const logger = createLogger("dispatcher", setup.settings.logLevel);
       logger.info({ version: VERSION, settings: setup.settings }, "starting");
       try {
         setup = await runUntilChanged(env, setup, { client, identity, logger, stop: stop.signal });
-        logger.info(setup === undefined ? "stopped" : "the settings have changed: starting again with the new ones");
+        logger.info(
+          setup === undefined ? "stopped" : "the settings have changed; the dispatcher starts again with the new ones",
+        );
       } catch (error) {
-        logger.fatal({ err: error }, "cannot go on");
+        logger.fatal({ err: error }, "the dispatcher cannot go on");
         return EXIT.failed;
       }
     }
@@ -58,7 +63,7 @@ export async function main(env: NodeJS.ProcessEnv, args: readonly string[]): Pro
   }
 }
 
-/** What stays the same whatever the settings are. */
+/** What stays the same when the settings change. */
 interface Process {
   readonly client: KubeClient;
   readonly identity: string;
@@ -68,10 +73,11 @@ interface Process {
 }
 
 /**
- * Runs the dispatcher with these settings until the process is to end or there are other settings. It ends as it does on
- * SIGTERM: what is being written is finished, the Lease is given back. docs/contract.md#dispatcher-and-runner.
+ * Runs the dispatcher with these settings until the process is asked to end or the settings change. The dispatcher then stops as
+ * on SIGTERM: it finishes the writes under way and gives the Lease back.
+ * docs/contract.md#dispatcher-and-runner.
  *
- * @returns the settings to go on with; undefined when the process is to end
+ * @returns the new settings; undefined if the process is asked to end
  * @throws as {@link runDispatcher}
  */
 async function runUntilChanged(

@@ -14,17 +14,17 @@ import { NOTHING, unblocked, write } from "./state/statusDecision.ts";
 import type { Decision, World } from "./state/world.ts";
 
 const MAX_TOKEN = 128;
-/** After so many Jobs that gave up on a cancel, each with its own retries, a person has to look. */
+/** After this many Jobs that gave up during a cancel, each after retries of its own, a person has to look. */
 const MAX_CANCEL_RESUMES = 3;
-/** So many attempts may follow one another at once. */
+/** This many attempts may follow each other without a pause. */
 const FREE_ATTEMPTS = 3;
 const PACE_MS = 10_000;
 const MAX_PACE_MS = 600_000;
 
 /**
- * An ended Operation: nothing more happens to it, unless its runner gave up before a cancel was carried out, or it failed
- * and somebody asks for another run: by a token in its annotation that was not acted on yet, or by a Job that they made and
- * that was not either. docs/contract.md#re-run, docs/contract.md#re-run-by-job.
+ * Decides what happens after the end of an Operation. Nothing, except in two cases: its runner gave up before a cancel was carried
+ * out, or it failed and somebody asks for another run. They ask by a new value of the annotation `rerun`, or by a Job made by
+ * hand. docs/contract.md#re-run, docs/contract.md#re-run-by-job.
  *
  * @returns undefined for an Operation that has not ended
  */
@@ -38,50 +38,54 @@ export function afterEnd(operation: VeleroOperation, world: World): Decision | u
   if (status.phase !== "Failed") return NOTHING;
   const token = newToken(operation);
   const jobs = unknownJobs(operation, world);
-  // One that the dispatcher made just before it heard of the end asks for nothing, and is told that it is over.
-  const late = noted(status, jobs.filter(isMadeByDispatcher));
+  // A Job that the dispatcher made just before its watch showed the end asks for nothing. The status lists it, so that its
+  // runner knows that it comes too late.
+  const withLateJobs = listJobs(status, jobs.filter(isMadeByDispatcher));
   const requests = jobs.filter((job) => !isMadeByDispatcher(job));
   if (cancelRequested(operation)) {
-    // The runner of a Job that people made refuses by itself.
-    if (token === undefined) return remark(operation, world, late);
-    const message = `re-run ${quoted(token)} is refused: remove ${Annotation.cancel} first`;
+    // The runner of a Job made by hand finds the cancel itself, and exits.
+    if (token === undefined) return recordLateJobs(operation, world, withLateJobs);
+    const message = `re-run ${quoted(token)} is rejected: remove ${Annotation.cancel} first`;
     const conditions = [{ type: ConditionType.blocked, status: "True", reason: Reason.rerunRefused, message } as const];
-    return write(operation, world, { conditions }, late);
+    return write(operation, world, { conditions }, withLateJobs);
   }
-  if (token === undefined && requests.length === 0) return remark(operation, world, late);
+  if (token === undefined && requests.length === 0) return recordLateJobs(operation, world, withLateJobs);
   const asked = {
     ...(token !== undefined && { observedRerun: token }),
     requestedBy: requests.map(({ metadata }) => metadata.uid),
   };
   if (livesOn(operation, world)) {
-    // Somebody has looked: a later cancel has all its tries again.
-    const { cancelResumes: _spent, successors: _made, ...runner } = late.runner ?? {};
+    // A person has asked for this run, so a later cancel has all its retries again.
+    const { cancelResumes: _spent, successors: _made, ...runner } = withLateJobs.runner ?? {};
     return resume(operation, world, { runner, ...asked });
   }
   const due = dueAt(status);
   if (token !== undefined && requests.length === 0 && world.now < due) {
-    const message = `re-run ${quoted(token)} waits until ${timestamp(due)}, after ${status.runner?.attempt} attempts that failed`;
+    const message = `re-run ${quoted(token)} waits until ${timestamp(due)}, because ${status.runner?.attempt} attempts have failed`;
     const conditions = [{ type: ConditionType.blocked, status: "True", reason: Reason.rerunRefused, message } as const];
-    return { ...write(operation, world, { conditions }, late), lookAgainAt: due };
+    return { ...write(operation, world, { conditions }, withLateJobs), lookAgainAt: due };
   }
-  return openAnew(operation, world, late, asked);
+  return openAnew(operation, world, withLateJobs, asked);
 }
 
-/** A tenant may ask as often as they like, and each attempt leaves a Job: from the fourth on they come ever more rarely. */
+/**
+ * When the next attempt may begin. A tenant may ask as often as they like, and each attempt leaves a Job: so from the fourth on
+ * the pause before an attempt grows.
+ */
 function dueAt({ runner, finishedAt }: Status): Date {
   const failures = (runner?.attempt ?? 1) - FREE_ATTEMPTS;
   const waitMs = failures <= 0 ? 0 : Math.min(MAX_PACE_MS, PACE_MS * 2 ** (failures - 1));
   return new Date((Date.parse(finishedAt ?? "") || 0) + waitMs);
 }
 
-/** Who asked for another run. */
+/** The requests for another run. */
 interface Asked {
   readonly observedRerun?: string;
-  /** The uids of the Jobs that people made. */
+  /** The UIDs of the Jobs that people made. */
   readonly requestedBy?: readonly string[];
 }
 
-/** A new attempt, which passes every check again. */
+/** Opens a new attempt, which has to pass every check again. */
 function openAnew(
   operation: VeleroOperation,
   world: World,
@@ -91,29 +95,30 @@ function openAnew(
   const opened = openAttempt(last);
   if (requestedBy.length === 0) return write(operation, world, change, opened);
   const runner = { ...opened.runner, requestedBy: [...requestedBy] };
-  // Who may make Jobs here may do anything with Velero: that is a new request, with every right.
+  // Whoever may create Jobs in this namespace has all the runners' rights anyway. So such a Job asks anew, as somebody who
+  // has the right to the source namespace.
   const request = isCrossNamespace(operation) && { digest: requestDigest(operation), at: timestamp(world.now) };
   return write(operation, world, { ...change, runner }, { ...opened, ...(request && { request }) });
 }
 
-/** The status with these Jobs among those that know of the end. */
-function noted(status: Status, late: readonly Job[]): Status {
+/** Adds these Jobs to `runner.jobUIDs`: their runners then know that the attempt has ended. */
+function listJobs(status: Status, late: readonly Job[]): Status {
   if (late.length === 0) return status;
   const jobUIDs = [...(status.runner?.jobUIDs ?? []), ...late.map(({ metadata }) => metadata.uid)];
   return { ...status, runner: { ...status.runner, jobUIDs } };
 }
 
-/** Writes down what there is to note of an attempt that stays ended; a refusal that nobody asks for any more is taken back. */
-function remark(operation: VeleroOperation, world: World, late: Status): Decision {
-  const blocked = conditionOf(late, ConditionType.blocked);
-  const conditions = blocked?.reason === Reason.rerunRefused ? unblocked(late) : [];
-  if (late === operation.status && conditions.length === 0) return NOTHING;
-  return write(operation, world, { conditions }, late);
+/** Records late Jobs of an attempt that stays ended, and clears RerunRefused once nobody asks for a re-run any more. */
+function recordLateJobs(operation: VeleroOperation, world: World, withLateJobs: Status): Decision {
+  const blocked = conditionOf(withLateJobs, ConditionType.blocked);
+  const conditions = blocked?.reason === Reason.rerunRefused ? unblocked(withLateJobs) : [];
+  if (withLateJobs === operation.status && conditions.length === 0) return NOTHING;
+  return write(operation, world, { conditions }, withLateJobs);
 }
 
 /**
- * The runner gave up between a cancel and its end. Once it has acted on that, it does not matter what has become of
- * Velero's object since: Velero may have completed it, which then still has to go.
+ * Whether a runner gave up before it had carried out a cancel. Once the cancel is recorded, the state of the Velero object does not
+ * matter: even a backup that Velero has completed since must still be removed.
  */
 function isCancelUnfinished(operation: VeleroOperation, world: World): boolean {
   if (!runnerGaveUp(operation.status)) return false;
@@ -121,9 +126,9 @@ function isCancelUnfinished(operation: VeleroOperation, world: World): boolean {
 }
 
 /**
- * Back to following Velero's object, which holds its namespace and its slot all along. The dispatcher's Job that
- * gave up goes first: whoever found it beside an attempt under way would end that once more. One made by hand stays, and is
- * noted as past.
+ * Resumes the attempt, whose Velero object has held its namespace and its slot all along. First the dispatcher deletes its own Job
+ * that gave up: beside an attempt under way, that Job would end the attempt once more. A Job made by hand stays, and counts as
+ * past.
  */
 function resume(
   operation: VeleroOperation,
@@ -132,7 +137,7 @@ function resume(
 ): Decision {
   const old = endedOwnJob(operation, world);
   if (old?.metadata.deletionTimestamp !== undefined) return NOTHING;
-  if (old !== undefined) return { action: deletionOf(old, "it gave up, and the same attempt is to be resumed") };
+  if (old !== undefined) return { action: deletionOf(old, "it gave up, and the same attempt is resumed") };
   const { requestedBy: _before, ...going } = runner ?? {};
   const jobUIDs = jobsOfAttempt(runner);
   const resumedAfter = jobUIDs.at(-1);
@@ -146,13 +151,13 @@ function resume(
   return write(operation, world, { ...admitted, ...change }, resumed);
 }
 
-/** The token that was not acted on yet. */
+/** The token, if the dispatcher has not acted on it yet. */
 function newToken(operation: VeleroOperation): string | undefined {
   const token = rerunToken(operation);
   return token === operation.status?.observedRerun ? undefined : token;
 }
 
-/** The token as it is recorded: as it stands, or a digest of one that is too long or unprintable for a status. */
+/** The token as the status records it: unchanged, or as a digest if it is too long or not printable. */
 function rerunToken({ metadata: { annotations } }: VeleroOperation): string | undefined {
   const token = annotations?.[Annotation.rerun] ?? "";
   if (token === "") return undefined;

@@ -7,12 +7,12 @@ export interface ServerParts {
   /** `host:port`; port 0 takes any free one. */
   readonly listen: string;
   readonly metrics: Registry;
-  /** What stands in the way of being ready; nothing if empty. */
+  /** Why the dispatcher is not ready; empty if it is. */
   readonly problems: () => readonly string[];
 }
 
 export interface Server {
-  /** `http://host:port`, as it really is. */
+  /** `http://host:port`, with the port that was taken. */
   readonly url: string;
   close(): Promise<void>;
 }
@@ -20,7 +20,7 @@ export interface Server {
 /**
  * Serves `/metrics`, `/healthz` (this process answers) and `/readyz` (200, or 503 and why not).
  *
- * @throws Error when it cannot listen there
+ * @throws Error if it cannot listen on that address
  */
 export async function serve({ listen, metrics, problems }: ServerParts): Promise<Server> {
   const server = createServer((request, response) => {
@@ -46,7 +46,7 @@ export async function serve({ listen, metrics, problems }: ServerParts): Promise
   });
   const { hostname, port } = new URL(`http://${listen}`);
   const host = hostname.replace(/^\[|\]$/g, "");
-  // Without a host Node listens on every address of both families, and on those of IPv4 where the kernel has no IPv6.
+  // Without a host Node listens on every address of IPv4 and IPv6, or of IPv4 alone if the kernel has no IPv6.
   server.listen({ host: host === "::" ? undefined : host, port: port === "" ? 80 : Number(port) });
   await once(server, "listening");
   return {
@@ -60,6 +60,6 @@ export async function serve({ listen, metrics, problems }: ServerParts): Promise
 }
 
 function urlOf(address: AddressInfo | string | null): string {
-  if (address === null || typeof address === "string") throw new Error("listens on no TCP port");
+  if (address === null || typeof address === "string") throw new Error("the server does not listen on a TCP port");
   return `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
 }
