@@ -29,7 +29,7 @@ describe("what the platform decides", () => {
   test("a target whose release lies in another's namespace lends its name to nobody", async () => {
     await shared.target("org-a", "lender", "org-b");
     const why = await refusedAfterwards((name) => backupOperation({ namespace: "org-a", name, target: "lender" }));
-    expect(why).toMatch(/^TargetNamespaceForbidden: .*org-b.* not in its own, org-a/);
+    expect(why).toMatch(/^TargetNamespaceForbidden: .*org-b.* not in the target's own namespace org-a/);
   });
 
   test("a storage location of another team's is refused, named or not", async () => {
@@ -148,13 +148,17 @@ describe("a stolen token of a runner", () => {
     const operation = backupOperation({ namespace: "org-a", name, ...request });
     const input = { ...operation, spec: { ...("spec" in operation && Object(operation.spec)), ...spec } };
     expect(await shared.create(input, shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
-    await expect(admit("backupRunner", name, reason)).rejects.toThrow("that the dispatcher has not admitted");
+    await expect(admit("backupRunner", name, reason)).rejects.toThrow(
+      "only of an Operation that the dispatcher has admitted",
+    );
   });
 
   test("does not tell how an Operation of the other type went", async () => {
     const operation = backupOperation({ namespace: "org-a", name: "admitted" });
     expect(await shared.create(operation, shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
-    await expect(admit("restoreRunner", "admitted", "TemplateValidated")).rejects.toThrow("but a Restore by velero");
+    await expect(admit("restoreRunner", "admitted", "TemplateValidated")).rejects.toThrow(
+      "only of Operations of type Restore",
+    );
     await expect(admit("backupRunner", "admitted", "TemplateValidated")).resolves.toBeDefined();
   });
 });

@@ -171,7 +171,7 @@ describe("the restore runner's token", () => {
       velero("Restore", { ...restoreSpec, namespaceMapping: { "org-a": SYSTEM_NAMESPACE } }),
       "system namespaces",
     ],
-    ["a Restore that is nobody's", velero("Restore", restoreSpec, { labels: {} }), "only what is labelled"],
+    ["a Restore that is nobody's", velero("Restore", restoreSpec, { labels: {} }), "only objects labelled"],
     [
       "the content of a backup",
       velero("DownloadRequest", { target: { kind: "BackupContents", name: "nightly" } }),
@@ -198,16 +198,16 @@ describe("the restore runner's token", () => {
     // The API server takes a changed namespace up a moment later.
     await vi.waitFor(async () => expect(await tryOut("endpoints")).toBe(""), 60_000);
     expect(await tryOut("limitranges")).toBe("");
-    expect(await tryOut("resourcequotas")).toContain("spec.excludedResources: must have resourcequotas");
+    expect(await tryOut("resourcequotas")).toContain("spec.excludedResources: must list resourcequotas");
     await annotate("ops.vworkspace.io/restorable-resources-");
-    await vi.waitFor(async () => expect(await tryOut("endpoints")).toContain("must have endpoints"), 60_000);
+    await vi.waitFor(async () => expect(await tryOut("endpoints")).toContain("must list endpoints"), 60_000);
   });
 
   test("does not remove a Restore that people made", async () => {
     await shared.velero.make("Restore", "by-hand", { spec: { backupName: "b" } });
     const remove = ["delete", "restore/by-hand", "-n", VELERO_NAMESPACE];
     const { stderr } = await shared.cluster.kubectl(remove, { as: shared.accounts.restoreRunner });
-    expect(stderr).toContain("only what is labelled");
+    expect(stderr).toContain("only objects labelled");
   });
 });
 
@@ -225,12 +225,12 @@ describe("the dispatcher's token", () => {
   }
 
   test.each<[string, Parameters<typeof job>[0], string]>([
-    ["as itself", { pod: { serviceAccountName: "operation-dispatcher" } }, "as a runner's service account"],
-    ["as any other account", { pod: { serviceAccountName: "default" } }, "as a runner's service account"],
+    ["as itself", { pod: { serviceAccountName: "operation-dispatcher" } }, "must have a runner's service account"],
+    ["as any other account", { pod: { serviceAccountName: "default" } }, "must have a runner's service account"],
     [
       "with an image of the thief's",
       { container: { image: "docker.io/thief/operation-runner:0.1.0" } },
-      "job-images of namespace vworkspace-system, which does not list docker.io/thief/operation-runner:0.1.0",
+      "job-images of namespace vworkspace-system lists; it does not list docker.io/thief/operation-runner:0.1.0",
     ],
     [
       "with an image whose name is part of the right one",
