@@ -105,7 +105,7 @@ const partFiles: Plugin = {
 };
 
 /**
-  * Takes from Node's own modules only what is used, and each module once. esbuild would copy every export of a module, which costs
+ * Takes from Node's own modules only what is used, and each module once. esbuild would copy every export of a module, which costs
  * a short-lived Job more than to load the module.
  */
 const nodeModules: Plugin = {
@@ -131,7 +131,7 @@ const nodeModules: Plugin = {
 /**
  * Bundles `src/main.ts` with everything it needs into `folder`: the entry is
  * `operation-runner.js`, and each part of the program has a file of its own, so that a
-  * short-lived Job loads nothing it does not use. Beside each file lies the code that this
+ * short-lived Job loads nothing it does not use. Beside each file lies the code that this
  * Node compiles it to (codeCache.ts). `sbom.cdx.json` lists the packages in the bundle.
  * Throws if the sources do not build.
  */
