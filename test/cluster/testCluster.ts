@@ -1,6 +1,6 @@
 import { afterAll, inject } from "vitest";
 import type { Capability, Cluster } from "./cluster.ts";
-import { borrow } from "./shared/borrow.ts";
+import { openShared } from "./shared/openShared.ts";
 import { connectCluster, startCluster } from "./startCluster.ts";
 
 /** The control plane that the global setup of this project started; all its test files share it. */
@@ -15,9 +15,9 @@ export function testCluster(): Cluster {
 export async function ownCluster(): Promise<Cluster> {
   const shared = inject("shared");
   if (shared !== undefined) {
-    const borrowed = await borrow(shared, process.env);
-    afterAll(borrowed.giveBack);
-    return borrowed;
+    const opened = await openShared(shared, process.env);
+    afterAll(opened.close);
+    return opened;
   }
   const cluster = await startCluster({ tier: "full", env: process.env, progress: () => {} });
   afterAll(cluster.down);

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { leashed } from "../cluster/toolchain/leash.ts";
+import { spawnEndingWithParent } from "../cluster/toolchain/endWithParent.ts";
 
 const keptLines = 20;
 
@@ -12,7 +12,7 @@ export interface Program {
 
 /** Starts a program that logs to its standard error and runs until it is stopped, or until we are gone. */
 export function startProgram(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Program {
-  const child = leashed(file, args, { cwd: "/", env });
+  const child = spawnEndingWithParent(file, args, { cwd: "/", env });
   const log: string[] = [];
   child.stdout.resume();
   createInterface({ input: child.stderr }).on("line", (line) => {

@@ -176,7 +176,7 @@ describe.skipIf(lacks(cluster, "real-kubelet"))("on a real node", () => {
   });
 
   describe("the dispatcher", () => {
-    const names = (story: string) => Array.from({ length: 8 }, (_, i) => `${story}-${i}`);
+    const names = (prefix: string) => Array.from({ length: 8 }, (_, i) => `${prefix}-${i}`);
 
     /** Each of them came to one end by one Job. */
     async function expectAllDone(all: readonly string[]): Promise<void> {

@@ -80,7 +80,7 @@ async function applied(file: string): Promise<VeleroOperation> {
 async function carryOut(namespace: string, name: string, type: OperationType): Promise<Operation> {
   const exitCode = shared.carryOut(namespace, name);
   await shared.velero.created(type, name);
-  await shared.velero.says(type, name, { phase: "Completed", progress: { totalItems: 2, itemsBackedUp: 2 } });
+  await shared.velero.setStatus(type, name, { phase: "Completed", progress: { totalItems: 2, itemsBackedUp: 2 } });
   expect(await exitCode).toBe(0);
   return await shared.until(namespace, name, ({ status }) => status?.phase === "Succeeded");
 }
@@ -126,7 +126,7 @@ test("a backup is restored into its own namespace, and into another one", async 
     includedNamespaces: ["org-myteam"],
     namespaceMapping: { "org-myteam": "org-myteam-staging" },
   });
-  await shared.velero.says("Restore", restore?.metadata.name ?? "", { phase: "Completed" });
+  await shared.velero.setStatus("Restore", restore?.metadata.name ?? "", { phase: "Completed" });
   expect(await exitCode).toBe(0);
 });
 

@@ -2,7 +2,7 @@
  * The process to which an embedded cluster belongs. It starts everything, takes
  * orders on a socket, and takes everything down when it is asked to (SIGTERM,
  * SIGINT) or when the process that started it is gone, however that ended. Its
- * reaper does the same should this process itself be killed.
+ * watcher does the same should this process itself be killed.
  */
 import { mkdir, symlink } from "node:fs/promises";
 import path from "node:path";
@@ -13,8 +13,8 @@ import { listenForOrders, type Order } from "./control.ts";
 import { type ControlPlane, controlPlanePrograms, startControlPlane } from "./controlPlane.ts";
 import { choose, type HostMessage, type HostOptions, hostOptions } from "./hostOptions.ts";
 import { createPki, type Pki } from "./pki.ts";
-import { startReaper } from "./startReaper.ts";
 import { clusterVariable, sweep } from "./sweep.ts";
+import { watchHost } from "./watchHost.ts";
 import type { Workload } from "./workload.ts";
 
 interface Parts {
@@ -94,7 +94,7 @@ async function connectionOf(options: HostOptions, { controlPlane, workload }: Pa
 async function main(): Promise<void> {
   const options = hostOptions.parse(JSON.parse(process.argv[2] ?? ""));
   const { folder } = options;
-  const reaper = startReaper(folder);
+  const watcher = watchHost(folder);
   // Inherited by everything that is started from here on.
   process.env[clusterVariable] = folder;
   process.env.TMPDIR = path.join(folder, "tmp");
@@ -105,7 +105,7 @@ async function main(): Promise<void> {
     ending ??= (async () => {
       await node?.stop().catch((error: unknown) => console.error("stopping the node failed", error));
       await sweep(folder);
-      await reaper.dismiss();
+      await watcher.dismiss();
       process.exit(code);
     })();
   };

@@ -11,7 +11,7 @@ import {
   type V1Node,
 } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import { explain } from "./explain.ts";
+import { errorLine } from "./errorLine.ts";
 
 const LEASE_SECONDS = 40;
 const RENEW_MS = 10_000;
@@ -66,7 +66,7 @@ async function keepLease(
         return coordination.createNamespacedLease({ namespace, body: { metadata: { name }, spec } });
       });
     } catch (error) {
-      log.warn({ reason: explain(error) }, "node lease not renewed, trying again");
+      log.warn({ reason: errorLine(error) }, "node lease not renewed, trying again");
     }
     await delay(RENEW_MS, undefined, { signal }).catch(() => undefined);
   }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ApiException, type CoreV1Api, type V1Pod, type V1PodStatus } from "@kubernetes/client-node";
 import type { Logger } from "pino";
 import { logFile, type PodSetting, runContainer } from "./container.ts";
-import { explain } from "./explain.ts";
+import { errorLine } from "./errorLine.ts";
 import type { Images } from "./images.ts";
 import { namespaceObjects } from "./objects.ts";
 import { containerPorts } from "./ports.ts";
@@ -200,7 +200,7 @@ export class NodePod {
         await mkdir(this.#folder, { recursive: true });
         return await makeVolumes(this.#pod, join(this.#folder, "volumes"), sources);
       } catch (error) {
-        this.#log.warn({ reason: explain(error) }, "FailedMount: volumes not ready, trying again");
+        this.#log.warn({ reason: errorLine(error) }, "FailedMount: volumes not ready, trying again");
         await delay(500, undefined, { signal: this.#ending.signal }).catch(() => undefined);
       }
     }
@@ -265,7 +265,7 @@ export class NodePod {
         return;
       } catch (error) {
         if (error instanceof ApiException && (error.code === 404 || error.code === 409)) return;
-        this.#log.warn({ reason: explain(error) }, "pod not deleted, trying again");
+        this.#log.warn({ reason: errorLine(error) }, "pod not deleted, trying again");
         await delay(300, undefined, { signal: this.#silent.signal }).catch(() => undefined);
       }
     }

@@ -1,6 +1,6 @@
 import { ApiException, type CoreV1Api, PatchStrategy, setHeaderOptions, type V1Pod } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import { explain } from "./explain.ts";
+import { errorLine } from "./errorLine.ts";
 
 /** Whether a pod still waits for a node: not bound, not held back by a scheduling gate, not being deleted. */
 export function awaitsNode({ metadata, spec, status }: V1Pod): boolean {
@@ -40,7 +40,7 @@ export async function schedule(
   } catch (error) {
     // Deleted, replaced by another pod of that name, or bound by another node: not ours any more.
     if (error instanceof ApiException && (error.code === 404 || error.code === 409)) return;
-    log.warn({ reason: explain(error), pod: `${namespace}/${name}` }, "pod not bound");
+    log.warn({ reason: errorLine(error), pod: `${namespace}/${name}` }, "pod not bound");
     throw error;
   }
 }

@@ -8,7 +8,7 @@ import {
   type V1PodStatus,
 } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import { explain } from "./explain.ts";
+import { errorLine } from "./errorLine.ts";
 
 /** Writes the latest status of one pod, and keeps trying while the API server is away. */
 export interface StatusWriter {
@@ -43,7 +43,7 @@ export function createStatusWriter(core: CoreV1Api, pod: V1Pod, log: Logger, sig
         // 404: deleted; 409: another pod has this name now.
         if (error instanceof ApiException && (error.code === 404 || error.code === 409)) gone = true;
         else {
-          log.warn({ reason: explain(error) }, "pod status not written, trying again");
+          log.warn({ reason: errorLine(error) }, "pod status not written, trying again");
           await delay(300, undefined, { signal }).catch(() => undefined);
         }
       }

@@ -2,7 +2,7 @@ import { rename, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { CoreV1Api, V1Pod, V1ServiceAccountTokenProjection } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import { explain } from "./explain.ts";
+import { errorLine } from "./errorLine.ts";
 
 /** A token as the API server issued it. */
 export interface IssuedToken {
@@ -56,7 +56,7 @@ export async function keepToken(
       await rename(`${file}.new`, file);
       due = renewAt(new Date(), expires);
     } catch (error) {
-      log.warn({ reason: explain(error) }, "token not renewed, trying again");
+      log.warn({ reason: errorLine(error) }, "token not renewed, trying again");
       due = new Date(Date.now() + 1000);
     }
   }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type CoreV1Api, type KubeConfig, type V1Pod, Watch } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import { explain } from "./explain.ts";
+import { errorLine } from "./errorLine.ts";
 
 /** What becomes of the cluster's pods, as the node is told. */
 export interface PodEvents {
@@ -34,7 +34,7 @@ export async function watchPods(
       version = await watchFrom(version);
     } catch (error) {
       if (signal.aborted) return;
-      log.warn({ reason: explain(error) }, "watch of pods interrupted, resuming");
+      log.warn({ reason: errorLine(error) }, "watch of pods interrupted, resuming");
       await delay(200, undefined, { signal }).catch(() => undefined);
     }
   }

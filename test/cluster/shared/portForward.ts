@@ -1,7 +1,7 @@
 import path from "node:path";
 import { createInterface } from "node:readline";
 import type { Access } from "../access.ts";
-import { leashed } from "../toolchain/leash.ts";
+import { spawnEndingWithParent } from "../toolchain/endWithParent.ts";
 
 export interface ForwardTarget {
   readonly namespace: string;
@@ -27,7 +27,7 @@ export function portForward(
 
   function start() {
     const args = ["port-forward", "-n", namespace, target, `:${port}`, "--address=127.0.0.1"];
-    const child = leashed(path.join(access.programs, "kubectl"), args, {
+    const child = spawnEndingWithParent(path.join(access.programs, "kubectl"), args, {
       cwd: "/",
       env: { ...env, KUBECONFIG: access.kubeconfig, KUBERC: "off" },
     });

@@ -20,20 +20,20 @@ const MUTATING_POLICIES = "mutatingadmissionpolicies.admissionregistration.k8s.i
 const withNodes: readonly Capability[] = ["audit", "csi", "kill-pod", "pause-object-store", "restart-api-server"];
 
 /** A cluster that one test file has for itself for a while. */
-export interface BorrowedCluster extends Cluster {
+export interface OpenSharedCluster extends Cluster {
   /** Ends what this process runs to get at it. */
-  giveBack(): void;
+  close(): void;
 }
 
 /**
- * Borrows a cluster that all test files share: whatever an earlier one has installed is removed, and the bucket is a new
+ * Opens a cluster that all test files share: whatever an earlier one has installed is removed, and the bucket is a new
  * one. `nodes` gets at the nodes, where that is possible.
  */
-export async function borrowCluster(
+export async function openSharedCluster(
   connection: SharedConnection,
   env: NodeJS.ProcessEnv,
   nodes?: (access: Access, env: NodeJS.ProcessEnv) => Promise<NodeAccess>,
-): Promise<BorrowedCluster> {
+): Promise<OpenSharedCluster> {
   const access = accessTo({ ...connection, cache: path.join(connection.folder, "kubectl-cache") }, env);
   await removeTraces(access);
   const nodeAccess = await nodes?.(access, env);
@@ -82,7 +82,7 @@ export async function borrowCluster(
       resume: () => signalObjectStore("SIGCONT"),
     },
     logs: async () => ({}),
-    giveBack: () => forward.close(),
+    close: () => forward.close(),
   };
 }
 

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { leashed } from "./leash.ts";
+import { spawnEndingWithParent } from "./endWithParent.ts";
 import type { BuildPlan } from "./programs.ts";
 
 /** A build that cannot succeed as things are; its message says what to do. */
@@ -45,7 +45,7 @@ const keptLines = 40;
 
 /** Runs `go`; `onLine` hears every line it prints to standard error. Throws a ToolchainError when there is no Go. */
 async function run(go: Go, folder: string, args: readonly string[], onLine?: (line: string) => void): Promise<Outcome> {
-  const child = leashed("go", args, { cwd: folder, env: go.env });
+  const child = spawnEndingWithParent("go", args, { cwd: folder, env: go.env });
   const errors: string[] = [];
   const output: string[] = [];
   child.stdout.on("data", (chunk: Buffer) => output.push(chunk.toString()));

@@ -116,7 +116,7 @@ describe("restoring what is not theirs", () => {
     expect(await shared.velero.created("Restore", "from-b")).toMatchObject({
       spec: { includedNamespaces: ["org-b"], namespaceMapping: { "org-b": "org-a" } },
     });
-    await shared.velero.says("Restore", "from-b", completed);
+    await shared.velero.setStatus("Restore", "from-b", completed);
     expect(await ended).toBe(0);
     await shared.velero.delete("Restore", "from-b");
   });
@@ -133,7 +133,7 @@ describe("names that are taken", () => {
     }
     const bobs = shared.carryOut("org-b", "nightly");
     const theirs = await shared.velero.created("Backup", "nightly");
-    await shared.velero.says("Backup", "nightly", { phase: "InProgress" });
+    await shared.velero.setStatus("Backup", "nightly", { phase: "InProgress" });
 
     const anns = shared.carryOut("org-a", "nightly");
     const { status } = await shared.until("org-a", "nightly", (operation) => !!operation.status?.engineRef?.uid);
@@ -142,7 +142,7 @@ describe("names that are taken", () => {
     await shared.cluster.kubectl(cancel, { as: shared.users.ann });
     expect(await anns).toBe(2);
 
-    await shared.velero.says("Backup", "nightly", completed);
+    await shared.velero.setStatus("Backup", "nightly", completed);
     expect(await bobs).toBe(0);
     expect((await shared.velero.created("Backup", "nightly")).metadata.uid).toBe(theirs.metadata.uid);
     const names = (await shared.velero.all("Backup")).map(({ metadata }) => metadata.name);
@@ -162,7 +162,7 @@ describe("names that are taken", () => {
       const ended = shared.carryOut(namespace, "daily");
       const { status } = await shared.until(namespace, "daily", (operation) => !!operation.status?.engineRef?.uid);
       made.push(status?.engineRef?.name);
-      await shared.velero.says("Backup", status?.engineRef?.name ?? "", completed);
+      await shared.velero.setStatus("Backup", status?.engineRef?.name ?? "", completed);
       expect(await ended).toBe(0);
     }
     expect(made).toEqual(["daily", expect.stringMatching(/^daily-[0-9a-f]{8}$/)]);
@@ -171,7 +171,7 @@ describe("names that are taken", () => {
     expect(await shared.create(restore, shared.users.ann)).toMatchObject({ code: 0, stderr: "" });
     const ended = shared.carryOut("org-a", "from-daily");
     expect(await shared.velero.created("Restore", "from-daily")).toMatchObject({ spec: { backupName: made[1] } });
-    await shared.velero.says("Restore", "from-daily", completed);
+    await shared.velero.setStatus("Restore", "from-daily", completed);
     expect(await ended).toBe(0);
     await shared.velero.delete("Restore", "from-daily");
 

@@ -164,12 +164,12 @@ describe("wait ends as the Operation did", () => {
 });
 
 test("watch tells each transition in a line of its own, and ends with the Operation", async () => {
-  await fixture.operation({ name: "story" });
-  const watch = new Cli(["watch", "story"], { kubeconfig: cluster.kubeconfig, namespace: fixture.tenant });
+  await fixture.operation({ name: "watched" });
+  const watch = new Cli(["watch", "watched"], { kubeconfig: cluster.kubeconfig, namespace: fixture.tenant });
   await watch.said(/New/);
-  await fixture.report("story", { phase: "Pending", ...refused });
+  await fixture.report("watched", { phase: "Pending", ...refused });
   await watch.said(/Waiting .*TargetNotFound/);
-  await fail("story");
+  await fail("watched");
   const { code, stdout } = await watch.result();
   expect(code).toBe(2);
   expect(stdout).toMatch(

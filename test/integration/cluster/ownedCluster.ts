@@ -21,7 +21,7 @@ export interface OwnedCluster {
 
 /** Starts such a process; its cluster's files lie in `folder`, which has to be empty. */
 export function ownedCluster(tier: Tier, folder: string): OwnedCluster {
-  const owner = spawn(process.execPath, [path.join(import.meta.dirname, "owner.ts"), tier], {
+  const owner = spawn(process.execPath, [path.join(import.meta.dirname, "clusterOwner.ts"), tier], {
     env: { ...process.env, TMPDIR: folder },
     stdio: ["ignore", "pipe", "inherit"],
   });

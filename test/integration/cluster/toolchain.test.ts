@@ -37,7 +37,7 @@ interface Builder {
 
 /** A process of its own that asks for etcd. */
 function builder(): Builder {
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, "builder.ts"), "etcd"], {
+  const child = spawn(process.execPath, [path.join(import.meta.dirname, "buildPrograms.ts"), "etcd"], {
     // The variable marks all of its processes, so that they can be found when it is dead.
     env: environment({ [clusterVariable]: folder() }),
     stdio: ["ignore", "pipe", "pipe"],
@@ -95,15 +95,15 @@ test("a builder killed in the middle takes its compiler with it, and the next on
   expect(await cached()).toEqual(["bin/KEY/etcd"]);
 });
 
-test("a command on a leash ends, its children too, when its owner is killed", async () => {
-  const leash = path.join(import.meta.dirname, "../../cluster/toolchain/leash.ts");
+test("a command ends when the process that started it is killed, its children too", async () => {
+  const source = path.join(import.meta.dirname, "../../cluster/toolchain/endWithParent.ts");
   const command = ["sh", "-c", "sleep 1000 & sleep 1000"];
-  const program = `import { leashed } from ${JSON.stringify(leash)};
-    leashed(${JSON.stringify(command[0])}, ${JSON.stringify(command.slice(1))}, { cwd: "/", env: process.env });`;
+  const program = `import { spawnEndingWithParent } from ${JSON.stringify(source)};
+    spawnEndingWithParent(${JSON.stringify(command[0])}, ${JSON.stringify(command.slice(1))}, { cwd: "/", env: process.env });`;
   const owner = spawn(process.execPath, ["--input-type=module-typescript", "--eval", program], {
     env: environment({ [clusterVariable]: folder() }),
   });
-  // The owner, the leash and its watcher, and at least two of the shell and the sleeps.
+  // The process that started it, the shell that ends it and its watcher, and at least two of the shell and the sleeps.
   await vi.waitFor(async () => expect((await clusterProcesses(folder())).length).toBeGreaterThanOrEqual(5), {
     timeout: 30_000,
   });

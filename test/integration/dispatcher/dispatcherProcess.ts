@@ -12,7 +12,8 @@ const lineSchema = z.looseObject({
 export type LogLine = z.infer<typeof lineSchema>;
 
 /** Ends the process when its standard input closes, which the kernel does however the test ends. */
-const LEASH = "data:text/javascript,process.stdin.on('end',()=>process.kill(process.pid,'SIGKILL')).resume().unref()";
+const END_WITH_PARENT =
+  "data:text/javascript,process.stdin.on('end',()=>process.kill(process.pid,'SIGKILL')).resume().unref()";
 
 /** `operation-runner dispatcher`, as its own process, from the sources. */
 export class DispatcherProcess {
@@ -23,7 +24,7 @@ export class DispatcherProcess {
   readonly #waiting = new Set<() => void>();
 
   constructor(env: NodeJS.ProcessEnv) {
-    const child = spawn(process.execPath, ["--import", LEASH, "src/main.ts", "dispatcher"], {
+    const child = spawn(process.execPath, ["--import", END_WITH_PARENT, "src/main.ts", "dispatcher"], {
       env: { PATH: process.env.PATH, ...env },
       stdio: ["pipe", "pipe", "pipe"],
     });

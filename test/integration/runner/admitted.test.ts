@@ -38,6 +38,6 @@ test("what an older version admitted waits until it is noted what that was", asy
   const run = fixture.start(operation);
   await fixture.write(await fixture.read("b1"), { ...(admittedSpec && { admittedSpec }) });
   const made = await fixture.velero.created("Backup", "b1");
-  await fixture.velero.says("Backup", made.metadata.name, { phase: "Completed" });
+  await fixture.velero.setStatus("Backup", made.metadata.name, { phase: "Completed" });
   expect(await run.ended).toMatchObject({ exitCode: 0 });
 });

@@ -13,7 +13,7 @@ async function failed(fixture: RunnerFixture) {
   const operation = await fixture.admitted("b1", backup);
   const { ended } = fixture.start(operation, { job: { name: "first", uid: "u1" } });
   await fixture.velero.created("Backup", "b1");
-  await fixture.velero.says("Backup", "b1", { phase: "Failed", failureReason: "no space" });
+  await fixture.velero.setStatus("Backup", "b1", { phase: "Failed", failureReason: "no space" });
   expect(await ended).toMatchObject({ exitCode: 2 });
   return operation;
 }
@@ -73,7 +73,7 @@ describe("an attempt that is over", () => {
     const operation = await fixture.admitted("b1", backup);
     const { ended } = fixture.start(operation);
     await fixture.velero.created("Backup", "b1");
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     await ended;
     const done = await fixture.read("b1");
     expect(await fixture.start(operation, { uid: null }).ended).toMatchObject({ exitCode: 0 });
@@ -119,7 +119,7 @@ describe("an attempt that is over", () => {
       ],
     });
     expect(conditionsOf(ready)).toEqual({ Accepted: "True/TemplateValidated" });
-    await fixture.velero.says("Backup", name, { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", name, { phase: "Completed" });
     expect(await again.ended).toMatchObject({ exitCode: 0 });
 
     // A pod of the first Job that comes late must not open a third attempt, nor count as success.
@@ -161,7 +161,7 @@ describe("an attempt that is over", () => {
       ({ engineRef, runner }) => engineRef?.uid !== undefined && runner?.jobUIDs?.length === 2,
     );
     expect(ready.status?.runner).toMatchObject({ attempt: 2 });
-    await fixture.velero.says("Backup", ready.status?.engineRef?.name ?? "", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", ready.status?.engineRef?.name ?? "", { phase: "Completed" });
     for (const { ended } of runs) expect(await ended).toMatchObject({ exitCode: 0 });
     expect(await fixture.velero.all("Backup")).toHaveLength(2);
   });
@@ -216,7 +216,7 @@ describe("an attempt that is over", () => {
       engineRef: ready.status?.engineRef,
       runner: { attempt: 1, jobUIDs: ["u1", "u2"] },
     });
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     expect(await again.ended).toMatchObject({ exitCode: 0 });
     const done = await fixture.read("b1");
     expect(done.status?.history).toBeUndefined();

@@ -13,7 +13,7 @@ async function running(fixture: RunnerFixture) {
   const operation = await fixture.admitted("b1", backup);
   const run = fixture.start(operation);
   await fixture.velero.created("Backup", "b1");
-  await fixture.velero.says("Backup", "b1", { phase: "InProgress" });
+  await fixture.velero.setStatus("Backup", "b1", { phase: "InProgress" });
   await fixture.until("b1", ({ phase }) => phase === "Running");
   return { operation, run };
 }
@@ -59,13 +59,13 @@ describe("cancel", () => {
     const restore = { type: "Restore", parameters: { backupName: "source" } };
     const { ended } = fixture.start(await fixture.admitted("r1", restore));
     await fixture.velero.created("Restore", "r1");
-    await fixture.velero.says("Restore", "r1", { phase: "InProgress" });
+    await fixture.velero.setStatus("Restore", "r1", { phase: "InProgress" });
     await fixture.until("r1", ({ phase }) => phase === "Running");
     await fixture.annotate("r1", cancel);
     await fixture.until("r1", ({ conditions = [] }) =>
       conditions.some(({ message }) => message.startsWith("cancel: ")),
     );
-    await fixture.velero.says("Restore", "r1", { phase: "Completed" });
+    await fixture.velero.setStatus("Restore", "r1", { phase: "Completed" });
     expect(await ended).toMatchObject({ exitCode: 2 });
     expect(conditionsOf(await fixture.read("r1"))).toMatchObject({ Cancelled: "True/CancelledByUser" });
     expect(await fixture.velero.all("Restore")).toEqual([]);
@@ -76,7 +76,7 @@ describe("cancel", () => {
     "once seen holds, even if the %s ends well while no run looks",
     async (type) => {
       const followed = await FollowedOperation.open(await openStage(), type);
-      await followed.says({ phase: "InProgress" });
+      await followed.setVeleroStatus({ phase: "InProgress" });
       await followed.shown("InProgress");
       await followed.fixture.annotate("x1", cancel);
       await followed.fixture.until("x1", ({ conditions = [] }) =>
@@ -84,7 +84,7 @@ describe("cancel", () => {
       );
       await followed.restart(async () => {
         await followed.fixture.annotate("x1", { "ops.vworkspace.io/cancel": null });
-        await followed.says({ phase: "Completed" });
+        await followed.setVeleroStatus({ phase: "Completed" });
       });
       if (type === "Backup") {
         const deletions = new Deletions(client, followed.fixture.velero.namespace);
@@ -104,7 +104,7 @@ describe("cancel", () => {
     await fixture.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
     first.stop();
     await expect(first.ended).rejects.toThrow("killed");
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     await fixture.annotate("b1", cancel);
     expect(await fixture.start(operation).ended).toMatchObject({ exitCode: 0 });
     expect((await fixture.read("b1")).status?.phase).toBe("Succeeded");
@@ -147,7 +147,7 @@ describe("deleting the Operation", () => {
     const { operation, run } = await running(fixture);
     run.stop();
     await expect(run.ended).rejects.toThrow("killed");
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     await fixture.remove("b1");
     const younger = await fixture.admitted("b1", backup);
     expect(await fixture.start(operation).ended).toMatchObject({ exitCode: 0 });

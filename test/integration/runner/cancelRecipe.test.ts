@@ -39,7 +39,7 @@ async function cancelledIn(
   const operation = await fixture.admitted("b1", { type: "Backup" });
   const run = fixture.start(operation, { meanwhile });
   await fixture.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
-  await fixture.velero.says("Backup", "b1", { phase });
+  await fixture.velero.setStatus("Backup", "b1", { phase });
   await fixture.until("b1", ({ conditions = [] }) => conditions.some(({ message }) => message.includes(phase)));
   const object = await fixture.velero.created("Backup", "b1");
   await prepare(fixture, object);
@@ -109,8 +109,8 @@ describe("a Backup that is cancelled during its run", () => {
     const { fixture, deletions, object } = cancelled;
     await untilCancelled(fixture, podVolumeBackups, "pvb");
     await untilCancelled(fixture, dataUploads, "du");
-    await fixture.velero.says("Backup", "b1", { phase: "Finalizing" });
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Finalizing" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
 
     const request = await deletions.next();
     expect(request.spec).toEqual({ backupName: "b1" });
@@ -150,7 +150,7 @@ describe("a Backup that is cancelled during its run", () => {
     };
     const cancelled = await cancelledIn("InProgress", prepare, trouble);
     await untilCancelled(cancelled.fixture, dataUploads, "du");
-    await cancelled.fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await cancelled.fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     await cancelled.deletions.carryOut(await cancelled.deletions.next());
     await expectCancelled(cancelled);
     expect(asked).toBe(2);
@@ -159,7 +159,7 @@ describe("a Backup that is cancelled during its run", () => {
   test("is asked for again when Velero refuses to delete it", async () => {
     const cancelled = await cancelledIn("Finalizing");
     const { fixture, deletions } = cancelled;
-    await fixture.velero.says("Backup", "b1", { phase: "PartiallyFailed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "PartiallyFailed" });
     const first = await deletions.next();
     await deletions.refuse(first, "backup is still in progress");
     const second = await deletions.next();
@@ -171,7 +171,7 @@ describe("a Backup that is cancelled during its run", () => {
 
   test("goes without a request when it fails because an older backup has its name in the store", async () => {
     const cancelled = await cancelledIn("InProgress");
-    await cancelled.fixture.velero.says("Backup", "b1", { phase: "Failed", failureReason: COLLIDED });
+    await cancelled.fixture.velero.setStatus("Backup", "b1", { phase: "Failed", failureReason: COLLIDED });
     await expectCancelled(cancelled);
     expect(await cancelled.fixture.velero.all("Backup")).toEqual([]);
   });
@@ -179,7 +179,7 @@ describe("a Backup that is cancelled during its run", () => {
   test("goes without a request when it fails and nobody can tell whose files the store has", async () => {
     const cancelled = await cancelledIn("InProgress");
     const failureReason = "backup execution failed: rpc error";
-    await cancelled.fixture.velero.says("Backup", "b1", { phase: "Failed", failureReason });
+    await cancelled.fixture.velero.setStatus("Backup", "b1", { phase: "Failed", failureReason });
     expect(await expectCancelled(cancelled)).toBe(
       "cancelled, no velero.io/Backup of this attempt is kept; it may have left files in the object store; the runner could not tell whether the files there are its own",
     );
@@ -189,8 +189,8 @@ describe("a Backup that is cancelled during its run", () => {
   test("is waited for while Velero is about to start it", async () => {
     const cancelled = await cancelledIn("ReadyToStart");
     const { fixture, deletions } = cancelled;
-    await fixture.velero.says("Backup", "b1", { phase: "InProgress" });
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "InProgress" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     await deletions.carryOut(await deletions.next());
     await expectCancelled(cancelled);
   });
@@ -198,7 +198,7 @@ describe("a Backup that is cancelled during its run", () => {
   test("is not asked for twice when the runner is killed after it asked", async () => {
     const cancelled = await cancelledIn("InProgress");
     const { fixture, run, deletions, again } = cancelled;
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     const request = await deletions.next();
     run.stop();
     await expect(run.ended).rejects.toThrow("killed");
@@ -232,7 +232,7 @@ describe("when somebody makes another Backup of that name meanwhile", () => {
   test("the request that Velero has not read yet is taken back, and the other one left alone", async () => {
     const cancelled = await cancelledIn("InProgress");
     const { fixture, deletions } = cancelled;
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     const request = await deletions.next();
     await fixture.velero.delete("Backup", "b1");
     const others = await fixture.velero.make("Backup", "b1", { spec: { ttl: "1h" }, status: { phase: "InProgress" } });

@@ -13,7 +13,7 @@ const MAX_CALLS = 80;
 
 const COLLIDED = { phase: "Failed", failureReason: "backup already exists in object storage" };
 
-interface Story {
+interface CrashCase {
   /** What was there before. */
   readonly setUp?: (fixture: RunnerFixture, operation: Operation) => Promise<unknown>;
   /** Which attempt the runs work on; default the first. */
@@ -38,12 +38,12 @@ const CANCELLED = {
   Cancelled: "True/CancelledByUser",
 };
 
-const stories: Record<string, Story> = {
+const cases: Record<string, CrashCase> = {
   "a backup that completes": {
     async play({ velero }, { metadata: { name } }) {
       await velero.created("Backup", name);
-      await velero.says("Backup", name, { phase: "InProgress", progress: { totalItems: 3 } });
-      await velero.says("Backup", name, { phase: "Completed", progress: { totalItems: 3, itemsBackedUp: 3 } });
+      await velero.setStatus("Backup", name, { phase: "InProgress", progress: { totalItems: 3 } });
+      await velero.setStatus("Backup", name, { phase: "Completed", progress: { totalItems: 3, itemsBackedUp: 3 } });
     },
     exitCode: 0,
     conditions: SUCCEEDED,
@@ -53,9 +53,9 @@ const stories: Record<string, Story> = {
     async play({ velero }, operation) {
       const { name } = operation.metadata;
       await velero.created("Backup", name);
-      await velero.says("Backup", name, COLLIDED);
+      await velero.setStatus("Backup", name, COLLIDED);
       await velero.created("Backup", otherName(operation));
-      await velero.says("Backup", otherName(operation), { phase: "Completed" });
+      await velero.setStatus("Backup", otherName(operation), { phase: "Completed" });
     },
     exitCode: 0,
     conditions: SUCCEEDED,
@@ -65,7 +65,7 @@ const stories: Record<string, Story> = {
     setUp: ({ velero }, { metadata: { name } }) => velero.make("Backup", name, { spec: {} }),
     async play({ velero }, operation) {
       await velero.created("Backup", otherName(operation));
-      await velero.says("Backup", otherName(operation), { phase: "Completed" });
+      await velero.setStatus("Backup", otherName(operation), { phase: "Completed" });
     },
     exitCode: 0,
     conditions: SUCCEEDED,
@@ -83,7 +83,7 @@ const stories: Record<string, Story> = {
       await fixture.admit(operation.metadata.name, 2);
       const { velero } = fixture;
       await velero.created("Backup", otherName(operation, 2));
-      await velero.says("Backup", otherName(operation, 2), { phase: "Completed" });
+      await velero.setStatus("Backup", otherName(operation, 2), { phase: "Completed" });
     },
     exitCode: 0,
     conditions: SUCCEEDED,
@@ -101,10 +101,10 @@ const stories: Record<string, Story> = {
   "a cancel during Velero's run, which ends well before the next run looks": {
     async play(fixture, { metadata: { name } }) {
       await fixture.velero.created("Backup", name);
-      await fixture.velero.says("Backup", name, { phase: "InProgress" });
+      await fixture.velero.setStatus("Backup", name, { phase: "InProgress" });
       await fixture.annotate(name, { "ops.vworkspace.io/cancel": "true" });
       await fixture.until(name, ({ conditions = [] }) => conditions.some(({ type }) => type === "Cancelled"));
-      await fixture.velero.says("Backup", name, { phase: "Completed" });
+      await fixture.velero.setStatus("Backup", name, { phase: "Completed" });
       const deletions = new Deletions(client, fixture.velero.namespace);
       await deletions.carryOut(await deletions.next(name));
     },
@@ -116,7 +116,7 @@ const stories: Record<string, Story> = {
     async play({ velero }, { metadata: { name } }) {
       await velero.created("Backup", name);
       const validationErrors = ["Invalid included/excluded resource lists"];
-      await velero.says("Backup", name, { phase: "FailedValidation", validationErrors });
+      await velero.setStatus("Backup", name, { phase: "FailedValidation", validationErrors });
     },
     exitCode: 2,
     conditions: {
@@ -136,13 +136,13 @@ const stories: Record<string, Story> = {
       const readmitted = fixture.readmit(name);
       let refused = (await velero.created("Backup", name)).metadata.uid;
       do {
-        await velero.says("Backup", name, { phase: "FailedValidation", validationErrors });
+        await velero.setStatus("Backup", name, { phase: "FailedValidation", validationErrors });
         const isNew = (now: VeleroObject | undefined) => now !== undefined && now.metadata.uid !== refused;
         refused = (await velero.until<VeleroObject>("Backup", name, isNew)).metadata.uid;
         // One that was not recorded when the run died is made anew without a word, and refused again.
       } while (conditionsOf(await fixture.read(name)).Blocked === undefined);
       await readmitted;
-      await velero.says("Backup", name, { phase: "Completed" });
+      await velero.setStatus("Backup", name, { phase: "Completed" });
     },
     exitCode: 0,
     conditions: { ...SUCCEEDED, Blocked: "False/Unblocked" },
@@ -153,17 +153,17 @@ const stories: Record<string, Story> = {
 describe.concurrent("a run that dies at any of its calls is carried on by the next, to one end:", {
   timeout: 600_000,
 }, (it) => {
-  it.for(Object.entries(stories))("%s", async ([, story], { expect }) => {
+  it.for(Object.entries(cases))("%s", async ([, crashCase], { expect }) => {
     const fixture = await openStage();
-    const { attempt = 1 } = story;
+    const { attempt = 1 } = crashCase;
     for (let call = 1; ; call += 1) {
       expect(call).toBeLessThan(MAX_CALLS);
       const lives = await Promise.all(
         (["before", "after"] as const).map(async (when) => {
           const name = `${when}-${call}`;
           const operation = await fixture.admitted(name, { type: "Backup" });
-          await story.setUp?.(fixture, operation);
-          const played = story.play(fixture, operation);
+          await crashCase.setUp?.(fixture, operation);
+          const played = crashCase.play(fixture, operation);
           const job = { uid: jobUid(operation) };
           const first = await fixture
             .start(operation, { job, dies: { call, when } })
@@ -171,16 +171,16 @@ describe.concurrent("a run that dies at any of its calls is carried on by the ne
           const second = await fixture.start(operation, { job }).ended;
           await played;
 
-          expect(second, name).toMatchObject({ exitCode: story.exitCode });
+          expect(second, name).toMatchObject({ exitCode: crashCase.exitCode });
           const done = await fixture.read(name);
-          expect(conditionsOf(done), name).toEqual(story.conditions);
+          expect(conditionsOf(done), name).toEqual(crashCase.conditions);
           expect(done.status, name).toMatchObject({ runner: { attempt, jobUIDs: [job.uid] } });
           expect(done.status?.history ?? [], name).toHaveLength(attempt - 1);
           const left = await own(fixture, operation);
           expect(
             left.map(({ metadata }) => metadata.name),
             name,
-          ).toEqual(story.left(operation));
+          ).toEqual(crashCase.left(operation));
           if (left[0] !== undefined) expect(done.status?.engineRef?.uid, name).toBe(left[0].metadata.uid);
           return !(first instanceof Died);
         }),

@@ -23,12 +23,12 @@ describe("a limit on how long Velero may work", () => {
     const first = fixture.start(operation, { maxRunTime: "3s" });
     await fixture.velero.created("Backup", "b1");
     // Nothing changes any more when the time is over.
-    await fixture.velero.says("Backup", "b1", { phase: "InProgress", ...began(0) });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "InProgress", ...began(0) });
     await fixture.until("b1", ({ phase }) => phase === "Running");
     await decided(fixture, "b1");
     first.stop();
     await expect(first.ended).rejects.toThrow("killed");
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
 
     const second = fixture.start(operation);
     const deletions = new Deletions(client, fixture.velero.namespace);
@@ -49,7 +49,7 @@ describe("a limit on how long Velero may work", () => {
     await fixture.open("b1", "by-hand");
     await fixture.admit("b1", 2);
     const again = await fixture.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
-    await fixture.velero.says("Backup", again.status?.engineRef?.name ?? "", { phase: "Completed", ...began(60) });
+    await fixture.velero.setStatus("Backup", again.status?.engineRef?.name ?? "", { phase: "Completed", ...began(60) });
     expect(await byHand.ended).toMatchObject({ exitCode: 0 });
   });
 
@@ -61,14 +61,14 @@ describe("a limit on how long Velero may work", () => {
     const operation = await fixture.admitted("r1", restore);
     const first = fixture.start(operation, { maxRunTime: "1h" });
     await fixture.velero.created("Restore", "r1");
-    await fixture.velero.says("Restore", "r1", { phase: "InProgress", ...began(3601) });
+    await fixture.velero.setStatus("Restore", "r1", { phase: "InProgress", ...began(3601) });
     await decided(fixture, "r1");
     first.stop();
     await expect(first.ended).rejects.toThrow("killed");
     await fixture.annotate("r1", { "ops.vworkspace.io/cancel": "true" });
     const { ended } = fixture.start(operation, { maxRunTime: "1h" });
     await fixture.until("r1", ({ runner }) => runner?.jobUIDs?.length === 2);
-    await fixture.velero.says("Restore", "r1", { phase: "Completed" });
+    await fixture.velero.setStatus("Restore", "r1", { phase: "Completed" });
     expect(await ended).toMatchObject({ exitCode: 2 });
     expect(conditionsOf(await fixture.read("r1"))).toMatchObject({ Cancelled: "True/DeadlineExceeded" });
     expect(await fixture.velero.all("Restore")).toEqual([]);
@@ -81,7 +81,7 @@ describe("a limit on how long Velero may work", () => {
     await fixture.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
     first.stop();
     await expect(first.ended).rejects.toThrow("killed");
-    await fixture.velero.says("Backup", "b1", { phase: "Completed", ...began(7200) });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed", ...began(7200) });
     expect(await fixture.start(operation, { maxRunTime: "1h" }).ended).toMatchObject({ exitCode: 0 });
     expect((await fixture.read("b1")).status?.phase).toBe("Succeeded");
     expect(await fixture.velero.all("Backup")).toHaveLength(1);

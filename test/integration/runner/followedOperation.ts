@@ -43,8 +43,8 @@ export class FollowedOperation {
   }
 
   /** Velero writes this into the object's status. */
-  async says(status: Record<string, unknown>): Promise<void> {
-    await this.fixture.velero.says(this.type, "x1", status);
+  async setVeleroStatus(status: Record<string, unknown>): Promise<void> {
+    await this.fixture.velero.setStatus(this.type, "x1", status);
   }
 
   /** Waits until the Operation shows a phase of Velero's; returns the whole status, {@link plain}. */

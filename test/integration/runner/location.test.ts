@@ -31,7 +31,7 @@ async function admitted(): Promise<Operation> {
 /** What Velero writes when it refuses: it has taken the location down by then. */
 async function refused(error: string = REFUSALS[type]): Promise<void> {
   await fixture.velero.created(type, "x1");
-  await fixture.velero.says(type, "x1", { phase: "FailedValidation", validationErrors: [error] });
+  await fixture.velero.setStatus(type, "x1", { phase: "FailedValidation", validationErrors: [error] });
 }
 
 describe.each(["Backup", "Restore"] as const)("a %s that Velero refused for its location", (which) => {
@@ -54,7 +54,7 @@ describe.each(["Backup", "Restore"] as const)("a %s that Velero refused for its 
 
     await fixture.readmit("x1");
     await fixture.velero.created(type, "x1");
-    await fixture.velero.says(type, "x1", { phase: "Completed" });
+    await fixture.velero.setStatus(type, "x1", { phase: "Completed" });
     expect(await run.ended).toMatchObject({ exitCode: 0 });
     const done = await fixture.read("x1");
     expect(conditionsOf(done)).toEqual({
@@ -70,7 +70,7 @@ describe.each(["Backup", "Restore"] as const)("a %s that Velero refused for its 
     const run = fixture.start(await admitted());
     await fixture.velero.created(type, "x1");
     const validationErrors = [REFUSALS[type], "Invalid included/excluded resource lists"];
-    await fixture.velero.says(type, "x1", { phase: "FailedValidation", validationErrors });
+    await fixture.velero.setStatus(type, "x1", { phase: "FailedValidation", validationErrors });
     expect(await run.ended).toMatchObject({ exitCode: 2 });
     expect(conditionsOf(await fixture.read("x1"))).toMatchObject({ Failed: `True/Velero${type}ValidationFailed` });
   });

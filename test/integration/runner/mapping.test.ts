@@ -56,7 +56,7 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   test("shows every phase on the way, forwards and back", async () => {
     const followed = await open();
     for (const phase of [...WAITING[type], ...WORKING, "New"]) {
-      await followed.says({ phase });
+      await followed.setVeleroStatus({ phase });
       const isWorking = WORKING.includes(phase);
       const reason = isWorking ? `Velero${type}InProgress` : "Pending";
       const waits =
@@ -76,7 +76,7 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
 
   test("ends Completed, and what becomes of the object later changes nothing", async () => {
     const followed = await open();
-    await followed.says({ phase: "Completed", progress: all });
+    await followed.setVeleroStatus({ phase: "Completed", progress: all });
     const message = `${kind} completed; ${facts}`;
     expect(await followed.end()).toEqual({
       exitCode: 0,
@@ -95,7 +95,7 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
       },
     });
     const ended = await followed.fixture.read("x1");
-    await followed.says({ phase: "PartiallyFailed" });
+    await followed.setVeleroStatus({ phase: "PartiallyFailed" });
     await followed.fixture.velero.delete(type, "x1");
     expect(await followed.fixture.start(ended).ended).toMatchObject({ exitCode: 0 });
     expect(await followed.fixture.read("x1")).toEqual(ended);
@@ -107,7 +107,7 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
       warnings: { velero: ["slow"], namespaces: { "org-myteam": ["exists", "differs"] } },
       errors: { cluster: ["broken"] },
     };
-    await followed.says({ phase: "PartiallyFailed", progress: all, warnings: 3, errors: 2 });
+    await followed.setVeleroStatus({ phase: "PartiallyFailed", progress: all, warnings: 3, errors: 2 });
     const message = `${kind} partially failed; ${facts}`;
     const command = `velero ${type.toLowerCase()}`;
     expect(await followed.end()).toEqual({
@@ -139,7 +139,7 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
   test("ends Failed, with Velero's words as far as they fit", async () => {
     const followed = await open();
     const words = `${"x".repeat(1023)}ü and more`;
-    await followed.says({ phase: "Failed", failureReason: words, errors: 1 });
+    await followed.setVeleroStatus({ phase: "Failed", failureReason: words, errors: 1 });
     const reason = `Velero${type}Failed`;
     expect(await followed.end()).toEqual({
       exitCode: 2,
@@ -160,7 +160,10 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
 
   test("ends FailedValidation, and was not acceptable after all", async () => {
     const followed = await open();
-    await followed.says({ phase: "FailedValidation", validationErrors: ["no such location", "no such class"] });
+    await followed.setVeleroStatus({
+      phase: "FailedValidation",
+      validationErrors: ["no such location", "no such class"],
+    });
     const reason = `Velero${type}ValidationFailed`;
     const words = "no such location; no such class";
     expect(await followed.end()).toEqual({
@@ -182,10 +185,10 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
 
   test.each(isBackup ? ["deleted", "Deleting"] : ["deleted"])("ends when others have it %s", async (how) => {
     const followed = await open();
-    await followed.says({ phase: "InProgress" });
+    await followed.setVeleroStatus({ phase: "InProgress" });
     await followed.shown("InProgress");
     if (how === "deleted") await followed.fixture.velero.delete(type, "x1");
-    else await followed.says({ phase: "Deleting" });
+    else await followed.setVeleroStatus({ phase: "Deleting" });
     const message =
       how === "deleted"
         ? `${kind} was deleted before it ended, not by this Operation`
@@ -210,11 +213,11 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
 
   test("that Velero called Failed when it restarted ends as it really ended", async () => {
     const followed = await open();
-    await followed.says({ phase: "InProgress" });
+    await followed.setVeleroStatus({ phase: "InProgress" });
     await followed.shown("InProgress");
     await followed.restart(async () => {
-      await followed.says({ phase: "Failed", failureReason: "found during the server starting" });
-      await followed.says({ phase: "Completed", failureReason: null, progress: all });
+      await followed.setVeleroStatus({ phase: "Failed", failureReason: "found during the server starting" });
+      await followed.setVeleroStatus({ phase: "Completed", failureReason: null, progress: all });
     });
     const { exitCode, status } = await followed.end();
     expect(exitCode).toBe(0);
@@ -226,7 +229,7 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
     ["stays with it", "Failed"],
   ])("that Velero calls Failed while a run looks ends when Velero %s", async (_, phase) => {
     const followed = await open();
-    await followed.says({ phase: "InProgress" });
+    await followed.setVeleroStatus({ phase: "InProgress" });
     await followed.shown("InProgress");
     const patience = Promise.withResolvers<void>();
     const asleep = Promise.withResolvers<void>();
@@ -237,10 +240,11 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
       return await patience.promise;
     };
     await followed.restart(async () => {}, { ...systemClock, sleep });
-    await followed.says({ phase: "Failed", failureReason: "found InProgress during the server starting" });
+    await followed.setVeleroStatus({ phase: "Failed", failureReason: "found InProgress during the server starting" });
     await Promise.race([asleep.promise, followed.run.ended]);
     expect((await followed.fixture.read("x1")).status?.phase).toBe("Running");
-    if (phase === "Succeeded") await followed.says({ phase: "Completed", failureReason: null, progress: all });
+    if (phase === "Succeeded")
+      await followed.setVeleroStatus({ phase: "Completed", failureReason: null, progress: all });
     else patience.resolve();
     await followed.run.ended;
     expect((await followed.fixture.read("x1")).status?.phase).toBe(phase);
@@ -248,11 +252,11 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
 
   test("changes in nothing but what is new, however often Velero writes", async () => {
     const followed = await open();
-    await followed.says({ phase: "InProgress" });
+    await followed.setVeleroStatus({ phase: "InProgress" });
     await followed.shown("InProgress");
     const before = await followed.fixture.read("x1");
-    for (const warnings of [1, 2, 3]) await followed.says({ phase: "InProgress", warnings });
-    await followed.says({ phase: "Finalizing" });
+    for (const warnings of [1, 2, 3]) await followed.setVeleroStatus({ phase: "InProgress", warnings });
+    await followed.setVeleroStatus({ phase: "Finalizing" });
     await followed.shown("Finalizing");
     const after = await followed.fixture.read("x1");
     const changed = { ...before.status, conditions: after.status?.conditions };

@@ -30,7 +30,7 @@ describe("an object store in trouble", () => {
       return trouble;
     };
     velero.results = { warnings: { velero: ["slow"] }, errors: {} };
-    await followed.says({ phase: "Completed", warnings: 1 });
+    await followed.setVeleroStatus({ phase: "Completed", warnings: 1 });
     expect(await followed.run.ended).toMatchObject({ exitCode: 0 });
     expect((await followed.fixture.read("x1")).status?.outputs).toEqual({
       backupName: "x1",
@@ -57,7 +57,7 @@ test("an object store that stored the framing of uploads: the backup is there, a
     kind === "BackupContents"
       ? archive(file.length, 0, file.subarray(0, 2))
       : (_, response) => response.writeHead(200).end(file);
-  await followed.says({ phase: "Completed", warnings: 1 });
+  await followed.setVeleroStatus({ phase: "Completed", warnings: 1 });
   expect(await followed.run.ended).toMatchObject({ exitCode: 0 });
   const done = await followed.fixture.read("x1");
   expect(conditionsOf(done)).toMatchObject({
@@ -85,13 +85,13 @@ describe("a Backup that failed after it was cancelled", () => {
     const followed = await FollowedOperation.open(await openStage(), "Backup");
     const { fixture } = followed;
     fixture.velero.trouble = () => archive;
-    await followed.says({ phase: "InProgress" });
+    await followed.setVeleroStatus({ phase: "InProgress" });
     await followed.shown("InProgress");
     await fixture.annotate("x1", { "ops.vworkspace.io/cancel": "true" });
     await fixture.until("x1", ({ conditions = [] }) =>
       conditions.some(({ message }) => message.startsWith("cancel: ")),
     );
-    await followed.says({ phase: "Failed", failureReason: "backup execution failed: rpc error" });
+    await followed.setVeleroStatus({ phase: "Failed", failureReason: "backup execution failed: rpc error" });
     return followed;
   }
 

@@ -88,14 +88,14 @@ test("SIGTERM before the end is no success; the next process carries on to the e
   const env = identity(fixture, "b1", operation.metadata.uid);
   const first = runner(env);
   const object = await fixture.velero.created("Backup", "b1");
-  await fixture.velero.says("Backup", "b1", { phase: "InProgress" });
+  await fixture.velero.setStatus("Backup", "b1", { phase: "InProgress" });
   await fixture.until("b1", ({ phase }) => phase === "Running");
   first.child.kill("SIGTERM");
   expect(await first.outcome).toMatchObject({ code: 1 });
   expect(await terminationMessage()).toMatchObject({ message: "SIGTERM before the end" });
 
   const second = runner(env);
-  await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+  await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
   const { code, stdout } = await second.outcome;
   expect(code).toBe(0);
   const velero = fixture.velero.namespace;

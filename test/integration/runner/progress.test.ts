@@ -66,7 +66,7 @@ function itemsWritten(fixture: RunnerFixture, name: string): { values: number[];
 }
 
 async function progressTo(fixture: RunnerFixture, itemsBackedUp: number): Promise<void> {
-  await fixture.velero.says("Backup", "b1", { progress: { totalItems: 100, itemsBackedUp } });
+  await fixture.velero.setStatus("Backup", "b1", { progress: { totalItems: 100, itemsBackedUp } });
 }
 
 test("progress alone is written at intervals, a new phase at once, and the last progress is not left out", async () => {
@@ -74,12 +74,12 @@ test("progress alone is written at intervals, a new phase at once, and the last 
   const clock = new HandClock();
   const { ended } = fixture.start(await fixture.admitted("b1", { type: "Backup" }), { clock });
   await fixture.velero.created("Backup", "b1");
-  await fixture.velero.says("Backup", "b1", { phase: "InProgress" });
+  await fixture.velero.setStatus("Backup", "b1", { phase: "InProgress" });
   await fixture.until("b1", ({ phase }) => phase === "Running");
   const written = itemsWritten(fixture, "b1");
 
   for (const items of [1, 2, 3, 4, 5]) await progressTo(fixture, items);
-  await fixture.velero.says("Backup", "b1", { phase: "Finalizing" });
+  await fixture.velero.setStatus("Backup", "b1", { phase: "Finalizing" });
   await fixture.until("b1", ({ progress }) => progress?.itemsCompleted === 5);
 
   // Nothing follows this one: only time can bring it out.
@@ -87,7 +87,7 @@ test("progress alone is written at intervals, a new phase at once, and the last 
   await expect.poll(() => clock.untilNext).toBeLessThanOrEqual(2_000);
   clock.goOn(2_000);
   await fixture.until("b1", ({ progress }) => progress?.itemsCompleted === 9);
-  await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+  await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
   expect(await ended).toMatchObject({ exitCode: 0 });
   await written.stop();
   expect(written.values).toEqual([5, 9]);
@@ -98,7 +98,10 @@ test("the percentage never falls, in the next run neither, and is 100 only at th
   const operation = await fixture.admitted("b1", { type: "Backup" });
   const first = fixture.start(operation);
   const { metadata } = await fixture.velero.created("Backup", "b1");
-  await fixture.velero.says("Backup", "b1", { phase: "InProgress", progress: { totalItems: 20, itemsBackedUp: 10 } });
+  await fixture.velero.setStatus("Backup", "b1", {
+    phase: "InProgress",
+    progress: { totalItems: 20, itemsBackedUp: 10 },
+  });
   await fixture.until("b1", ({ progress }) => progress?.percent === 50);
   first.stop();
 
@@ -115,11 +118,11 @@ test("the percentage never falls, in the next run neither, and is 100 only at th
   second.stop();
 
   await client.mergePatch(podVolumeBackups, copy, { status: { progress: { bytesDone: 1000 } } });
-  await fixture.velero.says("Backup", "b1", { phase: "Finalizing", progress: { itemsBackedUp: 20 } });
+  await fixture.velero.setStatus("Backup", "b1", { phase: "Finalizing", progress: { itemsBackedUp: 20 } });
   const third = fixture.start(operation);
   const moved = await fixture.until("b1", ({ progress }) => progress?.bytesCompleted === 1000);
   expect(moved.status?.progress?.percent).toBe(99);
-  await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+  await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
   expect(await third.ended).toMatchObject({ exitCode: 0 });
   expect((await fixture.read("b1")).status?.progress).toMatchObject({ percent: 100, bytesCompleted: 1000 });
 });

@@ -43,9 +43,9 @@ describe.each(REFUSALS)("a %s for a moment", (_, refusal) => {
     const run = fixture.start(operation, { meanwhile: (call) => (recorded ? meanwhile(call) : Promise.resolve()) });
     const { engineRef } = (await fixture.until("b1", (status) => status.engineRef?.uid !== undefined)).status ?? {};
     recorded = true;
-    await fixture.velero.says("Backup", "b1", { phase: "InProgress" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "InProgress" });
     await fixture.until("b1", ({ phase }) => phase === "Running");
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     expect(await run.ended).toMatchObject({ exitCode: 0 });
     expect([...left.values()]).toEqual([0, 0]);
     await expectSucceeded(fixture, engineRef?.uid);
@@ -58,7 +58,7 @@ describe.each(REFUSALS)("a %s for a moment", (_, refusal) => {
     const { engineRef } = (await fixture.until("b1", (status) => status.engineRef?.uid !== undefined)).status ?? {};
     first.stop();
     await expect(first.ended).rejects.toThrow("killed");
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     const { left, meanwhile } = refusing(["get operations", "get backups"], refusal);
     expect(await fixture.start(operation, { meanwhile }).ended).toMatchObject({ exitCode: 0 });
     expect([...left.values()]).toEqual([0, 0]);

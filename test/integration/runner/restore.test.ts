@@ -22,8 +22,11 @@ test("a restore names the backup's namespaces and leaves old Operations where th
       restorePVs: true,
     },
   });
-  await fixture.velero.says("Restore", "r1", { phase: "InProgress", progress: { totalItems: 7, itemsRestored: 7 } });
-  await fixture.velero.says("Restore", "r1", { phase: "Completed" });
+  await fixture.velero.setStatus("Restore", "r1", {
+    phase: "InProgress",
+    progress: { totalItems: 7, itemsRestored: 7 },
+  });
+  await fixture.velero.setStatus("Restore", "r1", { phase: "Completed" });
   expect(await ended).toMatchObject({ exitCode: 0 });
   const done = await fixture.read("r1");
   expect(conditionsOf(done)).toEqual({
@@ -43,7 +46,7 @@ test("a restore of what this cluster does not know, and of nothing at all, says 
   const parameters = { backupName: "source", includedResources: ["configmapz", "secrets"] };
   const { ended } = fixture.start(await fixture.admitted("r1", { type: "Restore", parameters }));
   await fixture.velero.created("Restore", "r1");
-  await fixture.velero.says("Restore", "r1", { phase: "Completed", progress: {} });
+  await fixture.velero.setStatus("Restore", "r1", { phase: "Completed", progress: {} });
   expect(await ended).toMatchObject({ exitCode: 0 });
   const done = await fixture.read("r1");
   expect(conditionsOf(done)).toMatchObject({

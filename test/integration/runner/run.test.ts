@@ -45,7 +45,10 @@ describe("a backup", () => {
       runner: { jobName: "b1-job", jobNamespace: "vworkspace-system", attempt: 1, jobUIDs: ["u1"] },
     });
 
-    await fixture.velero.says("Backup", "b1", { phase: "InProgress", progress: { totalItems: 40, itemsBackedUp: 10 } });
+    await fixture.velero.setStatus("Backup", "b1", {
+      phase: "InProgress",
+      progress: { totalItems: 40, itemsBackedUp: 10 },
+    });
     const running = await fixture.until("b1", ({ phase }) => phase === "Running");
     expect(conditionsOf(running)).toEqual({
       Accepted: "True/TemplateValidated",
@@ -56,8 +59,8 @@ describe("a backup", () => {
       progress: { itemsCompleted: 10, itemsTotal: 40, percent: 25 },
     });
 
-    await fixture.velero.says("Backup", "b1", { phase: "Finalizing" });
-    await fixture.velero.says("Backup", "b1", {
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Finalizing" });
+    await fixture.velero.setStatus("Backup", "b1", {
       phase: "Completed",
       progress: { totalItems: 40, itemsBackedUp: 40 },
     });
@@ -106,7 +109,7 @@ describe("a backup", () => {
     const fixture = await openStage();
     const { ended } = fixture.start(await fixture.admitted("b1", backup));
     await fixture.velero.created("Backup", "b1");
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     expect(await ended).toMatchObject({ exitCode: 0 });
     expect((await fixture.read("b1")).status?.phase).toBe("Succeeded");
   });
@@ -115,7 +118,7 @@ describe("a backup", () => {
     const fixture = await openStage();
     const { ended } = fixture.start(await fixture.admitted("b1", backup));
     await fixture.velero.created("Backup", "b1");
-    await fixture.velero.says("Backup", "b1", { phase: "Failed", failureReason: "disk on fire" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Failed", failureReason: "disk on fire" });
     expect(await ended).toMatchObject({ exitCode: 2, message: "disk on fire" });
     const done = await fixture.read("b1");
     expect(done.status?.phase).toBe("Failed");
@@ -129,7 +132,7 @@ describe("a backup", () => {
     const fixture = await openStage();
     const { ended } = fixture.start(await fixture.admitted("b1", backup));
     await fixture.velero.created("Backup", "b1");
-    await fixture.velero.says("Backup", "b1", { phase: "InProgress" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "InProgress" });
     await fixture.until("b1", ({ phase }) => phase === "Running");
     await fixture.velero.delete("Backup", "b1");
     expect(await ended).toMatchObject({ exitCode: 2 });
@@ -190,7 +193,7 @@ describe("a backup of named resources", () => {
     const { ended } = fixture.start(await fixture.admitted("b1", { type: "Backup", parameters }));
     await fixture.velero.created("Backup", "b1");
     const startTimestamp = new Date().toISOString();
-    await fixture.velero.says("Backup", "b1", { phase: "Completed", startTimestamp, progress: {} });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed", startTimestamp, progress: {} });
     expect(await ended).toMatchObject({ exitCode: 0 });
     const done = await fixture.read("b1");
     expect(conditionsOf(done)).toMatchObject({
@@ -204,7 +207,7 @@ describe("a backup of named resources", () => {
     const later = fixture.start(await fixture.admitted("b2", { type: "Backup", parameters }));
     await fixture.velero.created("Backup", "b2");
     const afterwards = new Date(Date.now() + 3_600_000).toISOString();
-    await fixture.velero.says("Backup", "b2", {
+    await fixture.velero.setStatus("Backup", "b2", {
       phase: "Completed",
       startTimestamp: afterwards,
       progress: { itemsBackedUp: 1, totalItems: 1 },
@@ -223,7 +226,7 @@ describe("the name", () => {
     const ready = await fixture.until("b1", ({ engineRef }) => engineRef?.uid !== undefined);
     const name = ready.status?.engineRef?.name ?? "";
     expect(name).toMatch(/^b1-[0-9a-f]{8}$/);
-    await fixture.velero.says("Backup", name, { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", name, { phase: "Completed" });
     expect(await ended).toMatchObject({ exitCode: 0 });
     const objects = await fixture.velero.all("Backup");
     expect(objects.map(({ metadata }) => metadata.name)).toEqual(["b1", name]);
@@ -235,7 +238,7 @@ describe("the name", () => {
     const { ended } = fixture.start(await fixture.admitted("b1", backup));
     const first = await fixture.velero.created("Backup", "b1");
     const collision = { phase: "Failed", failureReason: "backup already exists in object storage" };
-    await fixture.velero.says("Backup", "b1", collision);
+    await fixture.velero.setStatus("Backup", "b1", collision);
     const again = await fixture.until(
       "b1",
       ({ engineRef: ref }) => ref?.uid !== undefined && ref.uid !== first.metadata.uid,
@@ -243,7 +246,7 @@ describe("the name", () => {
     const name = again.status?.engineRef?.name ?? "";
     expect((await fixture.velero.all("Backup")).map(({ metadata }) => metadata.name)).toEqual([name]);
 
-    await fixture.velero.says("Backup", name, collision);
+    await fixture.velero.setStatus("Backup", name, collision);
     expect(await ended).toMatchObject({ exitCode: 2, message: "backup already exists in object storage" });
     expect((await fixture.read("b1")).status?.phase).toBe("Failed");
     // Velero would one day collect it by name, and the older backup's files with it.
@@ -259,7 +262,7 @@ describe("two runners at once", () => {
     await fixture.velero.created("Backup", "b1");
     await fixture.until("b1", ({ engineRef, runner }) => engineRef?.uid !== undefined && runner?.jobUIDs?.length === 3);
     expect(await fixture.velero.all("Backup")).toHaveLength(1);
-    await fixture.velero.says("Backup", "b1", { phase: "Completed" });
+    await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
     const endings = await Promise.all(runs.map(({ ended }) => ended));
     expect(endings.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
     expect((await fixture.read("b1")).status?.runner?.jobUIDs?.toSorted()).toEqual(["u1", "u2", "u3"]);

@@ -45,7 +45,7 @@ import { testCluster } from "../../cluster/testCluster.ts";
 import { waitFor } from "../../scenario/platform.ts";
 import { VeleroDouble } from "./veleroDouble.ts";
 
-export const CLUSTER_ID = "stage-1";
+export const CLUSTER_ID = "test-cluster";
 
 const cluster = testCluster();
 const env = { KUBECONFIG: cluster.kubeconfig };
@@ -287,7 +287,7 @@ const VELERO_KINDS: readonly Resource[] = [
   dataDownloads,
 ];
 
-/** Stages for the tests of one file; each test opens its own. */
+/** Fixtures for the tests of one file; each test opens its own. */
 export function runnerFixtures(): () => Promise<RunnerFixture> {
   const open: RunnerFixture[] = [];
   let accounts: Accounts | undefined;

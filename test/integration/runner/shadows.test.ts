@@ -28,7 +28,7 @@ test.each([
 ])("a re-run removes that of an earlier attempt: %s", async (_, reason, status) => {
   const fixture = await openStage();
   const operation = await abandoned(fixture);
-  await fixture.velero.says("Backup", "b1", status);
+  await fixture.velero.setStatus("Backup", "b1", status);
   const failed = { type: "Failed", status: "True", reason, message: "as it ended" } as const;
   await fixture.write(operation, { phase: "Failed", conditions: [failed] });
 
@@ -41,7 +41,7 @@ test.each([
   );
   const name = again.status?.engineRef?.name ?? "";
   expect(await names(fixture)).toEqual([name]);
-  await fixture.velero.says("Backup", name, { phase: "Completed" });
+  await fixture.velero.setStatus("Backup", name, { phase: "Completed" });
   expect(await ended).toMatchObject({ exitCode: 0 });
   expect(await names(fixture)).toEqual([name]);
 });
@@ -52,7 +52,7 @@ test.each([
 ])("an Operation that is deleted leaves none behind that was %s", async (_, status) => {
   const fixture = await openStage();
   const operation = await abandoned(fixture);
-  await fixture.velero.says("Backup", "b1", status);
+  await fixture.velero.setStatus("Backup", "b1", status);
   await fixture.remove("b1");
   expect(await fixture.start(operation).ended).toMatchObject({ exitCode: 0 });
   expect(await names(fixture)).toEqual([]);
@@ -67,7 +67,7 @@ test.each([
   fixture.velero.archiveWritten = writtenMs === undefined ? undefined : new Date(Date.now() + writtenMs);
   const { ended } = fixture.start(await fixture.admitted("b1", backup));
   await fixture.velero.created("Backup", "b1");
-  await fixture.velero.says("Backup", "b1", { phase: "Failed", failureReason: "plugin crashed" });
+  await fixture.velero.setStatus("Backup", "b1", { phase: "Failed", failureReason: "plugin crashed" });
   expect(await ended).toMatchObject({ exitCode: 2, message: "plugin crashed" });
   expect(await names(fixture)).toEqual(left);
 });

@@ -14,7 +14,7 @@ test("an outcome for which an Operation leaves no room is told shorter, and the 
   fixture.velero.results = { warnings: { velero: warnings }, errors: {} };
   const { ended } = fixture.start(operation);
   await fixture.velero.created("Backup", "b1");
-  await fixture.velero.says("Backup", "b1", { phase: "Completed", warnings: warnings.length });
+  await fixture.velero.setStatus("Backup", "b1", { phase: "Completed", warnings: warnings.length });
   expect(await ended).toMatchObject({ exitCode: 0 });
   const { status } = await fixture.read("b1");
   expect(status).toMatchObject({

@@ -41,7 +41,7 @@ async function otherNamespace(fixture: RunnerFixture, suffix: string): Promise<s
 async function restored(fixture: RunnerFixture, backupName: string, parameters: object = {}) {
   const { ended, name } = await started(fixture, backupName, parameters);
   const { spec } = await fixture.velero.created("Restore", name);
-  await fixture.velero.says("Restore", name, completed);
+  await fixture.velero.setStatus("Restore", name, completed);
   expect(await ended).toMatchObject({ exitCode: 0 });
   return { from: spec?.backupName, operation: await fixture.read(name) };
 }

@@ -82,7 +82,7 @@ export class VeleroDouble {
   }
 
   /** Writes a status as Velero does. */
-  async says(type: OperationType, name: string, status: Record<string, unknown>): Promise<void> {
+  async setStatus(type: OperationType, name: string, status: Record<string, unknown>): Promise<void> {
     await this.#client.mergePatch(veleroResource(type), { namespace: this.namespace, name }, { status });
   }
 

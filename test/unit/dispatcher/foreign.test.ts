@@ -31,7 +31,7 @@ import {
   pods,
   volumeSnapshotClasses,
 } from "../../../src/kube/resources.ts";
-import { odd } from "../kube/odd.ts";
+import { malformed } from "../kube/malformed.ts";
 import { Cluster } from "./fakeCluster.ts";
 
 // The objects of others exist, whatever is in them.
@@ -155,7 +155,7 @@ describe("whatever is in an object of others, it is read", () => {
   ])("%s", (_, resource, sample) => {
     for (const { schema } of [resource, trimmed(resource)]) {
       fc.assert(
-        fc.property(odd(sample), (raw) => {
+        fc.property(malformed(sample), (raw) => {
           const read = schema.parse({ ...raw, apiVersion: "v1", kind: resource.kind });
           expect(read.metadata).toMatchObject({ name: "shop", uid: "u1", resourceVersion: "7" });
         }),
@@ -182,7 +182,7 @@ describe("and gets an answer", () => {
   test("a target is never said not to exist", () => {
     const operation = cluster.add();
     fc.assert(
-      fc.property(odd(samples.target), (raw) => {
+      fc.property(malformed(samples.target), (raw) => {
         cluster.targets.set("org-a/shop", parsed(trimmedTargets, raw));
         expect(reasons(operation).join()).not.toContain("TargetNotFound");
       }),
@@ -193,7 +193,7 @@ describe("and gets an answer", () => {
     cluster.target("org-a");
     const operation = cluster.add({ parameters: { csiSnapshotClassName: "shop", storageLocation: "shop" } });
     fc.assert(
-      fc.property(odd(samples.snapshotClass), odd(samples.location), (one, other) => {
+      fc.property(malformed(samples.snapshotClass), malformed(samples.location), (one, other) => {
         cluster.snapshotClasses.set("shop", parsed(trimmed(volumeSnapshotClasses), one));
         cluster.locations.set("shop", parsed(trimmed(storageLocations), other));
         expect(reasons(operation).join()).not.toMatch(/no VolumeSnapshotClass|does not exist/);
@@ -207,7 +207,7 @@ describe("and gets an answer", () => {
     const { name, uid } = operation.metadata;
     const own = jobName({ name, uid }, 1);
     fc.assert(
-      fc.property(odd(samples.job), odd(samples.pod), odd(samples.event), (job, pod, event) => {
+      fc.property(malformed(samples.job), malformed(samples.pod), malformed(samples.event), (job, pod, event) => {
         const labels = { [Label.operation]: uid, [Label.attempt]: "1" };
         const { metadata: read, ...rest } = parsed<Job>(trimmed(jobs), job);
         cluster.jobs.set(own, { ...rest, metadata: { ...read, name: own, labels } });
@@ -225,7 +225,7 @@ describe("and gets an answer", () => {
 
   test("a ConfigMap of any shape gives templates, or says what is wrong", () => {
     fc.assert(
-      fc.property(odd(samples.configMap), (raw) => {
+      fc.property(malformed(samples.configMap), (raw) => {
         for (const state of Object.values(parseTemplates(parsed(trimmed(configMaps), raw)))) {
           expect(state).toMatchObject({ ok: false, problem: expect.stringContaining("ConfigMap operation-jobs") });
         }
@@ -262,7 +262,7 @@ describe("and gets an answer", () => {
   test.each<[string, unknown]>([
     ["bare condition", { conditions: [{ type: "Ready", status: "True" }] }],
     ["generation that is the current one", { conditions: [{ type: "Ready", status: "True", observedGeneration: 3 }] }],
-    ["odd neighbour", { conditions: [7, null, { type: 5 }, { type: "Ready", status: "True" }] }],
+    ["malformed neighbour", { conditions: [7, null, { type: 5 }, { type: "Ready", status: "True" }] }],
     ["status that says nothing", {}],
     ["null for its conditions", { conditions: null }],
   ])("a target with a %s is ready", (_, status) => {

@@ -4,7 +4,7 @@ import fc from "fast-check";
  * An object as it should not be: of `sample`, at any depth, any field may be missing or be any JSON. What the API server
  * vouches for stays: name, uid and resourceVersion.
  */
-export function odd<T extends { metadata: object }>(sample: T): fc.Arbitrary<Record<string, unknown>> {
+export function malformed<T extends { metadata: object }>(sample: T): fc.Arbitrary<Record<string, unknown>> {
   const { metadata, ...rest } = sample;
   const { name, uid, resourceVersion, ...others } = metadata as Record<string, unknown>;
   const vouched = fc.constant({ name, uid, resourceVersion });

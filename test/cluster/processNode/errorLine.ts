@@ -1,8 +1,8 @@
 import { ApiException } from "@kubernetes/client-node";
 
 /** An error in one readable line; the client's own ones carry a page of headers. */
-export function explain(error: unknown): string {
+export function errorLine(error: unknown): string {
   if (error instanceof ApiException) return `HTTP ${error.code}: ${String(error.body).trim().slice(0, 500)}`;
   if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message}: ${explain(error.cause)}`;
+  return error.cause === undefined ? error.message : `${error.message}: ${errorLine(error.cause)}`;
 }

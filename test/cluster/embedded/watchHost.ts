@@ -8,22 +8,22 @@ import path from "node:path";
  */
 const script = 'read -r word; [ "$word" = done ] || exec "$@"';
 
-/** Someone who cleans up after us, however we die. */
-export interface Reaper {
+/** Cleans up after this process, however it dies. */
+export interface HostWatcher {
   readonly pid: number;
-  /** The cluster is gone: nothing to do any more. Resolves when the reaper is gone too. */
+  /** The cluster is gone: nothing to do any more. Resolves when the watcher is gone too. */
   dismiss(): Promise<void>;
 }
 
-/** Starts the reaper for the cluster in `folder`. It costs a sleeping shell until it is needed. */
-export function startReaper(folder: string): Reaper {
-  const program = path.join(import.meta.dirname, "reaper.ts");
+/** Starts the watcher of this process, the host of the cluster in `folder`. It costs a sleeping shell until it is needed. */
+export function watchHost(folder: string): HostWatcher {
+  const program = path.join(import.meta.dirname, "cleanUpAfterHost.ts");
   const child = spawn("/bin/sh", ["-c", script, "sh", process.execPath, program, folder], {
     cwd: "/",
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });
-  if (child.pid === undefined) throw new Error("the test cluster's reaper could not be started");
+  if (child.pid === undefined) throw new Error("the watcher of the test cluster's host could not be started");
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   return {
     pid: child.pid,

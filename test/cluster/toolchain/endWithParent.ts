@@ -19,7 +19,7 @@ wait "$child"
  * `stdout` and `stderr`; `exit` carries its exit code (128 + n after signal n).
  * `stdin.end()` ends it early.
  */
-export function leashed(
+export function spawnEndingWithParent(
   command: string,
   args: readonly string[],
   options: { cwd: string; env: NodeJS.ProcessEnv },
