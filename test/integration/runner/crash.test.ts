@@ -4,7 +4,8 @@ import type { Operation } from "../../../src/api/operation.ts";
 import { backups, type VeleroObject } from "../../../src/api/velero.ts";
 import { operationSelector } from "../../../src/runner/object/plan.ts";
 import { Deletions } from "./deletions.ts";
-import { client, conditionsOf, Died, type RunnerFixture, runnerFixtures } from "./runnerFixture.ts";
+import { Died } from "./mortalTransport.ts";
+import { client, conditionsOf, type RunnerFixture, runnerFixtures } from "./runnerFixture.ts";
 
 const openStage = runnerFixtures();
 

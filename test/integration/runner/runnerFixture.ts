@@ -1,8 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
-import { parseAllDocuments } from "yaml";
 import { latestRequest } from "../../../src/api/crossNamespace.ts";
 import { specDigest } from "../../../src/api/digest.ts";
 import { isVeleroOperation, type Operation, operations, type Status } from "../../../src/api/operation.ts";
@@ -29,12 +26,10 @@ import {
 } from "../../../src/api/velero.ts";
 import { connect, KubeClient } from "../../../src/kube/client.ts";
 import { type Clock, systemClock } from "../../../src/kube/clock.ts";
-import { type KeptAliveConfig, loadConfig } from "../../../src/kube/config.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
 import type { Resource } from "../../../src/kube/resource.ts";
 import { namespaces } from "../../../src/kube/resources.ts";
 import { retry } from "../../../src/kube/retry.ts";
-import { type ApiRequest, Transport } from "../../../src/kube/transport.ts";
 import { awaitCondition } from "../../../src/kube/wait.ts";
 import { createLogger } from "../../../src/log.ts";
 import type { RunnerContext } from "../../../src/runner/context.ts";
@@ -43,6 +38,8 @@ import type { Ending } from "../../../src/runner/exit.ts";
 import { run } from "../../../src/runner/run.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { waitFor } from "../../scenario/platform.ts";
+import { Died, type Interruptions, MortalTransport } from "./mortalTransport.ts";
+import { type Accounts, accountsOf, RUNNERS, shippedRights } from "./runnerAccounts.ts";
 import { VeleroDouble } from "./veleroDouble.ts";
 
 export const CLUSTER_ID = "test-cluster";
@@ -61,7 +58,7 @@ export interface Run {
   stop(): void;
 }
 
-export interface RunOptions {
+export interface RunOptions extends Interruptions {
   /** Default: a Job of its own. */
   readonly job?: { name?: string; uid?: string };
   /** Default: the Operation's; null for a Job made by hand. */
@@ -70,14 +67,6 @@ export interface RunOptions {
   readonly maxRunTime?: string;
   /** Default: the machine's. */
   readonly clock?: Clock;
-  /** What the others do just before a call of it leaves, which is given as `list backups.velero.io velero-x`. */
-  readonly meanwhile?: (call: string) => Promise<void>;
-  /** Where the process dies: at its nth call, before the API server hears of it or after it did what was asked. */
-  readonly dies?: { readonly call: number; readonly when: "before" | "after" };
-}
-
-export class Died extends Error {
-  override readonly name = "Died";
 }
 
 /** A namespace of a tenant, one of Velero's, and what happens in them. */
@@ -252,29 +241,6 @@ export class RunnerFixture {
   }
 }
 
-const RUNNERS = { Backup: "operation-backup-runner", Restore: "operation-restore-runner" } as const;
-type Accounts = Readonly<Record<keyof typeof RUNNERS, { kubeconfig: string; config: KeptAliveConfig }>>;
-
-async function accountsOf(): Promise<Accounts> {
-  const account = async (name: string) => {
-    const kubeconfig = await cluster.user(`system:serviceaccount:vworkspace-system:${name}`);
-    // One set of connections for all runs: each run for itself would open and leave its own.
-    return { kubeconfig, config: loadConfig({ KUBECONFIG: kubeconfig }) };
-  };
-  return { Backup: await account(RUNNERS.Backup), Restore: await account(RUNNERS.Restore) };
-}
-
-/** The runners' rights as they are installed, with this namespace for Velero's. */
-async function shippedRights(veleroNamespace: string): Promise<object[]> {
-  const file = join(import.meta.dirname, "../../../manifests/base/rbac-runner.yaml");
-  return parseAllDocuments(await readFile(file, "utf8")).map((document) => {
-    if (document.getIn(["metadata", "namespace"]) === "velero") {
-      document.setIn(["metadata", "namespace"], veleroNamespace);
-    }
-    return document.toJS();
-  });
-}
-
 const VELERO_KINDS: readonly Resource[] = [
   backups,
   restores,
@@ -303,7 +269,7 @@ export function runnerFixtures(): () => Promise<RunnerFixture> {
     for (const fixture of open) await fixture.close();
   });
   return async () => {
-    accounts ??= await accountsOf();
+    accounts ??= await accountsOf(cluster);
     const fixture = await RunnerFixture.open(accounts);
     open.push(fixture);
     return fixture;
@@ -329,44 +295,4 @@ export function accepted(status: "True" | "False", reason: string): ConditionCha
 export function conditionsOf(operation: Operation): Record<string, string> {
   const all = operation.status?.conditions ?? [];
   return Object.fromEntries(all.map(({ type, status, reason }) => [type, `${status}/${reason}`]));
-}
-
-/** The connection of a process that dies at a given call, or when it is stopped. */
-class MortalTransport extends Transport {
-  readonly #stop: AbortController;
-  readonly #dies: RunOptions["dies"];
-  readonly #meanwhile: RunOptions["meanwhile"];
-  #calls = 0;
-
-  constructor(config: KeptAliveConfig, stop: AbortController, { dies, meanwhile }: RunOptions) {
-    super(config, "operation-runner/0 (runner)");
-    this.#stop = stop;
-    this.#dies = dies;
-    this.#meanwhile = meanwhile;
-  }
-
-  override async text(request: ApiRequest): Promise<string> {
-    await this.#meanwhile?.(request.call);
-    const strike = this.#isStruck();
-    if (strike === "before") this.#die();
-    const answer = await super.text(request);
-    if (strike === "after") this.#die();
-    return answer;
-  }
-
-  override async *lines(request: ApiRequest, onContact: () => void): AsyncGenerator<unknown> {
-    if (this.#isStruck() !== undefined) this.#die();
-    yield* super.lines(request, onContact);
-  }
-
-  #isStruck(): "before" | "after" | undefined {
-    this.#stop.signal.throwIfAborted();
-    this.#calls += 1;
-    return this.#dies?.call === this.#calls ? this.#dies.when : undefined;
-  }
-
-  #die(): never {
-    this.#stop.abort(new Died("killed"));
-    throw this.#stop.signal.reason;
-  }
 }
