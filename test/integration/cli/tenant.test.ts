@@ -34,7 +34,7 @@ async function carriedOut(name: string, type: "Backup" | "Restore", status: obje
   await jobOf(shared.client, "org-a", name);
   const runner = shared.carryOut("org-a", name);
   await shared.velero.created(type, name);
-  await shared.velero.says(type, name, { ...status });
+  await shared.velero.setStatus(type, name, { ...status });
   return await runner;
 }
 
@@ -124,7 +124,7 @@ describe("who may edit one namespace", () => {
     await jobOf(shared.client, "org-a", "waits");
     const runner = shared.carryOut("org-a", "waits");
     const { name } = await firstOf("Backup", "waits-");
-    await shared.velero.says("Backup", name, { phase: "PartiallyFailed", errors: 1 });
+    await shared.velero.setStatus("Backup", name, { phase: "PartiallyFailed", errors: 1 });
     expect(await runner).toBe(0);
     const { code, stdout } = await again.result();
     expect({ code, stdout }).toEqual({
