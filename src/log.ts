@@ -1,13 +1,13 @@
 import { type Logger, levels, pino } from "pino";
 import { ApiError, MalformedObjectError, UnreachableError } from "./kube/errors.ts";
 
-/** Fields that could carry a credential or a signed URL; whatever is logged under these names is blanked. */
+/** Fields that could contain a credential or a signed URL; the log shows `[redacted]` instead of them. */
 const SECRETS = ["token", "authorization", "claim", "password", "secret", "downloadURL", "key"];
 
 /**
  * A logger that writes one JSON line per entry to stdout, times in RFC 3339.
  *
- * @param component what logs: `dispatcher`, `runner`; on every line
+ * @param component the program that logs, on every line: `dispatcher`, `runner`
  * @param level pino's `trace` to `fatal`, or `silent`; anything else, and nothing, means `info`
  */
 export function createLogger(component: string, level: string | undefined): Logger {
@@ -22,7 +22,7 @@ export function createLogger(component: string, level: string | undefined): Logg
   });
 }
 
-/** What the API server answered says all; a stack is for faults of our own. */
+/** For errors of the API server the message is enough; a stack helps only with faults of this program. */
 function describeError(error: unknown): unknown {
   const answered = [ApiError, UnreachableError, MalformedObjectError].some((kind) => error instanceof kind);
   if (answered && error instanceof Error) return { type: error.name, message: error.message };

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-// Each part is imported when it is asked for, so that none pays for another's modules: a Job loads nothing of the commands
-// for people.
+// Each program is imported only when it is asked for, so that none loads the others' modules: a Job loads nothing of
+// the commands for people.
 
 const [name, ...args] = process.argv.slice(2);
 
-// Connections that are kept alive must not keep a finished process alive.
+// Idle connections would keep a finished process alive.
+
 void run().then((code) => process.exit(code));
 
 async function run(): Promise<number> {

@@ -2,7 +2,7 @@ import type { Announcement } from "../kube/events.ts";
 import type { Condition, Status } from "./operation.ts";
 import { ConditionType } from "./reasons.ts";
 
-/** What is worth an Event between two statuses: each condition that says something else, or for another reason. */
+/** The Events for a change of the status: one for each condition whose status or reason has changed. */
 export function announcements(before: Status | undefined, after: Status): Announcement[] {
   return (after.conditions ?? []).flatMap((condition) => {
     const last = before?.conditions?.find(({ type }) => type === condition.type);

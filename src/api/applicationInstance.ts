@@ -6,21 +6,23 @@ import { conditionSchema } from "../kube/resources.ts";
 import { Annotation } from "./labels.ts";
 
 /**
- * Upstream's description of an installed application: what an Operation backs up or restores. Its annotations alone are
- * ever written (pause.ts); it is read leniently: the cluster's CRD may take anything, and a target that exists is never said not to.
+ * Upstream's description of an installed application, which an Operation backs up or restores. The dispatcher writes
+ * only its annotations (pauseTarget.ts). It is read leniently, because the cluster's CRD may allow anything: a target
+ * that exists must never count as missing.
  */
 export const applicationInstanceSchema = z.lazy(() =>
   kubeObjectSchema.extend({
     spec: lenient(
       z.looseObject({
-        // What is no text is no namespace of its own either: the check has to see it.
+        // Kept as it is: for the check of the release's namespace, a value that is no text is a wrong namespace, not a
+        // missing one.
         release: lenient(z.looseObject({ namespace: z.unknown() })),
       }),
     ),
     status: lenient(
       z.looseObject({
         observedGeneration: lenient(z.number()),
-        // What is no list says nothing of readiness, least of all that there is no such condition.
+        // A value that is no list must not count as "no condition Ready", which would mean that the target is ready.
         conditions: z
           .array(conditionSchema.catch({}))
           .nullish()
@@ -41,7 +43,7 @@ export const applicationInstances: Resource<ApplicationInstance> = {
   schema: applicationInstanceSchema,
 };
 
-/** Whether a target carries a pause of the dispatcher's. */
+/** Whether the dispatcher has paused this target. */
 export function isPaused({ metadata: { annotations } }: ApplicationInstance): boolean {
   return annotations?.[Annotation.pausedBy] !== undefined;
 }

@@ -1,6 +1,6 @@
-/** What a Restore's parameter backupName names. docs/contract.md#source-backup. */
+/** What the parameter backupName of a Restore names. docs/contract.md#source-backup. */
 export type BackupName =
-  /** An Operation of type Backup where there is one of that name, else a Backup of Velero's. */
+  /** An Operation of type Backup if there is one of that name, else one of Velero's Backups. */
   | { readonly kind: "any"; readonly name: string }
   | { readonly kind: "operation"; readonly namespace?: string; readonly name: string }
   | { readonly kind: "backup"; readonly name: string };
@@ -10,10 +10,10 @@ const OBJECT_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9
 const NAMESPACE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
- * Reads a backupName: `daily`, or exactly one by `operation/daily`, `operation/org-a/daily` or `backup/daily`, as kubectl
- * takes it. No name of an object has a slash.
+ * Reads a backupName: `daily`, or exactly one Backup by `operation/daily`, `operation/org-a/daily` or `backup/daily`,
+ * as kubectl names objects. This is unambiguous, because no object's name has a slash.
  *
- * @returns undefined for what can name nothing
+ * @returns undefined for a text that cannot name anything
  */
 export function parseBackupName(text: string): BackupName | undefined {
   const parts = text.split("/");

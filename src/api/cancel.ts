@@ -8,23 +8,23 @@ export function cancelRequested(operation: Operation): boolean {
   return operation.metadata.annotations?.[Annotation.cancel] === "true";
 }
 
-/** Why an attempt is ended before Velero is done with it. */
+/** Why an attempt is cancelled. */
 export type CancelReason = typeof Reason.cancelRequested | typeof Reason.deadlineExceeded;
 
 /**
- * Whether it was decided, before Velero was done, that the attempt is ended: because somebody asked for it, or because it
- * took too long. From there is no way back, not even for who takes the request back.
+ * Whether the status records that the attempt is being cancelled, because somebody asked for it or because it took too
+ * long. Such a cancel goes on to its end, even if the request is withdrawn.
  */
 export function cancelDecided(operation: Operation): boolean {
   return decision(operation) !== undefined;
 }
 
-/** Why that was decided; undefined where it was not. */
+/** The recorded reason of the cancel; undefined if none is recorded. */
 export function decidedReason(operation: Operation): CancelReason | undefined {
   return decision(operation)?.reason;
 }
 
-/** What is told of the limit for which it was decided; undefined where no limit was the reason. */
+/** The message about the limit that was exceeded; undefined if the recorded cancel has another reason. */
 export function exceededDeadline(operation: Operation): string | undefined {
   const decided = decision(operation);
   return decided?.reason === Reason.deadlineExceeded ? decided.message : undefined;
@@ -36,7 +36,7 @@ function decision({ status }: Operation): { reason: CancelReason; message: strin
   return isDecided ? { reason, message } : undefined;
 }
 
-/** Whether this attempt is to be ended. */
+/** Whether this attempt must be cancelled: somebody asks for it, or the status records it. */
 export function isCancelled(operation: Operation): boolean {
   return cancelRequested(operation) || cancelDecided(operation);
 }

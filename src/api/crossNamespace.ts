@@ -3,15 +3,16 @@ import { Annotation } from "./labels.ts";
 import type { Status, VeleroOperation } from "./operation.ts";
 
 /**
- * Restores from another namespace. Whoever asks for one, or changes it later, is asked for their right in that namespace by
- * the policy operation-rights at that moment and at no other. So such a Restore has to begin soon after: who has lost the
- * right since must not be able to start what they hold back. docs/contract.md#restores-from-another-namespace.
+ * Restores from another namespace. The policy operation-rights checks the requester's right in that namespace when they
+ * create or change the Operation, and nothing checks it later. So such a Restore must begin soon after: otherwise
+ * somebody could prepare one, hold it back, and start it after they have lost the right.
+ * docs/contract.md#restores-from-another-namespace.
  */
 
-/** The admission policy, and its binding, without which nobody is asked for their right. */
+/** The name of the admission policy, and of its binding, that checks the requester's right. */
 export const RIGHTS_POLICY = "operation-rights.ops.vworkspace.io";
 
-/** How long after it was asked for it may begin, where no setting says else: a Go duration. */
+/** How long after the request such a Restore may begin, if no setting says otherwise: a Go duration. */
 export const DEFAULT_REQUEST_WINDOW = "15m";
 
 /** Whether an Operation restores from a namespace that is not its own. */
@@ -22,9 +23,9 @@ export function isCrossNamespace({ spec, metadata }: VeleroOperation): boolean {
 }
 
 /**
- * What an Operation asks for, in one word: its spec, its approval, and the token by which it is to be run again. Labels are
- * no part of it: who takes one away that holds it back does not ask for it. It must stay the same from version to version:
- * another one would make every request that is held back a new one. An empty token asks for nothing.
+ * The digest of what an Operation asks for: its spec, its approval, and the token of a re-run (an empty token asks for
+ * nothing). Labels are no part of it: removing a label that holds an Operation back is no request. The digest must stay
+ * the same in every version of this program, or an upgrade would make every waiting request a new one.
  */
 export function requestDigest({ spec, metadata: { annotations } }: VeleroOperation): string {
   const { required, claim } = spec.approvals ?? {};
@@ -33,11 +34,11 @@ export function requestDigest({ spec, metadata: { annotations } }: VeleroOperati
 }
 
 /**
- * What was asked for last, and when. Of an Operation that is seen for the first time its creation counts, whatever has been
- * changed since: nobody knows when that was.
+ * What was asked for last, and when. The first time that the dispatcher sees an Operation, the time of its creation
+ * counts: if it has been changed since, nobody knows when.
  *
- * @param last what is recorded so far
- * @param now by which a change that is not recorded yet is dated
+ * @param last the request that the status records
+ * @param now the time of a change that is not recorded yet
  */
 export function latestRequest(operation: VeleroOperation, last: Status["request"], now: string): Status["request"] {
   if (!isCrossNamespace(operation)) return undefined;

@@ -2,9 +2,9 @@
 const MAX_LIST_BYTES = 256 * 1024;
 
 /**
- * Keeps a list within its share of the status: what does not fit is left out, and a last entry says how many those are.
+ * Keeps a list within its share of the status: entries that do not fit are left out, and a last entry says how many.
  *
- * @param whereToFind where all of them can be read
+ * @param whereToFind where people find all entries
  */
 export function cutList(entries: readonly string[], whereToFind: string, maxBytes: number = MAX_LIST_BYTES): string[] {
   if (bytesOf(entries) <= maxBytes) return [...entries];
@@ -18,7 +18,7 @@ export function cutList(entries: readonly string[], whereToFind: string, maxByte
   return [...kept, note(entries.length - kept.length)];
 }
 
-/** As JSON without brackets, as the API server stores it: each entry with its quotes and a comma. */
+/** The size of the entries in the API server's store: as JSON without brackets, each entry with quotes and a comma. */
 function bytesOf(entries: readonly string[]): number {
   return entries.reduce(
     (sum, entry) => sum + Buffer.byteLength(JSON.stringify(entry).replace(ESCAPED, "......")) + 1,
@@ -26,5 +26,5 @@ function bytesOf(entries: readonly string[]): number {
   );
 }
 
-/** What Go's encoder writes as six bytes (`\u003c`) where JavaScript's does not. */
+/** The characters that Go's encoder writes as six bytes (`\u003c`), and JavaScript's does not. */
 const ESCAPED = /[<>&\u2028\u2029]/g;

@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import type { Spec } from "./operation.ts";
 
 /**
- * What an Operation asks for, in one value that is the same wherever it is computed: `sha256:<hex>` of the canonical JSON of its
- * type, engine, targetRef and parameters. Approvals are no part of it: they speak about it.
- * docs/contract.md#admitted-spec, docs/contract.md#approval.
+ * The digest of a spec, the same wherever it is computed: `sha256:<hex>` of the canonical JSON of its type, engine,
+ * targetRef and parameters. Approvals are no part of it, because they sign it. docs/contract.md#admitted-spec,
+ * docs/contract.md#approval.
  */
 export function specDigest({ type, engine, targetRef, parameters = {} }: Spec): string {
-  // As far as anybody reads it: another operator's CRD may keep more.
+  // Only the fields that are used here: another operator's CRD may keep more.
   const { apiVersion, kind, name } = targetRef;
   return digestOf({ type, engine, targetRef: { apiVersion, kind, name }, parameters });
 }
@@ -17,7 +17,7 @@ export function digestOf(value: unknown): string {
   return textDigest(canonicalJson(value));
 }
 
-/** A text too long or too strange to be kept or shown as it is: two of them are the same if their digests are. */
+/** Stands for a text that is too long or too strange to be kept or shown: equal digests mean equal texts. */
 export function textDigest(text: string): string {
   return `sha256:${createHash("sha256").update(text).digest("hex")}`;
 }

@@ -13,7 +13,7 @@ const NANOSECONDS: Readonly<Record<string, bigint>> = {
   h: 3_600_000_000_000n,
 };
 
-/** Milliseconds of a duration that was checked before; 0 for what is none. */
+/** Milliseconds of a duration that was checked before; 0 for a text that is no duration. */
 export function milliseconds(duration: string): number {
   return Number((parseGoDuration(duration) ?? 0n) / 1_000_000n);
 }
@@ -25,7 +25,7 @@ const TERM = /(\d*)(?:\.(\d*))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/y;
 
 /**
  * @param text a duration as Go writes it
- * @returns nanoseconds, negative where the text is; undefined where Go would not read it (or it would overflow)
+ * @returns nanoseconds, negative for a negative duration; undefined if Go could not parse it, or it would overflow
  */
 export function parseGoDuration(text: string): bigint | undefined {
   const negative = text.startsWith("-");
@@ -42,7 +42,7 @@ export function parseGoDuration(text: string): bigint | undefined {
     if (whole === "" && fraction === "") return undefined;
     const scale = NANOSECONDS[unit] ?? 0n;
     total += whole === "" ? 0n : BigInt(whole) * scale;
-    // Go cuts what is below a nanosecond; digits beyond that cannot matter.
+    // Go drops fractions of a nanosecond, so further digits do not matter.
     const digits = fraction.slice(0, 18);
     if (digits !== "") total += (BigInt(digits) * scale) / 10n ** BigInt(digits.length);
     if (total > MAX_NANOSECONDS) return undefined;

@@ -1,13 +1,16 @@
 import type { Status } from "./operation.ts";
 
-/** How many earlier attempts a status tells of one by one. */
+/** How many earlier attempts a status lists one by one. */
 const MAX_HISTORY = 20;
-/** How many Jobs of attempts before those are known by uid: people's; the dispatcher's are known by name. */
+/**
+ * How many Jobs of still earlier attempts a status keeps by uid. They are for Jobs that people made; the dispatcher's
+ * are known by name.
+ */
 const MAX_OMITTED_JOBS = 100;
 
 /**
- * The earlier attempts of a status within bounds: the last ones in full, of those before them their number and their Jobs.
- * docs/contract.md#status-fields.
+ * Bounds the history of a status: it keeps the last attempts in full, and of those before them only their number and
+ * their Jobs. docs/contract.md#status-fields.
  */
 export function shortHistory(
   { history = [], historyOmitted }: Pick<Status, "history" | "historyOmitted">,

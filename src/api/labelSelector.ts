@@ -1,8 +1,8 @@
 import * as z from "zod";
 
 /**
- * Kubernetes' LabelSelector, as strict as the API server is where it reads one: Velero's CRD takes any text, and Velero
- * would fail the whole backup for a wrong one. docs/contract.md#backup-parameters.
+ * Kubernetes' LabelSelector, checked as strictly as the API server checks one. Velero's CRD takes any text here, and
+ * Velero would fail the whole backup because of a wrong one. docs/contract.md#backup-parameters.
  */
 
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/;

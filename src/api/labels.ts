@@ -1,6 +1,6 @@
 /**
- * Every label and annotation key, in one place. The `app.` and `ops.` keys are upstream's: whoever comes from the
- * vworkspace-operator finds the same ownership labels here.
+ * Every label and annotation key, in one place. The `app.` and `ops.` keys are upstream's, so that users of the
+ * vworkspace-operator find the same ownership labels here.
  */
 export const Label = {
   managedBy: "app.vworkspace.io/managed-by",
@@ -11,9 +11,9 @@ export const Label = {
   operationName: "ops.vworkspace.io/operation-name",
   attempt: "ops.vworkspace.io/attempt",
   target: "ops.vworkspace.io/target",
-  /** Set by Velero on everything that a Restore brought back. */
+  /** Set by Velero on every object that it restores. */
   veleroRestoreName: "velero.io/restore-name",
-  /** `"true"`: Velero leaves it out of every backup. */
+  /** `"true"`: Velero leaves the object out of every backup. */
   excludeFromBackup: "velero.io/exclude-from-backup",
   veleroBackupName: "velero.io/backup-name",
   veleroBackupUid: "velero.io/backup-uid",
@@ -30,7 +30,7 @@ export const Annotation = {
   /** On an ApplicationInstance: the engines that may back it up (comma separated). */
   backupCapability: "ops.vworkspace.io/backup",
   restoreCapability: "ops.vworkspace.io/restore",
-  /** On an ApplicationInstance: {@link RECONCILE_DISABLED} has its controller leave it alone. */
+  /** On an ApplicationInstance: with {@link RECONCILE_DISABLED}, its own controller leaves it alone. */
   reconcile: "apps.vworkspace.io/reconcile",
   /** On an ApplicationInstance: for which attempt of which Operation (by UID) the dispatcher has paused it. */
   pausedBy: "ops.vworkspace.io/paused-by",

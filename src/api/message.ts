@@ -2,12 +2,12 @@ import { cutToBytes } from "../kube/cut.ts";
 import type { OperationType } from "./operation.ts";
 import type { VeleroObject } from "./velero.ts";
 
-/** Texts for people: what Velero says, kept whole up to a limit, and sizes and counts in words. */
+/** Texts for people: messages within their limit, and sizes and counts in words. */
 
 /** The longest message of a condition, in bytes of UTF-8. docs/contract.md#velero-phases. */
 export const MAX_MESSAGE_BYTES = 1024;
 
-/** The text as the message of a condition: verbatim as far as it fits, never ending inside a character. */
+/** The text as the message of a condition: verbatim up to the limit, never cut inside a character. */
 export function cutBytes(text: string): string {
   return cutToBytes(text, MAX_MESSAGE_BYTES);
 }
@@ -32,15 +32,15 @@ export function counted(count: number | string, noun: string): string {
   return `${count} ${noun}${Number(count) === 1 ? "" : "s"}`;
 }
 
-/** Where a person finds everything that Velero noted. */
+/** The commands that show everything that Velero has recorded about an object. */
 export function placesOf(type: OperationType, { metadata: { name } }: VeleroObject): string {
   const command = `velero ${type.toLowerCase()}`;
   return `${command} describe ${name} --details, ${command} logs ${name}`;
 }
 
 /**
- * A text for a condition's message: one line of well-formed Unicode, 1 KiB of UTF-8 at most, in which nothing of what a
- * tenant or a program wrote can break a line or a terminal.
+ * A text for a condition's message: one line of well-formed Unicode, 1 KiB of UTF-8 at most. Nothing that a tenant or a
+ * program has written can break the line, or a terminal.
  */
 export function oneLine(text: string): string {
   const line = text.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, " ");
@@ -49,7 +49,7 @@ export function oneLine(text: string): string {
 
 const MAX_QUOTED = 80;
 
-/** A tenant's value inside a message: in quotes, and cut where it is long. */
+/** A tenant's value inside a message: in quotes, and cut if it is long. */
 export function quoted(value: string): string {
   return JSON.stringify(value.length <= MAX_QUOTED ? value : `${value.slice(0, MAX_QUOTED)}…`);
 }

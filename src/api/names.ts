@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 
-/** Names longer than this leak moved data in Velero and do not fit into a label. */
+/** A longer name does not fit into a label, and makes Velero leave moved volume data behind. */
 export const MAX_NAME_LENGTH = 63;
 
 /**
- * The name of the Job of one attempt: a function of the Operation's UID and the attempt alone, so that whoever creates it
- * twice meets the first one. docs/contract.md#job-creation.
+ * The name of the Job of one attempt. It depends on nothing but the Operation's UID and the attempt, so that a second
+ * create of the same Job finds the first one. docs/contract.md#job-creation.
  */
 export function jobName(operation: { name: string; uid: string }, attempt: number): string {
   return withHash(operation.name, hash(operation.uid, attempt).slice(0, 10));
@@ -20,14 +20,14 @@ export function veleroNames(operation: { name: string; uid: string }, attempt: n
   return attempt === 1 && operation.name.length <= MAX_NAME_LENGTH ? [operation.name, hashed] : [hashed];
 }
 
-/** Whether a name is the hashed one of that attempt: nobody else has it, now or before. */
+/** Whether a name is the hashed one of that attempt. No other backup has, or ever had, such a name. */
 export function isHashedName(name: string, uid: string, attempt: number): boolean {
   return name.endsWith(`-${hash(uid, attempt).slice(0, 8)}`);
 }
 
 /**
- * A label value as Velero cuts it: whole up to 63 characters, beyond that the first 57 and 6 hex digits of the whole
- * value's sha256 (Velero, pkg/label).
+ * A label value, shortened as Velero does it: values of up to 63 characters are kept; of longer ones the first 57, and
+ * 6 hex digits of the whole value's sha256 (Velero, pkg/label).
  */
 export function labelValue(value: string): string {
   if (value.length <= MAX_NAME_LENGTH) return value;

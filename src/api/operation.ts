@@ -7,7 +7,7 @@ import type { Resource } from "../kube/resource.ts";
 export const API_GROUP = "ops.vworkspace.io";
 export const API_VERSION = "v1alpha1";
 
-/** What this program carries out. Everything else in {@link OPERATION_TYPES} is upstream's and left alone. */
+/** The types that this program carries out. All others in {@link OPERATION_TYPES} are upstream's and left alone. */
 export const SUPPORTED_TYPES = ["Backup", "Restore"] as const;
 export const OPERATION_TYPES = [...SUPPORTED_TYPES, "Upgrade", "Migration", "RunCommand", "Runbook"] as const;
 export const ENGINE = "velero";
@@ -18,7 +18,7 @@ export const PHASES = ["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
 export type OperationType = (typeof SUPPORTED_TYPES)[number];
 export type Phase = (typeof PHASES)[number];
 
-/** Keys that zod hands through to the CRD as they are (`src/build/crd.ts`). */
+/** Keys that zod passes on to the CRD unchanged (`src/build/crd.ts`). */
 const preserveUnknown = { "x-kubernetes-preserve-unknown-fields": true } as const;
 
 const time = (description: string) => z.string().meta({ format: "date-time", description });
@@ -43,39 +43,41 @@ export const conditionSchema = z.looseObject({
   reason: z.string().meta({ minLength: 1, maxLength: 1024, pattern: "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$" }),
   message: z.string().meta({ maxLength: 32768 }),
   lastTransitionTime: time("When the status of this condition last changed."),
-  observedGeneration: count("The generation of the Operation that this was decided on.").optional(),
+  observedGeneration: count("The generation of the Operation on which this was decided.").optional(),
 });
 
 const progressSchema = z.looseObject({
   itemsCompleted: count("Items that Velero has backed up or restored so far.").optional(),
   itemsTotal: count("Items that Velero knows of; it may still find more.").optional(),
   bytesCompleted: count("Bytes of volume data moved so far.").optional(),
-  bytesTotal: count("Bytes of volume data to move, as far as known.").optional(),
+  bytesTotal: count("Bytes of volume data to move, as far as Velero knows.").optional(),
   percent: z.int().meta({ minimum: 0, maximum: 100, description: "Of the items, or of the bytes." }).optional(),
 });
 
 const runnerSchema = z.looseObject({
   jobName: z.string().optional(),
   jobNamespace: z.string().optional(),
-  attempt: z.int().meta({ minimum: 1, description: "Counts from 1; a re-run makes the next one." }).optional(),
+  attempt: z.int().meta({ minimum: 1, description: "Counts from 1; a re-run opens the next one." }).optional(),
   jobUIDs: z.array(z.string()).meta({ description: "Every Job that worked on this attempt." }).optional(),
   requestedBy: z
     .array(z.string())
-    .meta({ description: "The Jobs that people made to have this attempt, by uid; each counts once." })
+    .meta({ description: "The Jobs that people made to ask for this attempt, by uid; each counts once." })
     .optional(),
   resumedAfter: z
     .string()
-    .meta({ description: "The last of these Jobs when the attempt was resumed: it had given up by then." })
+    .meta({ description: "The last of the attempt's Jobs when the attempt was resumed; that Job had given up." })
     .optional(),
-  troubleSince: time("Since when no runner is at work, as far as the dispatcher could tell.").optional(),
+  troubleSince: time("Since when no runner is at work, as far as the dispatcher knows.").optional(),
   storageLocation: z
     .string()
-    .meta({ description: "The BackupStorageLocation that a runner found unavailable: it is waited for." })
+    .meta({ description: "The BackupStorageLocation that a runner found unavailable: the Operation waits for it." })
     .optional(),
   successors: count(
-    "How many Jobs followed one that had given up while there was a Velero object to be followed.",
+    "How many Jobs the dispatcher has made because a Job gave up while the attempt had a Velero object.",
   ).optional(),
-  cancelResumes: count("How often a cancel brought the attempt a new Job after its runner had given up.").optional(),
+  cancelResumes: count(
+    "How often the dispatcher has made a new Job for a cancel after the runner had given up.",
+  ).optional(),
 });
 
 const attemptSchema = z.looseObject({
@@ -93,18 +95,21 @@ const attemptSchema = z.looseObject({
 export const statusSchema = z
   .looseObject({
     phase: z.enum(PHASES).meta({ description: "Where the Operation stands; the conditions say why." }).optional(),
-    reason: z.string().meta({ description: "The reason of the condition that says most." }).optional(),
+    reason: z.string().meta({ description: "The reason of the most important condition." }).optional(),
     startedAt: time("When the Operation was admitted.").optional(),
     finishedAt: time("When the Operation ended.").optional(),
     duration: z.string().meta({ description: "From startedAt to finishedAt, such as 7m13s." }).optional(),
-    observedGeneration: count("The generation of the Operation that this status speaks of.").optional(),
+    observedGeneration: count("The generation of the Operation that this status is about.").optional(),
     admittedSpec: z
       .string()
-      .meta({ description: "Digest of the spec that was admitted: the runner carries out nothing else." })
+      .meta({ description: "The digest of the spec that was admitted; the runner carries out no other spec." })
       .optional(),
     request: z
-      .looseObject({ digest: z.string(), at: time("When somebody with the right to ask for it did so last.") })
-      .meta({ description: "Of a Restore from another namespace: what was asked for last, and when." })
+      .looseObject({
+        digest: z.string(),
+        at: time("When somebody last asked for it; the policy checked their right then."),
+      })
+      .meta({ description: "For a Restore from another namespace: the digest of what was last asked for, and when." })
       .optional(),
     observedRerun: z
       .string()
@@ -114,9 +119,9 @@ export const statusSchema = z
       .array(conditionSchema)
       .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] })
       .optional(),
-    progress: progressSchema.meta({ description: "How far Velero says it is." }).optional(),
+    progress: progressSchema.meta({ description: "How far Velero is, by its own account." }).optional(),
     engineRef: objectReferenceSchema
-      .meta({ description: "The Velero Backup or Restore; without uid it is about to be created." })
+      .meta({ description: "The Velero Backup or Restore. Without uid, the runner is about to create it." })
       .optional(),
     runner: runnerSchema.meta({ description: "The Job that carries the Operation out." }).optional(),
     backupRef: objectReferenceSchema
@@ -125,30 +130,30 @@ export const statusSchema = z
     logsRef: objectReferenceSchema.meta({ description: "Where the logs are: kubectl logs job/<name>." }).optional(),
     outputs: z
       .record(z.string(), z.unknown())
-      .meta({ description: "What came of it: names, counts, sizes, warnings.", ...preserveUnknown })
+      .meta({
+        description: "What the Operation hands to its reader: names, counts, sizes, warnings.",
+        ...preserveUnknown,
+      })
       .optional(),
-    history: z
-      .array(attemptSchema)
-      .meta({ description: "The last 20 of the earlier attempts, oldest first." })
-      .optional(),
+    history: z.array(attemptSchema).meta({ description: "The last 20 earlier attempts, oldest first." }).optional(),
     historyOmitted: z
       .looseObject({
         attempts: count("How many attempts came before those in history."),
         jobUIDs: z.array(z.string()).meta({ description: "The last 100 Jobs that worked on them." }).optional(),
       })
-      .meta({ description: "The attempts that history has no room for." })
+      .meta({ description: "The attempts before those in history." })
       .optional(),
   })
-  .meta({ description: "What became of the request." });
+  .meta({ description: "What has become of the request." });
 
-/** What the CRD takes of a text in spec, in characters: more than any name or duration has. */
+/** The longest text that the CRD takes in spec, in characters: longer than any name or duration. */
 export const MAX_TEXT = 1024;
 /** No claim that can be valid is longer (dispatcher/approval.ts). */
 export const MAX_CLAIM = 8 * 1024;
 
 const shortText = z.string().meta({ maxLength: MAX_TEXT });
 
-/** Taken as it is: a schema that copied it would drop a key such as `__proto__` before anybody could refuse it. */
+/** Taken as it is: a schema that copied it would drop a key such as `__proto__` before any check could reject it. */
 const asWritten = z.custom<Readonly<Record<string, unknown>>>(
   (value) => typeof value === "object" && value !== null && !Array.isArray(value),
 );
@@ -158,8 +163,8 @@ export const specSchema = z
     targetRef: z
       .looseObject({ apiVersion: shortText, kind: shortText, name: shortText })
       .meta({ description: "The ApplicationInstance, in the Operation's own namespace." }),
-    type: z.enum(OPERATION_TYPES).meta({ description: "What to do. Backup and Restore are carried out here." }),
-    engine: z.enum(ENGINES).meta({ description: "What does it. velero is served here." }),
+    type: z.enum(OPERATION_TYPES).meta({ description: "What to do. operation-runner carries out Backup and Restore." }),
+    engine: z.enum(ENGINES).meta({ description: "The engine that does it. operation-runner supports velero." }),
     parameters: asWritten.optional(),
     approvals: z
       .looseObject({
@@ -168,7 +173,7 @@ export const specSchema = z
         approvedBy: shortText.optional(),
         approvedAt: shortText.optional(),
       })
-      .meta({ description: "Whether somebody must agree first, and the signed claim that they did." })
+      .meta({ description: "Whether somebody must approve it first, and the signed approval token." })
       .optional(),
   })
   .meta({ description: "The request. Immutable but for approvals." });
@@ -186,7 +191,7 @@ export type Runner = z.infer<typeof runnerSchema>;
 export type Progress = z.infer<typeof progressSchema>;
 export type EngineRef = z.infer<typeof objectReferenceSchema>;
 
-/** An Operation that is ours to carry out. */
+/** An Operation that this program carries out: a Backup or Restore by Velero. */
 export type VeleroOperation = Operation & {
   metadata: Operation["metadata"] & { namespace: string };
   spec: Spec & { type: OperationType; engine: typeof ENGINE };
@@ -202,22 +207,22 @@ export function isVeleroOperation(operation: Operation): operation is VeleroOper
   );
 }
 
-/** Succeeded and Failed (and upstream's Cancelled): left only by a new attempt. */
+/** Succeeded and Failed (and upstream's Cancelled): only a new or resumed attempt leaves these phases. */
 export function isTerminal(phase: Phase | undefined): boolean {
   return phase === "Succeeded" || phase === "Failed" || phase === "Cancelled";
 }
 
-/** The uids of the Jobs that worked on an attempt, or were made to. */
+/** The uids of the Jobs that worked on an attempt, or that people made for it. */
 export function jobsOfAttempt({ jobUIDs = [], requestedBy = [] }: Partial<Runner> = {}): string[] {
   return [...new Set([...jobUIDs, ...requestedBy])];
 }
 
-/** The uids of the Jobs that worked on earlier attempts, or were made to. */
+/** The uids of the Jobs that worked on earlier attempts, or that people made for them. */
 export function pastJobs({ history = [], historyOmitted }: Partial<Status> = {}): string[] {
   return [...(historyOmitted?.jobUIDs ?? []), ...history.flatMap(({ jobUIDs = [] }) => jobUIDs)];
 }
 
-/** The attempt that is under way, or ended last; the first before anything was written. */
+/** The attempt that is under way, or that ended last; 1 before anything was written. */
 export function attemptOf(operation: Operation): number {
   return operation.status?.runner?.attempt ?? 1;
 }
@@ -229,6 +234,6 @@ export const operations: Resource<Operation> = {
   kind: "Operation",
   namespaced: true,
   schema: operationSchema,
-  // Of up to 256 KiB of outputs each.
+  // One Operation can have up to 256 KiB of outputs.
   pageSize: 50,
 };

@@ -1,9 +1,9 @@
-/** What an Operation hands to its reader. docs/contract.md#outputs; a field that is not known is left out. */
+/** What an Operation hands to its reader. docs/contract.md#outputs; a field whose value is not known is left out. */
 export type Outputs = {
   backupName?: string;
   restoreName?: string;
   storageLocation?: string;
-  /** Of a Restore: what it left out because the platform's settings say so. */
+  /** Of a Restore: the resources that it excluded because of the platform's settings. */
   excludedResources?: string[];
   backupItemCount?: string;
   restoreItemCount?: string;
@@ -11,24 +11,24 @@ export type Outputs = {
   backupSizeBytes?: string;
   warningCount?: string;
   errorCount?: string;
-  /** Velero's errors (partial failures only, with `error: ` in front) and warnings. */
+  /** Velero's errors (only of a partial failure, with the prefix `error: `) and warnings. */
   warnings?: string[];
   restoreCreatedCount?: string;
   restoreUpdatedCount?: string;
   restoreSkippedCount?: string;
   restoreFailedCount?: string;
-  /** What was there before and was changed, as `kind namespace/name`. */
+  /** Items that existed before and were changed, as `kind namespace/name`. */
   updatedItems?: string[];
-  /** What was left as it was: it is there, and the same. */
+  /** Items that existed before and are the same. */
   skippedItems?: string[];
-  /** What is not as it is in the backup: there and different, or not to be made. */
+  /** Items that are not as in the backup: they existed and differ, or could not be created. */
   failedItems?: string[];
-  /** Volumes whose data is not in the backup, or was not restored from it, though nobody asked for that. */
+  /** Volumes whose data is not in the backup, or was not restored from it, although nobody excluded it. */
   skippedVolumes?: string[];
-  /** What was named and Velero may not have known. */
+  /** Resources that were named and that Velero may not have known. */
   unknownResources?: string[];
-  /** Files that are not what Velero wrote, and how that shows. */
+  /** Files that are not what Velero wrote, and in what way. */
   unreadableFiles?: string[];
-  /** What could not be had, and why. */
+  /** The outputs that could not be collected, and why. */
   missing?: string[];
 };

@@ -5,13 +5,13 @@ import { labelSelector } from "./labelSelector.ts";
 import { leftOutAs, platformExclusions } from "./platformExclusions.ts";
 
 /**
- * The parameters of a Backup and of a Restore, each value with what is allowed. The CRD declares the same fields by type
- * only, because other operations share its `parameters`; what is checked here and not there ends as
- * Accepted=False/ValidationFailed. docs/contract.md#schema.
+ * The parameters of a Backup and of a Restore, each with the values that are allowed. The CRD declares only the types
+ * of these fields, because other types of Operations share `parameters`. A value that the CRD allows and this schema
+ * does not ends as Accepted=False/ValidationFailed. docs/contract.md#schema.
  */
 
 const CONTROL_CHARACTERS = /\p{Cc}/u;
-/** Kinds are taken too, in any case, as Velero does. */
+/** Kinds are allowed as well, in any case, as Velero allows them. */
 const RESOURCE_NAME = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/;
 const DNS_SUBDOMAIN = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
@@ -62,7 +62,7 @@ const BACKUP_NAME =
   'must name a Backup: "daily", or exactly one by "operation/daily", "operation/org-a/daily" or "backup/daily"';
 const backupName = z.string(BACKUP_NAME).refine((text) => parseBackupName(text) !== undefined, BACKUP_NAME);
 
-/** What is left out is left to Velero's server and its own defaults. */
+/** A parameter that is not given is not sent: Velero's server has its own defaults. */
 export const backupParametersSchema = z.strictObject({
   storageLocation: objectName("BackupStorageLocation").optional(),
   snapshotVolumes: flag.optional(),
@@ -96,11 +96,11 @@ export type BackupParameters = z.infer<typeof backupParametersSchema>;
 export type RestoreParameters = z.infer<typeof restoreParametersSchema>;
 
 /**
- * Of a Restore: the first resource that it names and that no Restore brings back on this platform. Velero would take the
- * exclusion over the wish, and nobody would be told.
+ * The first resource that a Restore includes although no Restore may restore it on this platform. Velero would follow
+ * the exclusion and say nothing.
  *
  * @param excludedResources the setting `restore.excludedResources`
- * @returns the field, its value and why, or undefined where there is none
+ * @returns a message with the field, its value and why; undefined if there is none
  */
 export function asksForLeftOut(
   { includedResources }: Pick<RestoreParameters, "includedResources">,
@@ -109,7 +109,7 @@ export function asksForLeftOut(
   for (const [at, name] of includedResources.entries()) {
     const resource = leftOutAs(name, platformExclusions(excludedResources));
     if (resource === undefined) continue;
-    return `spec.parameters.includedResources.${at}: ${quoted(name)} must be left out: no Restore brings ${resource} back on this platform`;
+    return `spec.parameters.includedResources.${at}: ${quoted(name)} must be left out: no Restore may restore ${resource} on this platform`;
   }
   return undefined;
 }
@@ -119,7 +119,7 @@ export type Parsed<T> = { ok: true; value: T } | { ok: false; message: string };
 
 /**
  * @param schema one of the two schemas above
- * @param parameters `spec.parameters` as it stands; undefined counts as empty
+ * @param parameters `spec.parameters` as it is; undefined counts as empty
  */
 export function parseParameters<T>(schema: z.ZodType<T>, parameters: unknown): Parsed<T> {
   if (isStandIn(parameters)) return { ok: false, message: parameters[WRONG] };
@@ -132,7 +132,10 @@ export function parseParameters<T>(schema: z.ZodType<T>, parameters: unknown): P
 
 const WRONG = Symbol("wrong");
 
-/** Stands for parameters that need not be kept since they are wrong: parsing it yields the same message. No JSON is one. */
+/**
+ * Takes the place of wrong parameters that need not be kept in memory: parsing it yields the same message. JSON cannot
+ * contain one.
+ */
 export function wrongParameters(message: string): Record<string, unknown> {
   return { [WRONG]: message };
 }

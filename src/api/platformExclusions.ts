@@ -1,9 +1,9 @@
 import { API_GROUP, operations } from "./operation.ts";
 
 /**
- * What no Restore brings back, because Velero would write it with rights that who asks does not have: what bounds a
- * namespace, and where its Services lead. docs/contract.md#excluded-resources; an admin changes the list by the setting
- * `restore.excludedResources`.
+ * What no Restore may restore, because Velero writes it with rights that the requester may not have: the limits of a
+ * namespace, and the addresses to which its Services lead. docs/contract.md#excluded-resources; an admin changes the
+ * list by the setting `restore.excludedResources`.
  */
 export const DEFAULT_PLATFORM_EXCLUSIONS: readonly string[] = [
   "resourcequotas",
@@ -12,15 +12,15 @@ export const DEFAULT_PLATFORM_EXCLUSIONS: readonly string[] = [
   "endpointslices.discovery.k8s.io",
 ];
 
-/** A restored namespace must not bring its old Operations back to life: no setting lets them in. */
+/** A restored namespace must not run its old Operations again, so no setting allows these. */
 const OPERATIONS = `${operations.plural}.${API_GROUP}`;
 
-/** All that a Restore leaves out on this platform, whoever asks for what. */
+/** All resources that every Restore on this platform excludes. */
 export function platformExclusions(excludedResources: readonly string[]): string[] {
   return [...new Set([OPERATIONS, ...excludedResources])];
 }
 
-/** How else people write these; every other kind is known by its plural and its singular. */
+/** Short names that people use for these kinds; every other kind is known by its plural and singular only. */
 const SHORT_NAMES: Readonly<Record<string, string>> = {
   quota: "resourcequotas",
   limits: "limitranges",
@@ -33,8 +33,8 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Which of the resources that are left out a name means. Velero takes a plural or a singular in any case, or a short name,
- * and of the group nothing, all, or its beginning (Kubernetes' RESTMapper).
+ * The excluded resource that a name means, if it means one. Velero takes a plural or a singular in any case, or a short
+ * name, with the group, without it, or with its beginning (Kubernetes' RESTMapper).
  */
 export function leftOutAs(name: string, resources: readonly string[]): string | undefined {
   const [given = "", givenGroup = ""] = split(name);

@@ -13,7 +13,7 @@ export const ConditionType = {
 
 export type ConditionTypeName = (typeof ConditionType)[keyof typeof ConditionType];
 
-/** Why a condition is what it is. The vocabulary of docs/contract.md, all of it and nothing else. */
+/** The reasons of conditions: exactly those that docs/contract.md names. */
 export const Reason = {
   // Accepted
   templateValidated: "TemplateValidated",
@@ -48,7 +48,10 @@ export const Reason = {
   unknownResources: "UnknownResources",
   filesUnreadable: "FilesUnreadable",
   nothingRestored: "NothingRestored",
-  /** Cancelled=Unknown: a runner, or while none is at work the dispatcher, has seen the request: it goes on to its end. */
+  /**
+   * Cancelled=Unknown: a runner has seen the request (or the dispatcher, while no runner is at work), so the cancel
+   * goes on to its end.
+   */
   cancelRequested: "CancelRequested",
   cancelledByUser: "CancelledByUser",
   /** Cancelled=Unknown while the cancel goes on to its end, then True: Velero was at work for longer than a setting allows. */
@@ -62,7 +65,7 @@ export const Reason = {
 
 export type ReasonName = (typeof Reason)[keyof typeof Reason];
 
-/** What happened to Velero's object, told as `VeleroBackup<what>` or `VeleroRestore<what>`. */
+/** What happened to Velero's object; the reason is `VeleroBackup<what>` or `VeleroRestore<what>`. */
 export type VeleroReason = "InProgress" | "Succeeded" | "Completed" | "PartiallyFailed" | "Failed" | "ValidationFailed";
 
 /** `VeleroBackupCompleted`, `VeleroRestoreInProgress`, ... */

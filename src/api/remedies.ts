@@ -2,8 +2,8 @@ import { SUPPORTED_TYPES } from "./operation.ts";
 import { Reason, type ReasonName, type VeleroReason, veleroReason } from "./reasons.ts";
 
 /**
- * What each reason means, who must act and what they do: one table for `describe`, `doctor` and whoever else explains an
- * Operation to people. docs/contract.md names the reasons.
+ * What each reason means, who must act and what they do: one table for `describe`, `doctor` and everything else that
+ * explains an Operation to people. docs/contract.md names the reasons.
  */
 
 /** Who has to do something. */
@@ -17,7 +17,7 @@ export interface Remedy {
   readonly todo: string;
 }
 
-/** The actor in words, as the subject of a sentence. */
+/** Words for each actor, as the subject of a sentence. */
 export const ACTORS: Readonly<Record<Actor, string>> = {
   nobody: "nobody",
   requester: "who asked for it",
@@ -40,12 +40,12 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "delete it, or create a new Operation of another name to do the same again",
   ),
   [Reason.outOfScope]: admin(
-    "The dispatcher does not look after this namespace, or only after Operations with a certain label.",
+    "The dispatcher is not responsible for this namespace, or only for Operations in it that have a certain label.",
     "add the namespace (or its label) to the dispatcher's settings, or use a namespace that is in its scope",
   ),
   [Reason.clusterMismatch]: requester(
     "The label app.vworkspace.io/cluster-id names another cluster.",
-    "remove the label or set it to this cluster's name; who asked for it in the wrong cluster deletes it here",
+    "remove the label or set it to this cluster's name; if the Operation was meant for the other cluster, delete it here",
   ),
   [Reason.validationFailed]: requester(
     "A parameter has a value that is not allowed; the message names the field, the value and what is allowed.",
@@ -76,15 +76,15 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "correct the ConfigMap operation-jobs as the message says; the Operation then goes on by itself",
   ),
   [Reason.policyMissing]: admin(
-    "The policy that asks for rights in the other namespace is not installed or not bound, so nobody was asked.",
+    "The policy that checks rights in the other namespace is not installed or not bound, so nothing has checked them.",
     "apply manifests/policies again; Restores that were asked for before must then be run again",
   ),
   [Reason.authorizationExpired]: requester(
-    "A Restore from another namespace has to begin soon after somebody with the right asked for it, and did not.",
+    "A Restore from another namespace must begin soon after somebody with the right asked for it, and it did not.",
     `somebody who may create Operations in both namespaces has to ${RERUN}`,
   ),
   [Reason.specChanged]: admin(
-    "The spec is not the one that was admitted: somebody has changed it by other means than this API allows.",
+    "The spec has changed since it was admitted, although the CRD and a policy forbid that.",
     "find out in the audit log who changed it, and whether the CRD and the policy operation-spec are in force",
   ),
   [Reason.targetNotReady]: requester(
@@ -96,7 +96,7 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "create it, and the Operation goes on by itself; or who asked for it names another class in a new Operation",
   ),
   [Reason.storageLocationUnavailable]: admin(
-    "Velero cannot use the storage location now, so it would refuse the backup or restore.",
+    "Velero cannot use the storage location now, so the backup or restore would fail validation.",
     "mend the BackupStorageLocation (bucket, credentials, network, access mode); the Operation then goes on by itself",
   ),
   [Reason.awaitingApproval]: {
@@ -136,7 +136,7 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "find out what changes uploads (a proxy, a gateway, the plugin's checksum settings), mend it and back up again",
   ),
   [Reason.nothingRestored]: requester(
-    "The restore changed nothing: no item matched, or all were there before.",
+    "The restore changed nothing: no item matched, or all existed before.",
     "look at outputs.skippedItems and failedItems; delete what is in the way, or restore with existingResourcePolicy update",
   ),
   [Reason.cancelRequested]: nobody("A cancel was asked for and goes on to its end.", "wait until it is cancelled"),
@@ -150,7 +150,7 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     `find out who did (the audit log tells), then ${RERUN}`,
   ),
   [Reason.runnerFailed]: admin(
-    "The Job gave up before there was a result; the message has its last words.",
+    "The Job gave up before there was a result; the message says how it ended.",
     `mend what the message names, then ${RERUN}`,
   ),
   [Reason.namespaceExcluded]: requester(
@@ -176,16 +176,18 @@ const velero: Readonly<Record<VeleroReason, Remedy>> = {
     "read the errors among the warnings and decide whether what is missing matters; mend the cause and do it again",
   ),
   Failed: admin(
-    "Velero failed; the message is what it says about that.",
+    "Velero failed; the message is Velero's.",
     `mend what the message names (kubectl operation logs NAME --velero has Velero's own log), then ${RERUN}`,
   ),
   ValidationFailed: requester(
-    "Velero refused the request; the message is what it says about that.",
+    "The request failed Velero's validation; the message is Velero's.",
     `correct what the message names, then ${RERUN}, or ${ANEW} where a parameter is wrong`,
   ),
 };
 
-/** What Kubernetes itself says of a Job or pod that does not come to work, and what Events tell beside the conditions. */
+/**
+ * The reasons that Kubernetes gives for a Job or pod that does not work, and those of Events that are in no condition.
+ */
 const kubernetes: Readonly<Record<string, Remedy>> = {
   Unschedulable: admin(
     "No node takes the runner's pod.",
@@ -256,7 +258,7 @@ const all: ReadonlyMap<string, Remedy> = new Map([
   ...Object.entries(remedies),
 ]);
 
-/** @returns what to do about a reason; undefined for one that nobody here has given */
+/** @returns what to do about a reason; undefined for a reason that is not in the table */
 export function remedyOf(reason: string): Remedy | undefined {
   return all.get(reason);
 }

@@ -3,10 +3,10 @@ import { jobName } from "./names.ts";
 import { attemptOf, type VeleroOperation } from "./operation.ts";
 
 /**
- * Whether an Operation came out of a backup, and must not be replayed.
- * docs/contract.md#restored-copy. Velero labels what it
- * restores, but also what was there already and is only updated; and anybody may set a label. So what has run under its
- * UID is no copy: a copy has a UID of its own, and the names of Jobs in a status that came along are not made of that.
+ * Whether an Operation came out of a backup, and must not be replayed. docs/contract.md#restored-copy. The label alone
+ * does not tell: Velero also sets it on an Operation that existed already and was only updated, and anybody may set it.
+ * So an Operation whose status names a Job of its own is no copy: names of Jobs are made of the UID, and a copy has a
+ * new UID.
  */
 export function isRestoredCopy(operation: VeleroOperation): boolean {
   const { metadata, status } = operation;
@@ -14,7 +14,7 @@ export function isRestoredCopy(operation: VeleroOperation): boolean {
   const attempt = attemptOf(operation);
   const jobs = [
     { attempt, jobName: status?.runner?.jobName },
-    // Where a person's Job has taken the place of the dispatcher's.
+    // If a Job that people made has replaced the dispatcher's in status.runner.
     { attempt, jobName: status?.logsRef?.name },
     ...(status?.history ?? []),
   ];

@@ -1,9 +1,9 @@
 import { ENGINE, SUPPORTED_TYPES } from "./operation.ts";
 
 /**
- * The CRD's validation rules, in CEL: what the API server refuses at `kubectl apply`. Rules about Backup and Restore bind only
- * those: other Operations are upstream's. manifests/policies/operation-spec.yaml says again what must hold even where
- * another CRD has replaced ours. docs/contract.md#schema.
+ * The CRD's validation rules, in CEL: what the API server refuses at `kubectl apply`. They bind only Backups and
+ * Restores by Velero; other Operations are upstream's. manifests/policies/operation-spec.yaml repeats those that must
+ * hold even if another CRD has replaced ours. docs/contract.md#schema.
  */
 
 export interface Rule {
@@ -15,13 +15,13 @@ export interface Rule {
 const ours = (spec: string) =>
   `${spec}.engine == '${ENGINE}' && ${spec}.type in [${SUPPORTED_TYPES.map((type) => `'${type}'`).join(", ")}]`;
 const ifOurs = (rule: string) => `!(${ours("self")}) || (${rule})`;
-/** Guards a rule about a parameter by its presence. */
+/** Applies a rule about a parameter only if the parameter is given. */
 const ifGiven = (name: string, rule: string) =>
   ifOurs(`!has(self.parameters) || !has(self.parameters.${name}) || (${rule})`);
 
 export const objectRules: Rule[] = [
   {
-    // Names never change, so only a new object is asked; what upstream stored stays writable.
+    // Names never change, so the rule binds only new objects; those that upstream has stored stay writable.
     rule: `oldSelf.hasValue() || !has(self.spec) || !(${ours("self.spec")}) || size(self.metadata.name) <= 63`,
     optionalOldSelf: true,
     message: "metadata.name: 63 characters at most, because Velero keeps it in labels",
@@ -31,7 +31,7 @@ export const objectRules: Rule[] = [
     message: "spec is immutable; create a new Operation instead",
   },
   {
-    // The rules of spec are not asked where there was none.
+    // The API server skips the rules of spec when the old object had no spec.
     rule: `has(oldSelf.spec) || !has(self.spec) || !(${ours("self.spec")})`,
     message: "spec is immutable and cannot be added later; create a new Operation instead",
   },

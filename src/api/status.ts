@@ -2,7 +2,7 @@ import { shortHistory } from "./history.ts";
 import { type Condition, isTerminal, jobsOfAttempt, type Phase, type Status } from "./operation.ts";
 import { ConditionType, type ConditionTypeName, Reason } from "./reasons.ts";
 
-/** A condition as it is decided; the times and the generation are added by {@link nextStatus}. */
+/** A condition as a writer decides it; {@link nextStatus} adds the times and the generation. */
 export interface ConditionChange {
   type: ConditionTypeName;
   status: "True" | "False" | "Unknown";
@@ -10,7 +10,7 @@ export interface ConditionChange {
   message: string;
 }
 
-/** What was seen, as a change of the last status. Fields that are left out stay as they are. */
+/** A change of the last status. Fields that are left out stay as they are. */
 export interface StatusChange
   extends Partial<
     Pick<
@@ -30,19 +30,19 @@ export interface StatusChange
   conditions?: readonly ConditionChange[];
 }
 
-/** When and for what a status is written. */
+/** When a status is written, and for which generation. */
 export interface StatusContext {
   now: Date;
-  /** `metadata.generation` of the Operation that the change was decided on. */
+  /** The `metadata.generation` of the Operation on which the change was decided. */
   generation: number | undefined;
 }
 
 /**
- * The whole next status from the last one and what was seen. `lastTransitionTime` moves only when a condition's status
+ * Makes the whole next status from the last one and a change. `lastTransitionTime` moves only when a condition's status
  * changes; `startedAt` is the first acceptance and `finishedAt` the terminal transition; a terminal phase stays.
  * docs/contract.md#status-writes.
  *
- * @returns a new status; equal to `last` where the change says nothing new, so that writers can skip the write
+ * @returns a new status; equal to `last` if the change says nothing new, so that writers can skip the write
  */
 export function nextStatus(last: Status | undefined, change: StatusChange, context: StatusContext): Status {
   if (isTerminal(last?.phase) && change.phase !== undefined && change.phase !== last?.phase) {
@@ -59,7 +59,7 @@ export function nextStatus(last: Status | undefined, change: StatusChange, conte
   const accepted = conditions.find((condition) => condition.type === ConditionType.accepted);
   if (next.startedAt === undefined && accepted?.status === "True") next.startedAt = accepted.lastTransitionTime;
   if (isTerminal(next.phase) && !isTerminal(last?.phase)) {
-    // Two clocks may differ: who ends it may be behind the one who admitted it.
+    // The clock of the writer that ends it may be behind the clock of the writer that admitted it.
     next.finishedAt = next.startedAt !== undefined && next.startedAt > now ? next.startedAt : now;
   }
   const reason = mainReason(conditions);
@@ -70,7 +70,7 @@ export function nextStatus(last: Status | undefined, change: StatusChange, conte
   return next;
 }
 
-/** What a printer column can show, and no JSONPath can choose: the reason of the condition that says most. */
+/** The reason of the most important condition, for a printer column: its JSONPath could not choose that condition. */
 function mainReason(conditions: readonly Condition[]): string | undefined {
   for (const [type, status] of TELLING) {
     const found = conditions.find((condition) => condition.type === type && condition.status === status);
@@ -97,8 +97,8 @@ function durationText(ms: number): string {
 }
 
 /**
- * The status with which a new attempt begins: what the ended attempt left goes to `history`, its conditions, outputs and
- * times go, `observedRerun` stays.
+ * The status with which a new attempt begins. The ended attempt moves to `history`; its conditions, outputs and times
+ * are removed; `observedRerun` stays.
  */
 export function openAttempt(last: Status): Status {
   const attempt = last.runner?.attempt ?? 1;
@@ -126,8 +126,9 @@ export function openAttempt(last: Status): Status {
 }
 
 /**
- * The same attempt, going on: the runner gave up but Velero's object still lives, so its end is still to be told. The
- * verdict goes, everything else stays: also that a cancel is being carried out, which is no verdict yet.
+ * The status with which the same attempt resumes: the runner gave up, but Velero's object still lives, and somebody
+ * must write how it ends. Only the result is removed. A cancel that is being carried out (Cancelled=Unknown) is no
+ * result yet, and stays.
  */
 export function resumeAttempt(last: Status): Status {
   const { finishedAt: _at, duration: _long, reason: _why, ...rest } = last;
@@ -155,7 +156,7 @@ export function isAdmitted(status: Status | undefined): boolean {
   );
 }
 
-/** The attempt ended without a result of its runner's: its Velero object may live on. */
+/** Whether the attempt ended without a result because its runner gave up: its Velero object may still live. */
 export function runnerGaveUp(status: Status | undefined): boolean {
   return conditionOf(status, ConditionType.failed)?.reason === Reason.runnerFailed;
 }

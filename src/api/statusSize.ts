@@ -4,20 +4,23 @@ import { cutList } from "./cutList.ts";
 import { shortHistory } from "./history.ts";
 import type { Status } from "./operation.ts";
 
-/** What is kept of a status that is too large, each time less: of every list in the outputs, of the past, of each message. */
+/**
+ * What is kept of a status that is too large, less each time: bytes of each list in the outputs, attempts in the
+ * history, bytes of each message.
+ */
 const FORMS = [
   { listBytes: 16 * 1024, attempts: 20, messageBytes: 1024 },
   { listBytes: 1024, attempts: 3, messageBytes: 1024 },
   { listBytes: 0, attempts: 0, messageBytes: 128 },
 ] as const;
 
-const WHERE = "the Operation has no room for more in the API server's store";
+const WHERE = "the API server's store has no room for more of this Operation";
 
 /**
- * Writes a status, and where the API server's store has no room for it, ever less of it: what an Operation came to counts
- * for more than its warnings. docs/contract.md#status-size.
+ * Writes a status. If the API server's store has no room for it, writes less and less of it: the result of an Operation
+ * matters more than its warnings. docs/contract.md#status-size.
  *
- * @param write one try; nothing else may make it fail as too large
+ * @param write tries once to write a status; it may fail as too large only because of that status
  * @throws what the last try throws
  */
 export async function writeFitting<T>(status: Status, write: (status: Status) => Promise<T>): Promise<T> {
@@ -28,7 +31,7 @@ export async function writeFitting<T>(status: Status, write: (status: Status) =>
       if (!isTooLarge(error) || form === FORMS.at(-1)) throw error;
     }
   }
-  throw new Error("there is always a last form");
+  throw new Error("the last form either succeeds or throws");
 }
 
 function smaller(status: Status, { listBytes, attempts, messageBytes }: (typeof FORMS)[number]): Status {

@@ -5,47 +5,55 @@ import type { Resource } from "../kube/resource.ts";
 import type { OperationType } from "./operation.ts";
 
 /**
- * Velero's objects, as far as they are read here. Loose and lenient on purpose: fields and phases that a newer Velero adds
- * must not stop anybody, and what exists is never taken for missing. Velero, pkg/apis/velero. Each kind's schema is built when
- * the first such object is read (z.lazy): a runner meets few of them.
+ * Velero's objects, with the fields that this program reads. Loose and lenient on purpose: fields and phases of a newer
+ * Velero must not stop anything, and an object that exists must never count as missing. Velero, pkg/apis/velero. Each
+ * kind's schema is built when the first such object is read (z.lazy): a runner meets few of them.
  */
 
 const GROUP = "velero.io";
 
-/** Exact match: FinalizingPartiallyFailed and WaitingForPluginOperationsPartiallyFailed are not the end. */
+/** Compared as a whole: FinalizingPartiallyFailed and WaitingForPluginOperationsPartiallyFailed are not terminal. */
 const TERMINAL_PHASES: ReadonlySet<string> = new Set(["Completed", "PartiallyFailed", "Failed", "FailedValidation"]);
 
-/** Whether Velero will not change the phase any more (but see VeleroPhase Failed at a server's restart: re-read). */
+/**
+ * Whether Velero will not change the phase any more. One exception: Failed after a restart of Velero's server
+ * (confirmFailure.ts).
+ */
 export function isVeleroTerminal(phase: string | undefined): boolean {
   return phase !== undefined && TERMINAL_PHASES.has(phase);
 }
 
-/** Whether Velero still acts for this object. Deleting can last for ever, and touches no namespace. */
+/**
+ * Whether Velero is still at work on this object. Deleting does not count: it can last for ever, and touches no
+ * namespace.
+ */
 export function isAtWork(object: VeleroObject | undefined): boolean {
   const phase = object?.status?.phase;
   return object !== undefined && !isVeleroTerminal(phase) && phase !== "Deleting";
 }
 
-/** Completed or PartiallyFailed: there is something to restore, and a person may need it. */
+/** Completed or PartiallyFailed: there is something to restore, and somebody may need it. */
 export function isRestorable(phase: string | undefined): boolean {
   return phase === "Completed" || phase === "PartiallyFailed";
 }
 
 /**
- * Why Velero would not take this location for that now, to be read after its name; undefined where it would. A Restore only
- * reads: ReadOnly is what people set before a disaster restore. docs/velero-facts.md#backupstoragelocation.
+ * Why Velero would not use this location for a Backup or a Restore now, in words that follow its name; undefined if it
+ * would. A Restore only reads, so ReadOnly is no hindrance: people set it before a disaster restore.
+ * docs/velero-facts.md#backupstoragelocation.
  */
 export function locationHindrance(location: StorageLocation | undefined, type: OperationType): string | undefined {
   if (location === undefined) return "does not exist";
   const { phase = "" } = location.status ?? {};
-  // Velero takes exactly this phase (1.16 and later); an empty one is not validated yet.
+  // Velero 1.16 and later accept only this phase; Velero has not validated a location with an empty one yet.
   if (phase !== "Available") return `is ${phase === "" ? "not validated yet" : phase}`;
   return type === "Backup" && location.spec?.accessMode === "ReadOnly" ? "is ReadOnly" : undefined;
 }
 
 /**
- * Velero refused this Backup or Restore for nothing but the state of its storage location: it made nothing, and will take
- * another one once the location is available. Velero, pkg/controller/backup_controller.go and restore_controller.go.
+ * Whether this Backup or Restore failed validation only because its storage location was unavailable. Velero has made
+ * nothing for it, and will accept another one once the location is available. Velero,
+ * pkg/controller/backup_controller.go and restore_controller.go.
  */
 export function isRefusedForLocation({ status }: VeleroObject): boolean {
   const errors = status?.validationErrors ?? [];
@@ -53,7 +61,7 @@ export function isRefusedForLocation({ status }: VeleroObject): boolean {
   return errors.every((error) => LOCATION_REFUSALS.some((refusal) => refusal.test(error)));
 }
 
-/** From the start of the message on: further behind it may quote what a tenant wrote. */
+/** Matched at the start of a message: later in it, Velero may quote what a tenant wrote. */
 const LOCATION_REFUSALS = [
   /^backup can't be created because (backup storage location|BackupStorageLocation) /,
   /^an existing backup storage location was not specified at backup creation time /,
@@ -62,14 +70,15 @@ const LOCATION_REFUSALS = [
   /^Error retrieving backup: BackupStorageLocation\.velero\.io /,
 ];
 
-/** What a phase says that is no text: nothing is known of the object but that it exists. */
+/** The phase of an object whose phase is no text: nothing is known of it but that it exists. */
 const UNREADABLE = "unreadable";
 
 const count = lenient(z.number());
 
 const commonStatus = () => ({
   phase: z.string().optional().catch(UNREADABLE),
-  // Why a backup was refused or failed decides whose files its deletion would take: in doubt it was.
+  // These decide whose files the deletion of a backup would remove. An unreadable value counts as a failure, which is
+  // the safe side.
   failureReason: z.string().optional().catch(UNREADABLE),
   validationErrors: z.array(z.string()).nullish().catch([UNREADABLE]),
   warnings: count,
@@ -79,7 +88,7 @@ const commonStatus = () => ({
   hookStatus: lenient(z.looseObject({ hooksAttempted: count, hooksFailed: count })),
 });
 
-/** As a whole: part of a list of namespaces is another list. */
+/** Read as a whole or not at all: a part of a list of namespaces would be another list. */
 const namespaceList = lenient(z.array(z.string()));
 
 export const backupSchema = z.lazy(() =>
@@ -144,7 +153,7 @@ export const storageLocationSchema = z.lazy(() =>
   }),
 );
 
-/** What a DownloadRequest can ask for, as far as it is asked for here. */
+/** The kinds of files that this program asks for in a DownloadRequest. */
 export type DownloadKind =
   | "BackupContents"
   | "BackupResults"

@@ -41,7 +41,7 @@ test.each<[string, OperationChange, RegExp]>([
   [
     "a wish for what no Restore brings back",
     restore({ backupName: "b", includedResources: ["configmaps", "quota"] }),
-    /^spec\.parameters\.includedResources\.1: "quota" must be left out: no Restore brings resourcequotas back on this/,
+    /^spec\.parameters\.includedResources\.1: "quota" must be left out: no Restore may restore resourcequotas on this/,
   ],
 ])("%s ends it, naming the field, the value and what is allowed", (_, change, message) => {
   const operation = cluster.add(change);
