@@ -5,7 +5,6 @@
 const [name, ...args] = process.argv.slice(2);
 
 // Idle connections would keep a finished process alive.
-
 void run().then((code) => process.exit(code));
 
 async function run(): Promise<number> {

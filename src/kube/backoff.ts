@@ -7,8 +7,8 @@ export interface Backoff {
 }
 
 /**
- * How long to wait after the n-th failure in a row (1, 2, ...), in milliseconds: doubles from minMs to maxMs, of which a
- * random half is taken off so that many that failed together do not come back together.
+ * How long to wait after the n-th failure in a row (1, 2, ...), in milliseconds. It doubles from minMs to maxMs; up to
+ * half of it is taken off at random, so that many clients that failed together do not come back together.
  *
  * @param random a number in [0, 1)
  */

@@ -4,10 +4,13 @@ import { type KubeObject, keyOf } from "./metadata.ts";
 import type { Resource } from "./resource.ts";
 import { type WatchOptions, watchResource } from "./watch.ts";
 
-/** Told of a change after the cache shows it: undefined before an object's first state, and after its last. */
+/**
+ * Is called for a change once the cache shows it: `previous` is undefined for a new object, `current` for a deleted
+ * one.
+ */
 export type ChangeListener<T> = (key: string, current: T | undefined, previous: T | undefined) => void;
 
-/** The selected objects of one kind, as the API server last told of them. */
+/** The selected objects of one kind, as the API server last reported them. */
 export class ResourceCache<T extends KubeObject> {
   /** Resolves once everything that existed is in the cache. */
   readonly synced: Promise<void>;
@@ -41,19 +44,22 @@ export class ResourceCache<T extends KubeObject> {
   }
 
   /**
-   * When the API server was last heard on this watch, in the clock's monotonic milliseconds; undefined before the first
-   * time. Older than MAX_SILENCE_MS (watch.ts) means that the cache may be stale.
+   * When the API server last sent anything on this watch, in the clock's monotonic milliseconds; undefined before that.
+   * Older than MAX_SILENCE_MS (watch.ts) means that the cache may be stale.
    */
   get lastContact(): number | undefined {
     return this.#lastContact;
   }
 
-  /** Calls the listener on every change from now on; what it throws is logged, and stops nothing. */
+  /** Calls the listener on every change from now on. An error that it throws is logged, and stops nothing. */
   onChange(listener: ChangeListener<T>): void {
     this.#listeners.add(listener);
   }
 
-  /** Calls the listener after everything was listed anew: what came and went in the meantime, nobody was told. */
+  /**
+   * Calls the listener after everything was listed again: objects that came and went in the meantime were never
+   * reported.
+   */
   onRelist(listener: () => void): void {
     this.#relistListeners.add(listener);
   }
@@ -79,11 +85,11 @@ export class ResourceCache<T extends KubeObject> {
       const previous = this.#objects.get(key);
       if (event.type === "deleted") this.#objects.delete(key);
       else this.#objects.set(key, event.object);
-      this.#tell(key, this.#objects.get(key), previous);
+      this.#notify(key, this.#objects.get(key), previous);
     }
   }
 
-  #tell(...change: Parameters<ChangeListener<T>>): void {
+  #notify(...change: Parameters<ChangeListener<T>>): void {
     for (const listener of this.#listeners) {
       try {
         listener(...change);

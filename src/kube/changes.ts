@@ -1,16 +1,16 @@
 import { type KubeObject, keyOf } from "./metadata.ts";
 
-/** One step in the life of an object; `deleted` carries its last known state. */
+/** One step in the life of an object; `deleted` has its last known state. */
 export interface Change<T> {
   readonly type: "added" | "modified" | "deleted";
   readonly object: T;
 }
 
 /**
- * Brings `known` (objects by key) up to a fresh list and tells the steps between: what happened while nobody looked. An
- * object that was deleted and made again under the same name is told as both.
+ * Brings `known` (objects by key) up to date with a new list, and yields the changes in between. An object that was
+ * deleted and created again under the same name yields both.
  *
- * @param unreadable keys of objects that are in the list but did not parse: what is known of them stays
+ * @param unreadable keys of objects that are in the list but did not parse: their known state stays
  */
 export function* differences<T extends KubeObject>(
   known: Map<string, T>,
@@ -29,7 +29,7 @@ export function* differences<T extends KubeObject>(
   }
 }
 
-/** Applies one event of a watch to `known` and tells what it means, seen from there. */
+/** Applies one event of a watch to `known`, and yields the changes that this makes. */
 export function* changes<T extends KubeObject>(known: Map<string, T>, event: string, object: T): Generator<Change<T>> {
   const key = keyOf(object);
   const before = known.get(key);

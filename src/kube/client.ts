@@ -7,13 +7,13 @@ import { type KubeObject, keyOf, type Manifest } from "./metadata.ts";
 import { apiVersionOf, pathOf, qualifiedName, type Resource } from "./resource.ts";
 import { Transport } from "./transport.ts";
 
-/** Names one object; `namespace` is left out for what lives in none. */
+/** Names one object; an object without a namespace has no `namespace`. */
 export interface ObjectName {
   readonly namespace?: string | undefined;
   readonly name: string;
 }
 
-/** Selects objects of one kind; without a namespace, of all. */
+/** Selects objects of one kind; without `namespace`, in all namespaces. */
 export interface Selection {
   readonly namespace?: string | undefined;
   /** As kubectl's `-l`. */
@@ -23,7 +23,7 @@ export interface Selection {
 }
 
 export interface CallOptions {
-  /** Gives the call up; it then rejects with the signal's reason. */
+  /** Aborts the call, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** How long the whole call may take, in milliseconds. Default 30 000. */
   readonly timeoutMs?: number | undefined;
@@ -32,24 +32,24 @@ export interface CallOptions {
 export interface WriteOptions extends CallOptions {
   /** Recorded in managedFields as the writer. */
   readonly fieldManager?: string | undefined;
-  /** Has the server check a change and store nothing. */
+  /** Makes the server check the change and store nothing. */
   readonly dryRun?: boolean | undefined;
 }
 
 export interface DeleteOptions extends CallOptions {
-  /** Delete only the object that was looked at; anything newer answers 409 Conflict. */
+  /** Delete only the object that was read; if it has changed, the server answers 409 Conflict. */
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
   readonly propagationPolicy?: "Background" | "Foreground" | "Orphan";
 }
 
 export interface ObjectList<T> {
   readonly items: T[];
-  /** Where a watch can start to miss nothing after this list. */
+  /** Where a watch must start so that it misses nothing after this list. */
   readonly resourceVersion: string;
 }
 
 export interface ListOptions extends CallOptions {
-  /** Told of objects that do not parse, which are then left out. Without it the first of them fails the list. */
+  /** Is called for objects that do not parse, which are then left out. Without it, the first of them fails the list. */
   readonly onMalformed?: ((error: MalformedObjectError) => void) | undefined;
 }
 
@@ -58,7 +58,7 @@ export interface StreamOptions {
   readonly signal: AbortSignal;
   /** After how many seconds the server should end the stream (it does so cleanly). */
   readonly timeoutSeconds: number;
-  /** Told each time the server was heard: on its first answer and on every line. */
+  /** Is called each time the server sends something: on its first answer and on every line. */
   readonly onContact: () => void;
 }
 
@@ -71,11 +71,11 @@ export interface StreamEvent {
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_PAGE_SIZE = 500;
 /**
- * How much of a list is read at a time, in bytes. A tenant's object has up to 1.5 MiB (etcd's limit), which parsed can take
- * twenty times as much, so that a page of a fixed count could be of any size.
+ * How much of a list is read at a time, in bytes. A tenant's object can have 1.5 MiB (etcd's limit), and twenty times
+ * that in memory once it is parsed. So a page of a fixed number of objects could take any amount of memory.
  */
 const MAX_PAGE_BYTES = 2 * 1024 * 1024;
-/** How often a list whose snapshot expired on the way is begun anew before that is reported. */
+/** How often a list begins again because its snapshot has expired, before it fails. */
 const MAX_RESTARTS = 3;
 
 const listSchema = z.looseObject({
@@ -91,7 +91,7 @@ const namedSchema = z.looseObject({
  * Reads and writes objects of the API server. Every method
  * - throws {@link ApiError} when the server refuses, {@link UnreachableError} when it does not answer (in time), and
  *   {@link MalformedObjectError} when an object is not what its schema says;
- * - tries once: retrying is the caller's decision (retry.ts).
+ * - tries once: the caller decides whether to retry (retry.ts).
  */
 export class KubeClient {
   readonly #transport: Pick<Transport, "text" | "lines">;
@@ -108,7 +108,7 @@ export class KubeClient {
   /**
    * Reads what kinds of objects the API server serves now.
    *
-   * @throws ZodError when it does not tell in one document (Kubernetes before 1.30)
+   * @throws ZodError when the server does not answer with one document for all groups (Kubernetes before 1.30)
    */
   async discover(options: CallOptions = {}): Promise<Served> {
     const documents: unknown[] = [];
@@ -123,8 +123,8 @@ export class KubeClient {
   }
 
   /**
-   * Reads all selected objects, as of one moment, page by page: each of as many objects as {@link MAX_PAGE_BYTES} can hold,
-   * parsed before the next is read.
+   * Reads all selected objects, as of one moment, page by page: each page has as many objects as fit into {@link
+   * MAX_PAGE_BYTES}, and is parsed before the next one is read.
    */
   async list<T extends KubeObject>(
     resource: Resource<T>,
@@ -135,7 +135,7 @@ export class KubeClient {
       try {
         return await this.#listPages(resource, selection, options);
       } catch (error) {
-        // The next page's token expires with the snapshot it belongs to: the next snapshot is read from its beginning.
+        // The token of the next page expires with its snapshot: begin again with a new snapshot.
         if (!isGone(error) || restarts >= MAX_RESTARTS) throw error;
       }
     }
@@ -150,7 +150,7 @@ export class KubeClient {
     });
   }
 
-  /** Replaces one object by what is given; 409 Conflict unless it still has the given resourceVersion. */
+  /** Replaces one object by the given one; 409 Conflict unless it still has the given resourceVersion. */
   async replace<T extends KubeObject>(resource: Resource<T>, object: T, options?: WriteOptions): Promise<T> {
     return await this.#object("replace", HttpMethod.PUT, resource, object.metadata, options, { body: object });
   }
@@ -163,7 +163,7 @@ export class KubeClient {
     });
   }
 
-  /** Changes the given fields (JSON merge patch: null removes, lists are replaced whole). */
+  /** Changes the given fields (JSON merge patch: null removes a field, a list replaces the whole list). */
   async mergePatch<T extends KubeObject>(
     resource: Resource<T>,
     object: ObjectName,
@@ -288,7 +288,7 @@ export class KubeClient {
     }
   }
 
-  /** One page as text; undefined where it is too large. A single object never is. */
+  /** One page as text; undefined if it is too large. A page of one object is never too large. */
   async #page(
     resource: Resource,
     selection: Selection,
@@ -333,7 +333,7 @@ export class KubeClient {
 /**
  * A client for the API server that the environment names: `KUBECONFIG`, else the pod's service account.
  *
- * @param component what the API server's audit log should call us, beside the version: `dispatcher`, `runner`
+ * @param component the name that the API server's audit log shows, beside the version: `dispatcher`, `runner`
  * @throws Error saying what was looked for, when the environment names none
  */
 export function connect(
@@ -343,7 +343,7 @@ export function connect(
   return new KubeClient(new Transport(loadConfig(env), `operation-runner/${version} (${component})`));
 }
 
-/** A proxy on the way may answer with a page of its own. */
+/** A proxy between may have answered with a page of its own. */
 function parseJson(call: string, answer: string): unknown {
   try {
     return JSON.parse(answer);

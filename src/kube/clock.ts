@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Time as the program sees it; tests bring their own. */
+/** The time that the program sees; tests have clocks of their own. */
 export interface Clock {
   /** Wall-clock time, for timestamps that others read. */
   now(): Date;
@@ -18,7 +18,7 @@ export const systemClock: Clock = {
     try {
       await delay(ms, undefined, signal === undefined ? {} : { signal });
     } catch (error) {
-      // Node rejects with its own AbortError; callers compare with the reason they gave.
+      // Node rejects with its own AbortError; callers expect the reason that they gave.
       signal?.throwIfAborted();
       throw error;
     }

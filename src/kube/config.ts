@@ -13,27 +13,27 @@ import * as z from "zod";
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /**
- * A connection that nobody has used for so long is closed, in milliseconds: before a load balancer on the way forgets it,
- * which the next request would have to find out.
+ * How long a connection may be idle before it is closed, in milliseconds. This must come before a load balancer between
+ * forgets the connection, or the next request would fail.
  */
 const IDLE_MS = 30_000;
 
 /**
- * A KubeConfig that keeps its connections, in an agent of Node's. The stock one makes a pool for every request, that is a TLS
- * handshake each and a socket left open; this one keeps the agent as long as the certificates stay the same. Tokens are
- * still read afresh from their file, so rotation works.
+ * A KubeConfig that keeps its connections open, in one of Node's agents. The stock one makes a pool for every request:
+ * each needs a TLS handshake and leaves a socket open. This one keeps its agent as long as the certificates are the
+ * same. Tokens are still read again from their file, so rotation works.
  */
 export class KeptAliveConfig extends KubeConfig {
   #options: DispatcherOptions | undefined;
   #agent: PlainAgent | undefined;
 
-  /** For requests that have been given their credentials ({@link applySecurityAuthentication}). */
+  /** The agent for requests that have their credentials already ({@link applySecurityAuthentication}). */
   get agent(): PlainAgent {
     if (this.#agent === undefined) throw new Error("no request has been given its credentials yet");
     return this.#agent;
   }
 
-  /** @returns that undici has nothing to connect: {@link agent} does */
+  /** @returns options by which undici connects nothing: {@link agent} does that */
   override createDispatcherOptions(
     ...parameters: Parameters<KubeConfig["createDispatcherOptions"]>
   ): DispatcherOptions {
@@ -60,7 +60,7 @@ function agentFor(options: DispatcherOptions, server: string): PlainAgent {
       return secure ? new HttpsProxyAgent({ ...requestTls, ...kept, proxy }) : new HttpProxyAgent({ ...kept, proxy });
     }
     case "socks":
-      // The proxy looks names up, as it does for kubectl: it may know more of them.
+      // The proxy resolves host names, as it does for kubectl: it may know names that this machine does not.
       return new SocksProxyAgent(
         options.uri.replace(/^socks(4|5):/, (_, version) => (version === "4" ? "socks4a:" : "socks5h:")),
         { ...options.requestTls, ...kept },
@@ -69,11 +69,11 @@ function agentFor(options: DispatcherOptions, server: string): PlainAgent {
 }
 
 /**
- * Finds the API server: the file(s) of `KUBECONFIG` if that is set, else the pod's service account. `~/.kube/config` is
- * never read: what runs unattended must not act on whatever cluster somebody last looked at.
+ * Finds the API server: by the file(s) of `KUBECONFIG` if that is set, else by the pod's service account. It never
+ * reads `~/.kube/config`: a program that runs unattended must not act on the cluster that somebody used last.
  *
  * @param serviceAccount the folder that a pod's service account is mounted at
- * @throws Error saying what was looked for, when there is neither, or when a file cannot be read
+ * @throws Error that says where it looked, when there is neither, or when a file cannot be read
  */
 export function loadConfig(env: NodeJS.ProcessEnv, serviceAccount = SERVICE_ACCOUNT): KeptAliveConfig {
   const config = new KeptAliveConfig();
@@ -129,7 +129,8 @@ export function loadFile(file: string): KubeConfig {
   config.users = config.users.map((user) => {
     const tokenFile = tokenFiles.get(user.name);
     if (tokenFile === undefined) return user;
-    // As a pod's own service account is described: the file is read again when the token in it may have been renewed.
+    // The form of a pod's own service account: the client then reads the file again when its token may have been
+    // renewed.
     const provider = { name: "tokenFile", config: { tokenFile: resolve(dirname(file), tokenFile) } };
     return { name: user.name, authProvider: provider };
   });

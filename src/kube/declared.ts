@@ -1,10 +1,11 @@
 import * as z from "zod";
 
 /**
- * The same schema, but what it does not name is dropped, however deep. For objects that are kept in memory and never written.
+ * The same schema, but it drops fields that it does not name, at every depth. For objects that are kept in memory and
+ * never written.
  */
 export function declaredOnly<T>(schema: z.ZodType<T>): z.ZodType<T> {
-  // Fewer fields that nobody has named are all the difference.
+  // The type stays the same: only fields that the schema does not name are missing.
   return without(schema) as z.ZodType<T>;
 }
 

@@ -5,7 +5,7 @@ export interface ServedKind {
   /** Empty for the core group. */
   readonly group: string;
   readonly plural: string;
-  /** Lower case; the kind itself where the server tells none. */
+  /** In lower case; the kind if the server names no singular. */
   readonly singular: string;
   readonly shortNames: readonly string[];
   readonly verbs: readonly string[];
@@ -15,11 +15,11 @@ export interface ServedKind {
 export interface Served {
   /** Groups in the server's own order of preference. */
   readonly kinds: readonly ServedKind[];
-  /** False where the server of some group (an APIService) does not answer: there may be more. */
+  /** False if the server of some group (an APIService) does not answer: it may serve more kinds. */
   readonly complete: boolean;
 }
 
-/** One document for all groups, as from Kubernetes 1.30. */
+/** The media type of one document for all groups, since Kubernetes 1.30. */
 export const DISCOVERY_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 const resourceSchema = z.looseObject({
@@ -42,9 +42,10 @@ const discoverySchema = z.looseObject({
 });
 
 /**
- * Reads documents of aggregated discovery. Of a kind in several versions the preferred one counts, which comes first.
+ * Reads documents of aggregated discovery. Of a kind in several versions, the first one counts, which the server
+ * prefers.
  *
- * @throws ZodError when one is no such document
+ * @throws ZodError when a document is something else
  */
 export function parseDiscovery(documents: readonly unknown[]): Served {
   const groups = documents.flatMap((document) => discoverySchema.parse(document).items);

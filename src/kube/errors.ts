@@ -6,7 +6,7 @@ const causeSchema = z.looseObject({
   field: z.string().optional(),
 });
 
-/** The API server's own words when something is refused (meta/v1 Status). */
+/** The body of a refusal by the API server (meta/v1 Status). */
 const statusSchema = z.looseObject({
   kind: z.literal("Status"),
   code: z.number().optional(),
@@ -21,34 +21,34 @@ const MAX_RETRY_AFTER_MS = 60_000;
 
 export type StatusCause = z.infer<typeof causeSchema>;
 
-/** The API server answered, and refused. The message says what was asked and, in the server's words, why not. */
+/** The API server refused a call. The message names the call and repeats the server's reason. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   /** HTTP status code. */
   readonly code: number;
-  /** The server's reason in CamelCase (`AlreadyExists`); empty when it gave none. */
+  /** The server's reason in CamelCase (`AlreadyExists`); empty if it gave none. */
   readonly reason: string;
-  /** What the server named as wrong, field by field. */
+  /** The server's objections, field by field. */
   readonly causes: readonly StatusCause[];
   /**
-   * How long the server asks to wait before the next try, in milliseconds: {@link MAX_RETRY_AFTER_MS} at most, because a
-   * proxy's mistake must not put anything off for a day (or, beyond what a timer can wait, make it try without a pause).
+   * How long the server asks to wait before the next try, in milliseconds. {@link MAX_RETRY_AFTER_MS} at most: a
+   * proxy's mistake must not delay a call for a day, or overflow a timer, which would then not wait at all.
    */
   readonly retryAfterMs: number | undefined;
 
   /**
-   * @param call what was asked: verb, resource, namespace/name
-   * @param httpCode the HTTP status; within a stream there is none, then the Status' own code counts
+   * @param call the call, for the message: verb, resource, namespace/name
+   * @param httpCode the HTTP status; an error within a stream has none, then the code in the Status counts
    * @param answer the body: a Status, JSON or text
    * @param retryAfter the header Retry-After, in seconds
    */
   constructor(call: string, httpCode: number | undefined, answer: unknown, retryAfter?: string) {
     const status = statusSchema.safeParse(answer).data;
     const code = httpCode ?? status?.code ?? 500;
-    const words =
+    const message =
       status?.message ?? (typeof answer === "string" && answer.trim() !== "" ? answer.trim() : "no message");
     const reason = status?.reason ?? "";
-    super(`${call}: ${code}${reason === "" ? "" : ` ${reason}`}: ${words.slice(0, 2048)}`);
+    super(`${call}: ${code}${reason === "" ? "" : ` ${reason}`}: ${message.slice(0, 2048)}`);
     this.code = code;
     this.reason = reason;
     this.causes = status?.details?.causes ?? [];
@@ -58,7 +58,7 @@ export class ApiError extends Error {
   }
 }
 
-/** No answer: the connection failed, broke, or took too long. Whether the request took effect is unknown. */
+/** The API server did not answer: the connection failed, broke, or took too long. The request may have taken effect. */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 
@@ -67,7 +67,7 @@ export class UnreachableError extends Error {
   }
 }
 
-/** The answer is longer than the caller can take; most of it was not even fetched. */
+/** The answer is longer than the caller allows; most of it was not even fetched. */
 export class AnswerTooLargeError extends Error {
   override readonly name = "AnswerTooLargeError";
 
@@ -76,14 +76,14 @@ export class AnswerTooLargeError extends Error {
   }
 }
 
-/** The server sent an object that is not what its kind promises. */
+/** The server sent an object that does not match the schema of its kind. */
 export class MalformedObjectError extends Error {
   override readonly name = "MalformedObjectError";
   /** `namespace/name`, or the name alone. */
   readonly key: string;
 
   constructor(resource: string, key: string, cause: z.ZodError) {
-    super(`${resource} ${key} is not what its kind promises: ${z.prettifyError(cause).replaceAll("\n", " ")}`);
+    super(`${resource} ${key} does not match the schema of its kind: ${z.prettifyError(cause).replaceAll("\n", " ")}`);
     this.key = key;
   }
 }
@@ -92,33 +92,33 @@ export class MalformedObjectError extends Error {
 export const isNotFound = (error: unknown): boolean =>
   hasCode(error, 404) && error.reason === "NotFound" && error.message.endsWith("not found");
 /**
- * The server does not know the kind: its CRD is not installed, or is installed again right now, or the server has just
- * started. It says nothing of any object.
+ * The server does not know the kind: its CRD is not installed, or is being installed again, or the server has just
+ * started. It does not mean that an object is missing.
  */
 export const isNoSuchKind = (error: unknown): boolean => hasCode(error, 404) && !isNotFound(error);
-/** The resourceVersion or precondition given is no longer true: read again, decide again. */
+/** The given resourceVersion or precondition is out of date: read again, and decide again. */
 export const isConflict = (error: unknown): boolean => hasCode(error, 409) && !isAlreadyExists(error);
 export const isAlreadyExists = (error: unknown): boolean => hasCode(error, 409) && error.reason === "AlreadyExists";
-/** The resourceVersion is too old to watch from or to list on: list anew. */
+/** The resourceVersion is too old for a watch or for the next page of a list: list again. */
 export const isGone = (error: unknown): boolean => hasCode(error, 410);
 /**
- * The object has more bytes than the API server or its store takes. etcd's own limit comes as a 500 with etcd's words, that
- * of the connection to etcd with gRPC's.
+ * The object has more bytes than the API server or its store accepts. etcd's own limit shows as a 500 with etcd's
+ * message, the limit of the connection to etcd as a 500 with gRPC's message.
  */
 export const isTooLarge = (error: unknown): boolean =>
   hasCode(error, 413) || (hasCode(error, 500) && /request is too large|message larger than max/.test(error.message));
 export const isForbidden = (error: unknown): boolean => hasCode(error, 403);
 export const isInvalid = (error: unknown): boolean => hasCode(error, 422);
 
-/** The resourceVersion comes from a future this server does not know, as after a restore of etcd: list anew. */
+/** The resourceVersion is newer than the server's own, as after a restore of etcd: list again. */
 export function isFromTheFuture(error: unknown): boolean {
   return error instanceof ApiError && error.causes.some((cause) => cause.reason === "ResourceVersionTooLarge");
 }
 
 /**
- * Whether the same request may succeed later with nobody changing anything: overload, a server restarting or electing a
- * leader, a full quota (it empties), a network that failed. Refusals (401, 403, 404, 409, 422) are answers, not trouble,
- * a certificate that does not verify stays wrong, and an object that is too large stays too large.
+ * Whether the same request may succeed later although nobody changes anything: the server is overloaded, restarts or
+ * elects a leader; a quota is full (it will empty); the network failed. Not for refusals (401, 403, 404, 409, 422), for
+ * a certificate that does not verify, or for an object that is too large.
  */
 export function isTransient(error: unknown): boolean {
   if (isTooLarge(error)) return false;
@@ -129,16 +129,17 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * Whether the same request may succeed later though nobody changes it: the server is in trouble, or what the request needs
- * is away for a moment. While RBAC or a CRD is applied again, and just after it has started, a server refuses what it allows.
+ * Whether the same request may succeed later: the server is in trouble, or a right or kind is missing for a moment. A
+ * server refuses what it otherwise allows while RBAC or a CRD is being applied again, and just after it has started.
  */
 export function mayBeRestored(error: unknown): boolean {
   return isTransient(error) || hasCode(error, 401) || isForbidden(error) || isNoSuchKind(error);
 }
 
 /**
- * The server looked at the request and will not have it: no right, a policy, the schema. Another try says the same until
- * somebody changes something. Conflicts and what is not there (yet, any more) are none: they come of others at work.
+ * Whether the server refused the request for good: a missing right, a policy, the schema. Another try is refused as
+ * well, until somebody changes something. A conflict or a missing object is no such refusal: another writer causes
+ * those.
  */
 export function isRefusal(error: unknown): error is ApiError {
   if (!(error instanceof ApiError) || isTransient(error)) return false;
@@ -149,7 +150,7 @@ function hasCode(error: unknown, code: number): error is ApiError {
   return error instanceof ApiError && error.code === code;
 }
 
-/** fetch wraps what happened in "fetch failed"; the innermost error has the words that help. */
+/** Libraries wrap errors in general ones such as "fetch failed"; the innermost error says what happened. */
 function rootCause(error: unknown): string {
   let inner = error;
   while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;

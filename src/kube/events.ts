@@ -6,20 +6,20 @@ import { isAlreadyExists } from "./errors.ts";
 import type { KubeObject } from "./metadata.ts";
 import { events } from "./resources.ts";
 
-/** Something worth telling about an object, once. */
+/** The content of an Event about an object. */
 export interface Announcement {
   readonly type: "Normal" | "Warning";
   /** CamelCase, as in conditions. */
   readonly reason: string;
   readonly message: string;
-  /** When it happened, RFC 3339. Two tellings with the same moment, reason and message are one. */
+  /** When it happened, RFC 3339. Two announcements with the same moment, reason and message make one Event. */
   readonly at: string;
 }
 
-/** The API server refuses longer ones. */
+/** The API server refuses longer messages. */
 const MAX_MESSAGE_BYTES = 1024;
 
-/** Writes Events (core/v1) beside the objects they tell of, for `kubectl describe` and `kubectl events`. */
+/** Writes Events (core/v1) about objects, for `kubectl describe` and `kubectl events`. */
 export class EventRecorder {
   readonly #client: KubeClient;
   readonly #logger: Logger;
@@ -28,7 +28,7 @@ export class EventRecorder {
 
   /**
    * @param component shown as the source: `operation-dispatcher`
-   * @param instance which one of these: the pod's name
+   * @param instance the name of the pod in which the component runs
    */
   constructor(client: KubeClient, logger: Logger, { component, instance }: { component: string; instance: string }) {
     this.#client = client;
@@ -37,10 +37,10 @@ export class EventRecorder {
     this.#instance = instance;
   }
 
-  /** Writes one Event. Never throws: an Event is a courtesy, so failing is logged and that is all. */
+  /** Writes one Event. Never throws: nothing depends on an Event, so a failure is only logged. */
   async announce(object: KubeObject, { type, reason, message, at }: Announcement): Promise<void> {
     const { name, namespace, uid, resourceVersion } = object.metadata;
-    // The name is a function of what is told, so that a restart or a second writer does not tell it again.
+    // The name depends only on the content, so that after a restart, or with a second writer, there is still one Event.
     const hash = createHash("sha256")
       .update(JSON.stringify([uid, reason, message, at]))
       .digest("hex")
@@ -63,7 +63,7 @@ export class EventRecorder {
       await this.#client.create(events, event);
     } catch (error) {
       if (isAlreadyExists(error)) return;
-      this.#logger.warn({ err: error, reason, object: `${kind} ${namespace}/${name}` }, "Event not written");
+      this.#logger.warn({ err: error, reason, object: `${kind} ${namespace}/${name}` }, "could not write an Event");
     }
   }
 }

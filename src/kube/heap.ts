@@ -1,4 +1,7 @@
-/** Gives out the first of its values, as `before` has it; to add and to take one costs the logarithm of their number. */
+/**
+ * Gives out the first of its values, in the order of `before`. Adding or taking a value takes time logarithmic in their
+ * number.
+ */
 export class Heap<T> {
   readonly #values: T[] = [];
   readonly #before: (a: T, b: T) => boolean;

@@ -11,13 +11,13 @@ import { from, type Observable } from "@kubernetes/client-node/dist/gen/rxjsStub
 import { bytesOf } from "./stream.ts";
 
 /**
- * The Kubernetes client's connection to the network, made of what Node brings. The stock one takes undici along, which costs
- * a short-lived Job more time and memory to load than all the rest of the client.
+ * The Kubernetes client's HTTP, over Node's own modules. The stock one loads undici, which costs a short-lived Job more
+ * time and memory than all the rest of the client.
  */
 export class NodeHttpLibrary implements HttpLibrary {
   readonly #agent: () => Agent;
 
-  /** @param agent whose connections a request takes that is sent now */
+  /** @param agent returns the agent for the next request */
   constructor(agent: () => Agent) {
     this.#agent = agent;
   }
@@ -30,7 +30,7 @@ export class NodeHttpLibrary implements HttpLibrary {
   async #send(context: RequestContext): Promise<Answer> {
     const url = new URL(context.getUrl());
     const body = context.getBody()?.toString() ?? "";
-    // Node leaves it out for a DELETE, whose body a server would then take for the next request.
+    // Node omits Content-Length for a DELETE; the server would then take the body for the next request.
     const length = body === "" ? {} : { "Content-Length": Buffer.byteLength(body) };
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const options = {
@@ -46,7 +46,7 @@ export class NodeHttpLibrary implements HttpLibrary {
   }
 }
 
-/** An answer that has begun. Its body is read once, from `message` or as a whole. */
+/** An answer that has begun. Its body can be read once, from `message` or as a whole. */
 export class Answer extends ResponseContext {
   readonly message: IncomingMessage;
 

@@ -1,21 +1,21 @@
 import type { Job, Pod } from "./resources.ts";
 
-/** The condition Failed, never FailureTarget: until then pods of it may live. */
+/** The condition Failed of a Job. FailureTarget does not count: with that one, pods of the Job may still live. */
 export function failureOf(job: Job): NonNullable<NonNullable<Job["status"]>["conditions"]>[number] | undefined {
   return job.status?.conditions?.find(({ type, status }) => type === "Failed" && status === "True");
 }
 
 /**
- * Whether no container of a Job ever ran, as far as the Job and its pods can say; where they differ, one may have.
+ * Whether no container of a Job ever ran. If the Job and its pods do not agree, a container may have run.
  *
- * @param pods all that are known of this Job
+ * @param pods all known pods of this Job
  */
 export function neverStarted({ status = {} }: Job, pods: readonly Pod[]): boolean {
   const { active = 0, terminating = 0, succeeded = 0, failed = 0 } = status;
   return succeeded + failed === 0 && active + terminating <= pods.length && !pods.some(hasStarted);
 }
 
-/** Whether a container of it ever ran. */
+/** Whether a container of this pod ever ran. */
 export function hasStarted({ status = {} }: Pod): boolean {
   const { containerStatuses = [], initContainerStatuses = [] } = status;
   return [...containerStatuses, ...initContainerStatuses].some(
@@ -23,12 +23,12 @@ export function hasStarted({ status = {} }: Pod): boolean {
   );
 }
 
-/** No pod of it will ever start again. */
+/** Whether a Job has ended: no pod of it will ever start again. */
 export function hasEnded(job: Job): boolean {
   return endingOf(job) !== undefined;
 }
 
-/** When that was; long ago, where its controller does not say. */
+/** When a Job ended; 1970 if its controller does not say. */
 export function endOfJob(job: Job): Date {
   const at = Date.parse(endingOf(job)?.lastTransitionTime ?? "");
   return new Date(Number.isNaN(at) ? 0 : at);

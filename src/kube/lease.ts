@@ -7,44 +7,45 @@ import { type Lease, leases } from "./resources.ts";
 export interface LeaseOptions {
   readonly namespace: string;
   readonly name: string;
-  /** Names this candidate, and no other that may live at the same time: the pod's name and uid do. */
+  /** Names this candidate, and none other that may live at the same time. The pod's name and uid together do. */
   readonly identity: string;
-  /** How long others wait after the last sign of life before they take over, in milliseconds. Whole seconds. */
+  /** How long other candidates wait after the last renewal before they take over, in milliseconds. Whole seconds. */
   readonly durationMs: number;
-  /** How long the holder goes on without a successful renewal, in milliseconds. Shorter than durationMs. */
+  /** How long the holder works on without a successful renewal, in milliseconds. Shorter than durationMs. */
   readonly renewDeadlineMs: number;
-  /** Between two renewals, or two looks at another's lease, in milliseconds. */
+  /** The pause between two renewals, or between two looks at another candidate's lease, in milliseconds. */
   readonly retryMs: number;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** The lease is another's, or could not be renewed in time: whatever was done under it must have stopped. */
+/** Another candidate holds the lease, or it could not be renewed in time. The work that needs it must have stopped. */
 export class LeaseLostError extends Error {
   override readonly name = "LeaseLostError";
 }
 
-/** A lease that is ours, and when we asked for it: others count from a later moment. */
+/** A lease that this candidate holds, and when it sent the renewal: other candidates count from a later moment. */
 interface Held {
   readonly lease: Lease;
   readonly renewedAt: number;
 }
 
-/** The time for which we hold the lease. */
+/** The time for which this candidate holds the lease. */
 interface Term {
   held: Held;
-  /** Aborts when the lease is needed no more. */
+  /** Aborts when the lease is no longer needed. */
   readonly ended: AbortSignal;
   readonly lost: AbortSignal;
   readonly lose: (error: LeaseLostError) => void;
 }
 
 /**
- * Waits until the lease (coordination.k8s.io/v1) is ours, does the work while renewing it, and gives it back at once when
- * the work is done. The work's signal aborts when options.signal does, and when the lease is lost: at the latest
- * renewDeadlineMs after the last renewal was *sent*, and so before anybody else, who waits durationMs after having *seen*
- * it, can take over. No two clocks are ever compared: each side measures on its own monotonic one.
+ * Waits until this candidate holds the lease (coordination.k8s.io/v1), does the work while it renews the lease, and
+ * gives the lease back at once when the work is done. The work's signal aborts when options.signal does, and when the
+ * lease is lost. That is at the latest renewDeadlineMs after the last renewal was *sent*. Other candidates take over
+ * durationMs after they have *seen* it, which is later. No two clocks are compared: each side uses its own monotonic
+ * clock.
  *
  * @throws LeaseLostError, once the work has ended; what the work throws; options.signal's reason while still waiting
  */
@@ -63,7 +64,7 @@ export async function withLease(
   signal.addEventListener("abort", askedToStop, { once: true });
   if (signal.aborted) askedToStop();
   const lost = new AbortController();
-  // Renewed until the work has really ended, which may be a while after it was asked to.
+  // The lease is renewed until the work has really ended, which may be a while after its signal aborted.
   const ended = new AbortController();
   const term: Term = {
     held,
@@ -102,17 +103,18 @@ async function acquire(client: KubeClient, options: LeaseOptions): Promise<Held>
       if (lease === undefined || isFree(lease, identity, now - seen.at, options.durationMs)) {
         return { lease: await write(client, options, lease), renewedAt: now };
       }
-      logger.debug({ lease: name, holder: lease.spec?.holderIdentity }, "lease is held by another");
+      logger.debug({ lease: name, holder: lease.spec?.holderIdentity }, "another candidate holds the lease");
     } catch (error) {
       signal.throwIfAborted();
-      // Another candidate was quicker: that is what the lease is for.
-      if (!isConflict(error) && !isAlreadyExists(error)) logger.warn({ err: error, lease: name }, "lease not acquired");
+      // A conflict is no trouble: another candidate was faster.
+      if (!isConflict(error) && !isAlreadyExists(error))
+        logger.warn({ err: error, lease: name }, "could not acquire the lease, will try again");
     }
     await clock.sleep(options.retryMs, signal);
   }
 }
 
-/** Whether a lease may be taken that nobody has touched for `untouchedMs`, as far as was seen from here. */
+/** Whether this candidate may take a lease that it has seen unchanged for `untouchedMs`. */
 function isFree(lease: Lease, identity: string, untouchedMs: number, defaultDurationMs: number): boolean {
   const holder = lease.spec?.holderIdentity ?? "";
   if (holder === "" || holder === identity) return true;
@@ -120,7 +122,7 @@ function isFree(lease: Lease, identity: string, untouchedMs: number, defaultDura
   return untouchedMs >= (typeof seconds === "number" ? seconds * 1000 : defaultDurationMs);
 }
 
-/** Renews until the work has ended or the lease turns out to be another's. */
+/** Renews the lease until the work has ended, or another candidate holds it. */
 async function renew(client: KubeClient, options: LeaseOptions, term: Term): Promise<void> {
   const { clock, logger, name, identity, retryMs } = options;
   let current: Lease | undefined = term.held.lease;
@@ -138,14 +140,14 @@ async function renew(client: KubeClient, options: LeaseOptions, term: Term): Pro
       term.held = { lease: current, renewedAt: sentAt };
     } catch (error) {
       if (term.ended.aborted) return;
-      // Unknown whether it was written: look before the next try.
+      // The renewal may or may not have been written: read the lease before the next try.
       current = undefined;
       logger.warn({ err: error, lease: name }, "lease not renewed, will try again");
     }
   }
 }
 
-/** Ends the term when the last renewal is too old, however long a request may hang. */
+/** Ends the term when the last renewal is too old, even while a request hangs. */
 async function expire(options: LeaseOptions, term: Term): Promise<void> {
   const { clock, name, renewDeadlineMs } = options;
   while (!term.ended.aborted) {
@@ -156,7 +158,10 @@ async function expire(options: LeaseOptions, term: Term): Promise<void> {
   }
 }
 
-/** Hands the lease back, so that the next one need not wait. Failing that, it waits. */
+/**
+ * Gives the lease back, so that the next candidate need not wait. If this fails, the next candidate waits until it
+ * expires.
+ */
 async function release(client: KubeClient, options: LeaseOptions, lease: Lease): Promise<void> {
   const spec = { ...lease.spec, holderIdentity: undefined, renewTime: microTime(options.clock.now()) };
   try {
@@ -177,7 +182,7 @@ async function read(client: KubeClient, options: LeaseOptions, signal?: AbortSig
   }
 }
 
-/** Writes us down as the holder, now; into a new lease when there is none. */
+/** Writes this candidate into the lease as its holder; creates the lease if there is none. */
 async function write(
   client: KubeClient,
   options: LeaseOptions,

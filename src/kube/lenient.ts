@@ -1,14 +1,14 @@
 import * as z from "zod";
 
 /**
- * A field of an object that others write, which exists whatever is in it: what is not as expected, null included, counts
- * as missing. Where that would be the wrong thing to think of it, the schema says what it stands for (`catch`).
+ * A field of an object that somebody else writes. An unexpected value, null included, counts as missing, so that the
+ * object is still read. Where "missing" would be the wrong guess, the schema says what to assume instead (`catch`).
  */
 export function lenient<T extends z.ZodType>(schema: T) {
   return schema.optional().catch(undefined);
 }
 
-/** A list of such objects: an entry that is not as expected stands as an empty one, which nobody looks for. */
+/** A list of such objects. An unexpected entry counts as an empty one, which matches nothing. */
 export function lenientList<T extends z.ZodType>(entry: T) {
   return lenient(z.array(entry.catch(() => entry.parse({}))));
 }

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { lenient } from "./lenient.ts";
 
-/** Metadata as the API server answers it: whatever it has stored has a name, a uid and a resourceVersion. */
+/** Metadata as the API server sends it: every stored object has a name, a uid and a resourceVersion. */
 const objectMetaSchema = z.looseObject({
   name: z.string(),
   namespace: lenient(z.string()),
@@ -16,8 +16,8 @@ const objectMetaSchema = z.looseObject({
 });
 
 /**
- * What every stored object has. Schemas of kinds extend this shape (`kubeObjectSchema.extend({spec: ...})`); fields that
- * no schema names are kept, so that an object can be written back whole.
+ * The fields of every stored object. Schemas of kinds extend this one (`kubeObjectSchema.extend({spec: ...})`). Fields
+ * that no schema names are kept, so that an object can be written back whole.
  */
 export const kubeObjectSchema = z.looseObject({
   apiVersion: z.string(),
@@ -27,7 +27,7 @@ export const kubeObjectSchema = z.looseObject({
 
 export type KubeObject = z.infer<typeof kubeObjectSchema>;
 
-/** An object still to be created: the client adds apiVersion and kind, the API server the rest. */
+/** An object to create: the client adds apiVersion and kind, the API server the rest. */
 export interface Manifest {
   metadata: {
     name?: string;
@@ -39,7 +39,7 @@ export interface Manifest {
   [field: string]: unknown;
 }
 
-/** `namespace/name`, or the name alone for what lives in no namespace. The key of an object in caches and queues. */
+/** The key of an object in caches and queues: `namespace/name`, or the name alone for an object without a namespace. */
 export function keyOf(object: { metadata: { name: string; namespace?: string | undefined } }): string {
   const { namespace, name } = object.metadata;
   return namespace === undefined ? name : `${namespace}/${name}`;

@@ -6,21 +6,24 @@ import { ApiError, isConflict, isTransient } from "./errors.ts";
 import { Heap } from "./heap.ts";
 
 export interface QueueOptions {
-  /** Does what is due for one key. Throwing means: again later. */
+  /** Does what is due for one key. If it throws, the queue calls it again later. */
   readonly work: (key: string, signal: AbortSignal) => Promise<void>;
   /** How many keys may be worked on at once. */
   readonly concurrency: number;
-  /** The wait after failures of the same key in a row. */
+  /** The pause after failures of the same key in a row. */
   readonly backoff: Backoff;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** So long, and so often, work that waits for nothing may go on before everything else has its turn: watches, probes, the Lease. */
+/**
+ * For how long, and for how many keys, work may go on without giving everything else a turn: watches, probes, the
+ * Lease.
+ */
 const SLICE_MS = 10;
 const MAX_IN_A_ROW = 50;
 
-/** When a key is to be worked on. */
+/** A key, and when it is due. */
 interface Entry {
   readonly key: string;
   /** In the clock's monotonic milliseconds. */
@@ -30,20 +33,20 @@ interface Entry {
 }
 
 /**
- * Keys waiting to be worked on: one entry per key (the earlier due time wins), never two workers on one key, a cap on all,
- * and a growing wait per key while its work fails. What is urgent goes before everything else that is due. However many
- * keys wait, the next one is found at once.
+ * Keys that wait for work: one entry per key (the earlier due time wins), never two workers on one key, a limit for all
+ * workers, and a growing pause per key while its work fails. Urgent keys come before all others that are due. However
+ * many keys wait, the next one is found at once.
  */
 export class WorkQueue {
   readonly #options: QueueOptions;
   readonly #entries = new Map<string, Entry>();
-  /** Both hold entries that are no more in force, too: another one has taken the key's place. */
+  /** Both heaps may hold outdated entries, whose key has a newer entry by now. */
   readonly #later = new Heap<Entry>((a, b) => isEarlier(a, b));
   readonly #due = new Heap<Entry>((a, b) => (a.urgent === b.urgent ? isEarlier(a, b) : a.urgent));
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, number>();
   #added = 0;
-  /** What was begun since everything else had its turn, and when that was. */
+  /** How many keys were begun since everything else had its turn, and when the first of them was. */
   #inARow = 0;
   #sliceBegan = 0;
   #wake = Promise.withResolvers<void>();
@@ -57,7 +60,7 @@ export class WorkQueue {
     return { waiting: this.#entries.size, running: this.#running.size };
   }
 
-  /** Asks for work on a key, `afterMs` from now. A key being worked on comes again once that is done. */
+  /** Asks for work on a key, `afterMs` from now. If the key is being worked on, it waits until that is done. */
   add(key: string, { afterMs = 0, urgent = false }: { afterMs?: number; urgent?: boolean } = {}): void {
     const due = this.#options.clock.monotonic() + afterMs;
     const last = this.#entries.get(key);
@@ -74,7 +77,7 @@ export class WorkQueue {
     this.#wake.resolve();
   }
 
-  /** Works until the signal aborts, then waits for what is being worked on and starts nothing new. */
+  /** Works until the signal aborts; then starts nothing new, and waits for the work that is under way. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, concurrency } = this.#options;
     const stop = () => this.#wake.resolve();
@@ -95,32 +98,32 @@ export class WorkQueue {
     return this.#inARow >= MAX_IN_A_ROW || this.#options.clock.monotonic() - this.#sliceBegan >= SLICE_MS;
   }
 
-  /** Takes out the key that is to be worked on now. */
+  /** Takes out the key that is next. */
   #next(): Entry | undefined {
     const now = this.#options.clock.monotonic();
     for (let first = this.#later.peek(); first !== undefined && first.due <= now; first = this.#later.peek()) {
       this.#later.pop();
-      if (this.#isInForce(first)) this.#due.push(first);
+      if (this.#isCurrent(first)) this.#due.push(first);
     }
     for (let first = this.#due.pop(); first !== undefined; first = this.#due.pop()) {
-      // What is being worked on comes back when that is done.
-      if (!this.#isInForce(first) || this.#running.has(first.key)) continue;
+      // A key that is being worked on comes back when that is done.
+      if (!this.#isCurrent(first) || this.#running.has(first.key)) continue;
       this.#entries.delete(first.key);
       return first;
     }
     return undefined;
   }
 
-  #isInForce(entry: Entry): boolean {
+  #isCurrent(entry: Entry): boolean {
     return this.#entries.get(entry.key) === entry;
   }
 
-  /** Waits until something changes, at most until that is due. */
+  /** Waits until something changes, at most until `next` is due. */
   async #idle(next: Entry | undefined): Promise<void> {
     if (next === undefined) return await this.#wake.promise;
     const { clock } = this.#options;
     const timer = new AbortController();
-    // Aborted below when something else comes first.
+    // Aborting the sleep below rejects it: that is no error.
     const due = clock.sleep(Math.max(0, next.due - clock.monotonic()), timer.signal).catch(() => undefined);
     await Promise.race([due, this.#wake.promise]);
     timer.abort();

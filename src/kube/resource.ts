@@ -1,7 +1,7 @@
 import type { ZodType } from "zod";
 import type { KubeObject } from "./metadata.ts";
 
-/** Where one kind of object lives in the API, and what it looks like. */
+/** One kind of object: its place in the API, and its schema. */
 export interface Resource<T extends KubeObject = KubeObject> {
   /** API group; empty for the core group. */
   readonly group: string;
@@ -9,9 +9,9 @@ export interface Resource<T extends KubeObject = KubeObject> {
   readonly plural: string;
   readonly kind: string;
   readonly namespaced: boolean;
-  /** Every answer is parsed with this. Loose, so that unknown fields survive a write. */
+  /** Parses every answer. Loose, so that unknown fields survive a write. */
   readonly schema: ZodType<T>;
-  /** How many are asked for at a time in a list. Default 500; fewer where one object may be large. */
+  /** How many objects a page of a list has. Default 500; fewer if one object may be large. */
   readonly pageSize?: number;
 }
 

@@ -3,11 +3,11 @@ import { lenient, lenientList } from "./lenient.ts";
 import { kubeObjectSchema } from "./metadata.ts";
 import type { Resource } from "./resource.ts";
 
-// Kubernetes' own kinds: every field that this project looks at, and no other. Each is read leniently, so that no object that
-// exists is taken for one that does not. The dispatcher keeps nothing else in memory (dispatcher/kept.ts).
-// Each is built when the first such object is read (z.lazy): a runner meets few kinds, and starts for every one anew.
+// Kubernetes' own kinds: every field that this project reads, and no other. All are read leniently, so that an object
+// that exists never counts as missing. The dispatcher keeps nothing else in memory (dispatcher/kept.ts). Each is built
+// when the first such object is read (z.lazy): a runner meets few kinds, and starts for every one anew.
 
-/** One condition of somebody else's object. */
+/** One condition of an object that somebody else writes. */
 export const conditionSchema = z.looseObject({
   type: lenient(z.string()),
   status: lenient(z.string()),
@@ -17,7 +17,7 @@ export const conditionSchema = z.looseObject({
   lastTransitionTime: lenient(z.string()),
 });
 
-/** What cannot be read counts as one, so that no Job is deleted because of it. */
+/** An unreadable number counts as 1, so that no Job is deleted because of it. */
 const podCount = z.number().optional().catch(1);
 
 const containerSchema = z.lazy(() =>
@@ -27,7 +27,7 @@ const containerSchema = z.lazy(() =>
   }),
 );
 
-/** Who made or changed an object, as the API server noted it; what they changed is left out. */
+/** Who created or changed an object, as the API server recorded it; what they changed is left out. */
 const managerSchema = z.lazy(() =>
   z.object({
     manager: lenient(z.string()),
@@ -129,7 +129,7 @@ const eventSchema = z.lazy(() =>
     involvedObject: lenient(
       z.looseObject({ namespace: lenient(z.string()), name: lenient(z.string()), uid: lenient(z.string()) }),
     ),
-    /** When it happened last. One that is written by the newer API may leave it empty. */
+    /** When it happened last. An Event written by the newer API may leave this empty. */
     lastTimestamp: lenient(z.string()),
   }),
 );

@@ -7,22 +7,22 @@ export interface RetryOptions {
   readonly signal: AbortSignal;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** For how long to go on starting new tries, in milliseconds. Default 60 000. */
+  /** For how long to start new tries, in milliseconds. Default 60 000. */
   readonly maxRetryTimeMs?: number;
-  /** Which failures may pass by themselves. Default: {@link isTransient}, what an API server in trouble answers. */
-  readonly mayPass?: (error: unknown) => boolean;
+  /** Which failures to retry. Default: {@link isTransient}, those of an API server in trouble. */
+  readonly isRetryable?: (error: unknown) => boolean;
 }
 
 const BACKOFF: Backoff = { minMs: 250, maxMs: 10_000 };
 
 /**
- * Runs an idempotent call until it succeeds or fails for a reason that trying again cannot mend.
- * Waits longer each time (0.25 s to 10 s, random), and at least as long as the server asks for.
+ * Runs an idempotent call until it succeeds, or fails for a reason that another try cannot mend. Waits longer each time
+ * (0.25 s to 10 s, random), and at least as long as the server asks for.
  *
  * @throws the call's last error, or the signal's reason
  */
 export async function retry<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { signal, logger, clock, maxRetryTimeMs = 60_000, mayPass = isTransient } = options;
+  const { signal, logger, clock, maxRetryTimeMs = 60_000, isRetryable = isTransient } = options;
   const startedAt = clock.monotonic();
   for (let tries = 1; ; tries++) {
     signal.throwIfAborted();
@@ -32,7 +32,7 @@ export async function retry<T>(call: () => Promise<T>, options: RetryOptions): P
       return answer;
     } catch (error) {
       signal.throwIfAborted();
-      if (!mayPass(error)) throw error;
+      if (!isRetryable(error)) throw error;
       const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
       const waitMs = Math.max(asked, backoffDelay(tries, BACKOFF, Math.random()));
       logger.warn({ err: error, tries, waitMs }, "call failed, will try again");

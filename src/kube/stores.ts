@@ -1,7 +1,7 @@
 import type { ChangeListener, ResourceCache } from "./cache.ts";
 import type { KubeObject } from "./metadata.ts";
 
-/** Objects of one kind as the API server last told of them, whoever keeps them up to date. */
+/** Objects of one kind as the API server last reported them, from one cache or from several. */
 export interface Store<T extends KubeObject> {
   /** @param key `namespace/name`, or the name alone */
   get(key: string): T | undefined;
@@ -9,7 +9,7 @@ export interface Store<T extends KubeObject> {
   onChange(listener: ChangeListener<T>): void;
 }
 
-/** Several caches of one kind, each of other namespaces, as one. */
+/** Several caches of one kind, for different namespaces, as one store. */
 export class JoinedStore<T extends KubeObject> implements Store<T> {
   readonly #parts: readonly ResourceCache<T>[];
 
@@ -34,11 +34,11 @@ export class JoinedStore<T extends KubeObject> implements Store<T> {
   }
 }
 
-/** Finds the objects of a store by something else than their name. */
+/** Finds the objects of a store by something other than their name. */
 export class Index<T extends KubeObject> {
   readonly #found = new Map<string, Map<string, T>>();
 
-  /** @param termsOf what an object is to be found by */
+  /** @param termsOf the terms by which an object can be found */
   constructor(store: Pick<Store<T>, "onChange">, termsOf: (object: T) => readonly string[]) {
     store.onChange((key, current, previous) => {
       for (const term of previous === undefined ? [] : termsOf(previous)) this.#remove(term, key);
@@ -50,7 +50,7 @@ export class Index<T extends KubeObject> {
     return [...(this.#found.get(term)?.values() ?? [])];
   }
 
-  /** Everything that is found by anything. */
+  /** All objects that have a term, once for each of their terms. */
   *values(): Iterable<T> {
     for (const objects of this.#found.values()) yield* objects.values();
   }

@@ -1,12 +1,12 @@
 /**
- * Splits a body into lines and parses each as JSON. Half a line at the end, as a cut connection leaves it, is dropped:
- * who resumes from the last whole line is sent it again.
+ * Splits a body into lines and parses each as JSON. Half a line at the end, as a broken connection leaves it, is
+ * dropped: a watch that resumes from the last whole line gets it again.
  *
  * @throws SyntaxError for a whole line that is no JSON, and whatever the body fails with
  */
 export async function* jsonLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<unknown, undefined> {
   const decoder = new TextDecoder();
-  // A line of megabytes comes in many parts, which are put together once.
+  // A line of megabytes comes in many parts; joining them only once keeps this linear.
   let begun: string[] = [];
   for await (const bytes of body) {
     const [more = "", ...others] = decoder.decode(bytes, { stream: true }).split("\n");
@@ -21,9 +21,9 @@ export async function* jsonLines(body: AsyncIterable<Uint8Array>): AsyncGenerato
 }
 
 /**
- * Reads a body as text, as long as it has no more than so many bytes; of a longer one the rest is never fetched.
+ * Reads a body as text if it has `maxBytes` at most. The rest of a longer body is never fetched.
  *
- * @returns undefined for a longer one
+ * @returns undefined for a longer body
  */
 export async function textUpTo(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string | undefined> {
   const parts: Uint8Array[] = [];

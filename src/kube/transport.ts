@@ -13,11 +13,11 @@ export interface ApiRequest {
   readonly body?: unknown;
   /** Default `application/json`. */
   readonly contentType?: string;
-  /** What the answer may be. Default `application/json`. */
+  /** The media type of the answer. Default `application/json`. */
   readonly accept?: string;
-  /** What is asked, for messages: verb, resource, namespace/name. */
+  /** The call, for messages: verb, resource, namespace/name. */
   readonly call: string;
-  /** How many bytes of an answer are taken at most, where that matters. */
+  /** How many bytes the answer may have. Default: any number. */
   readonly maxBytes?: number | undefined;
   readonly signal: AbortSignal;
 }
@@ -39,8 +39,8 @@ export class Transport {
   /**
    * Sends and reads the whole answer as text.
    *
-   * @throws ApiError when the server refuses, UnreachableError when there is no answer, AnswerTooLargeError when it has more
-   *   than `maxBytes`, the signal's reason once it aborts
+   * @throws ApiError when the server refuses, UnreachableError when it does not answer, AnswerTooLargeError when the
+   *   answer has more than `maxBytes`, the signal's reason once it aborts
    */
   async text(request: ApiRequest): Promise<string> {
     const context = await this.#context(request);
@@ -54,10 +54,10 @@ export class Transport {
   }
 
   /**
-   * Sends and reads the answer line by line, as JSON, for as long as it lasts. Throws as {@link text}, and SyntaxError for
-   * a whole line that is no JSON.
+   * Sends and reads the answer line by line, as JSON, for as long as it lasts. Throws as {@link text}, and SyntaxError
+   * for a whole line that is no JSON.
    *
-   * @param onContact told each time the server was heard: when it accepts, and on every line
+   * @param onContact is called each time the server sends something: when it accepts, and on every line
    */
   async *lines(request: ApiRequest, onContact: () => void): AsyncGenerator<unknown> {
     const context = await this.#context(request);
@@ -72,7 +72,7 @@ export class Transport {
         yield value;
       }
     } finally {
-      // Who leaves early does not care that the connection has meanwhile broken.
+      // A caller that stops early need not know that the connection has broken meanwhile.
       await lines.return(undefined).catch(() => undefined);
     }
   }
@@ -113,7 +113,7 @@ export class Transport {
     throw new ApiError(request.call, httpStatusCode, jsonOrText(await body.text()), headers["retry-after"]);
   }
 
-  /** Turns the network's failures into one error that names the call; an abort keeps its own reason. */
+  /** Turns failures of the network into an UnreachableError that names the call; an abort keeps its own reason. */
   async #answered<T>(request: ApiRequest, answer: () => Promise<T>): Promise<T> {
     try {
       return await answer();

@@ -4,9 +4,9 @@ import type { Resource } from "./resource.ts";
 import { type WatchOptions, watchResource } from "./watch.ts";
 
 /**
- * Waits, by watch, until one object meets a condition. Has no time limit of its own: the signal's owner sets one.
+ * Waits, by watch, until one object meets a condition. It has no time limit of its own; the signal may set one.
  *
- * @param condition sees every state of the object in turn; undefined while there is no such object
+ * @param condition is given every state of the object in turn; undefined while there is no such object
  * @returns the state that met the condition
  * @throws the signal's reason once it aborts
  */
@@ -23,7 +23,7 @@ export async function awaitCondition<T extends KubeObject>(
   for await (const event of watch) {
     if (event.type === "synced") synced = true;
     else current = event.type === "deleted" ? undefined : event.object;
-    // Before the first list is through, no object seen does not mean that there is none.
+    // Before the first list is complete, an object that was not seen may still exist.
     if (synced && condition(current)) return current;
   }
   return current;

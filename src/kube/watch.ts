@@ -17,42 +17,61 @@ import type { KubeObject } from "./metadata.ts";
 import { qualifiedName, type Resource } from "./resource.ts";
 import { customResourceDefinitions } from "./resources.ts";
 
-/** What a watch tells: first all that exists as `added`, then `synced`, then every change. */
+/** What a watch yields: first every object that exists, as `added`; then `synced`; then every change. */
 export type WatchEvent<T> = Change<T> | { readonly type: "synced" };
 
 export interface WatchOptions extends Selection {
-  /** Ends the watch; nothing else does. */
+  /** Ends the watch. Nothing else does. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** Told each time the API server was heard. A healthy watch hears it at least every {@link MAX_SILENCE_MS}. */
+  /**
+   * Is called each time the API server sends something. On a healthy watch, this is at least every {@link
+   * MAX_SILENCE_MS}.
+   */
   readonly onContact?: (() => void) | undefined;
   /**
-   * For custom resources: a kind whose CRD is not installed has no objects. That is a state, not an error, and ends
-   * when the CRD appears (which needs the right to get, list and watch that CRD).
+   * For custom resources: a kind whose CRD is not installed counts as a kind without objects, until the CRD appears.
+   * This needs the right to get, list and watch that CRD.
    */
   readonly absentIsEmpty?: boolean | undefined;
 }
 
-/** The server is asked to end each stream cleanly after so long: the proof that it is still there. */
+/** The watch asks the server to end each stream after this time: that proves that the server is still there. */
 const STREAM_SECONDS = 30;
-/** Longer than this without a word, and the connection is dead whatever TCP thinks. In milliseconds. */
+/** If the server sends nothing for longer than this, the connection is dead, whatever TCP says. In milliseconds. */
 export const MAX_SILENCE_MS = (STREAM_SECONDS + 15) * 1000;
 
 const RETRY: Backoff = { minMs: 250, maxMs: 10_000 };
-/** A server that ends quiet streams faster than this is in trouble: it must not be hammered. */
+/**
+ * A server that ends quiet streams faster than this is in trouble, and needs pauses between requests. In milliseconds.
+ */
 const SHORT_STREAM_MS = 1_000;
 
-/** After so many errors of the server's own at one position it is given up: what it cannot read stays unreadable. */
+/**
+ * After so many 500s in a row at one resourceVersion, the watch lists again: the server may not be able to read on from
+ * there.
+ */
 const MAX_ERRORS_AT_POSITION = 3;
 
 const versionedSchema = z.looseObject({ metadata: z.looseObject({ resourceVersion: z.string() }) });
 
+/** Where a watch stands. Each step leads from one state to the next, as in the watcher of kube-rs. */
+type State =
+  /** No resourceVersion to watch from is known (any more): list. */
+  | { readonly kind: "unlisted" }
+  /** The kind is not installed: wait for its CRD. */
+  | { readonly kind: "absent" }
+  /** Everything up to this resourceVersion was listed, and no stream has worked since. */
+  | { readonly kind: "listed"; readonly resourceVersion: string }
+  /** A stream has brought everything up to this resourceVersion. */
+  | { readonly kind: "watching"; readonly resourceVersion: string };
+
 /**
- * Lists, then watches, for ever: resumes where it was after lost connections, time-outs and API server restarts, so that
- * no transition is missed; when the server no longer knows that point (410) it lists again and tells the differences,
- * deletions included. Trouble is logged and waited out. Objects that do not parse are logged and skipped: what was known
- * of them stays.
+ * Lists, then watches, for ever. After lost connections, time-outs and restarts of the API server it resumes where it was,
+ * so that no transition is missed. When the server no longer knows that point (410), it lists again and yields the
+ * differences, deletions included. It logs trouble and tries again. Objects that do not parse are logged and skipped; the
+ * last state that did parse stays.
  *
  * @throws the signal's reason, and nothing else
  */
@@ -61,86 +80,150 @@ export async function* watchResource<T extends KubeObject>(
   resource: Resource<T>,
   options: WatchOptions,
 ): AsyncGenerator<WatchEvent<T>, never> {
-  const { signal, clock } = options;
-  const logger = options.logger.child({ watch: qualifiedName(resource) });
-  const known = new Map<string, T>();
-  let position: string | undefined;
-  let failures = 0;
-  /** How often in a row the server answered 500 to this position. */
-  let errorsHere = 0;
-  /** No stream has worked since the last list: an expired position then means trouble, not age. */
-  let justListed = false;
-
+  const watcher = new Watcher(client, resource, options);
   for (;;) {
-    signal.throwIfAborted();
-    let openedAt: number | undefined;
-    let heard = false;
-    const healthy = () => heard || (openedAt !== undefined && clock.monotonic() - openedAt >= SHORT_STREAM_MS);
-    try {
-      if (position === undefined) {
-        const unreadable = new Set<string>();
-        const onMalformed = (error: MalformedObjectError) => {
-          unreadable.add(error.key);
-          logger.error({ err: error }, "skipped an object that does not parse");
-        };
-        const list = await listOrAbsent(client, resource, { ...options, onMalformed });
-        options.onContact?.();
-        yield* differences(known, list?.items ?? [], unreadable);
-        yield { type: "synced" };
-        if (list === undefined) {
-          logger.info("kind not installed, waiting for its CRD");
-          await established(client, resource, options);
-          throw new UnreachableError(`list ${qualifiedName(resource)}`, "its CRD has just been installed");
-        }
-        position = list.resourceVersion;
-        errorsHere = 0;
-        justListed = true;
-      }
-      const onOpen = () => {
-        openedAt = clock.monotonic();
-      };
-      for await (const event of streamUntilSilent(client, resource, position, options, onOpen)) {
-        if (event.type === "ERROR") throw new ApiError(`watch ${qualifiedName(resource)}`, undefined, event.object);
-        position = versionedSchema.parse(event.object).metadata.resourceVersion;
-        heard = true;
-        errorsHere = 0;
-        justListed = false;
-        if (event.type === "BOOKMARK") continue;
-        try {
-          yield* changes(known, event.type, client.parse(resource, event.object));
-        } catch (error) {
-          if (!(error instanceof MalformedObjectError)) throw error;
-          logger.error({ err: error }, "skipped an object that does not parse");
-        }
-      }
-      if (!healthy())
-        throw new UnreachableError(`watch ${qualifiedName(resource)}`, "the server ended the stream at once");
-      failures = 0;
-      justListed = false;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (error instanceof ApiError && error.code === 500) errorsHere += 1;
-      if (!canResume(error) || errorsHere >= MAX_ERRORS_AT_POSITION) position = undefined;
-      failures = healthy() ? 1 : failures + 1;
-      const again = position === undefined ? "list again" : "resume";
-      const expired = isGone(error) && !justListed;
-      if (expired || (failures === 1 && error instanceof UnreachableError)) {
-        logger.info({ err: error, again }, "watch interrupted");
-        continue;
-      }
-      const waitMs = backoffDelay(failures, RETRY, Math.random());
-      logger.warn({ err: error, again, failures, waitMs }, "watch failed, will try again");
-      await clock.sleep(waitMs, signal);
-    }
+    options.signal.throwIfAborted();
+    yield* watcher.step();
   }
 }
 
-/** Whether the position in the history of changes is still good after this error. */
+class Watcher<T extends KubeObject> {
+  readonly #client: KubeClient;
+  readonly #resource: Resource<T>;
+  readonly #options: WatchOptions;
+  readonly #logger: Logger;
+  /** What the consumer knows, by key. */
+  readonly #known = new Map<string, T>();
+  #state: State = { kind: "unlisted" };
+  /** Failures in a row, without a healthy stream in between. */
+  #failures = 0;
+  /** How often in a row the server answered 500 at the present resourceVersion. */
+  #errorsHere = 0;
+
+  constructor(client: KubeClient, resource: Resource<T>, options: WatchOptions) {
+    this.#client = client;
+    this.#resource = resource;
+    this.#options = options;
+    this.#logger = options.logger.child({ watch: qualifiedName(resource) });
+  }
+
+  /** Does what the state asks for, once. Logs every failure, and waits as long as it asks for. */
+  async *step(): AsyncGenerator<WatchEvent<T>> {
+    const state = this.#state;
+    const health = new StreamHealth(this.#options.clock);
+    try {
+      if (state.kind === "unlisted") yield* this.#list();
+      else if (state.kind === "absent") await this.#awaitKind();
+      else yield* this.#stream(state.resourceVersion, health);
+    } catch (error) {
+      this.#options.signal.throwIfAborted();
+      await this.#recover(error, health.isHealthy());
+    }
+  }
+
+  async *#list(): AsyncGenerator<WatchEvent<T>> {
+    const unreadable = new Set<string>();
+    const onMalformed = (error: MalformedObjectError) => {
+      unreadable.add(error.key);
+      this.#logSkipped(error);
+    };
+    const list = await listOrAbsent(this.#client, this.#resource, { ...this.#options, onMalformed });
+    this.#options.onContact?.();
+    yield* differences(this.#known, list?.items ?? [], unreadable);
+    yield { type: "synced" };
+    if (list === undefined) {
+      this.#state = { kind: "absent" };
+      return;
+    }
+    this.#state = { kind: "listed", resourceVersion: list.resourceVersion };
+    this.#errorsHere = 0;
+  }
+
+  async #awaitKind(): Promise<never> {
+    this.#logger.info("kind not installed, waiting for its CRD");
+    await established(this.#client, this.#resource, this.#options);
+    // Counts as a failure, so that a server which does not serve the kind yet is not asked in a tight loop.
+    throw new UnreachableError(`list ${qualifiedName(this.#resource)}`, "its CRD has just been installed");
+  }
+
+  async *#stream(from: string, health: StreamHealth): AsyncGenerator<WatchEvent<T>> {
+    const call = `watch ${qualifiedName(this.#resource)}`;
+    let resourceVersion = from;
+    const onOpen = () => health.opened();
+    for await (const event of streamUntilSilent(this.#client, this.#resource, from, this.#options, onOpen)) {
+      if (event.type === "ERROR") throw new ApiError(call, undefined, event.object);
+      resourceVersion = versionedSchema.parse(event.object).metadata.resourceVersion;
+      this.#state = { kind: "watching", resourceVersion };
+      this.#errorsHere = 0;
+      health.heard();
+      if (event.type === "BOOKMARK") continue;
+      try {
+        yield* changes(this.#known, event.type, this.#client.parse(this.#resource, event.object));
+      } catch (error) {
+        if (!(error instanceof MalformedObjectError)) throw error;
+        this.#logSkipped(error);
+      }
+    }
+    if (!health.isHealthy()) throw new UnreachableError(call, "the server ended the stream at once");
+    this.#state = { kind: "watching", resourceVersion };
+    this.#failures = 0;
+  }
+
+  /** Decides after a failure whether the resourceVersion is still good, and pauses unless the failure is a normal one. */
+  async #recover(error: unknown, wasHealthy: boolean): Promise<void> {
+    const { clock, signal } = this.#options;
+    // Right after a list, an expired resourceVersion means trouble; later, it only means that the watch was quiet for long.
+    const isExpired = isGone(error) && this.#state.kind === "watching";
+    if (error instanceof ApiError && error.code === 500) this.#errorsHere += 1;
+    const canGoOn = "resourceVersion" in this.#state && canResume(error) && this.#errorsHere < MAX_ERRORS_AT_POSITION;
+    if (!canGoOn) this.#state = { kind: "unlisted" };
+    this.#failures = wasHealthy ? 1 : this.#failures + 1;
+    const failures = this.#failures;
+    const again = canGoOn ? "resume" : "list again";
+    if (isExpired || (failures === 1 && error instanceof UnreachableError)) {
+      this.#logger.info({ err: error, again }, "watch interrupted");
+      return;
+    }
+    const waitMs = backoffDelay(failures, RETRY, Math.random());
+    this.#logger.warn({ err: error, again, failures, waitMs }, "watch failed, will try again");
+    await clock.sleep(waitMs, signal);
+  }
+
+  #logSkipped(error: MalformedObjectError): void {
+    this.#logger.error({ err: error }, "skipped an object that does not parse");
+  }
+}
+
+/** Whether a stream has worked: it has brought an event, or stayed open for a while. */
+class StreamHealth {
+  readonly #clock: Clock;
+  #openedAt: number | undefined;
+  #heard = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  opened(): void {
+    this.#openedAt = this.#clock.monotonic();
+  }
+
+  heard(): void {
+    this.#heard = true;
+  }
+
+  isHealthy(): boolean {
+    if (this.#heard) return true;
+    return this.#openedAt !== undefined && this.#clock.monotonic() - this.#openedAt >= SHORT_STREAM_MS;
+  }
+}
+
+/** Whether the watch can resume from the same resourceVersion after this error. */
 function canResume(error: unknown): boolean {
   return isTransient(error) && !isFromTheFuture(error);
 }
 
-/** Lists; nothing when the kind is not installed and that is allowed. */
+/** Lists; undefined if the kind is not installed and the options allow that. */
 async function listOrAbsent<T extends KubeObject>(
   client: KubeClient,
   resource: Resource<T>,
@@ -154,7 +237,7 @@ async function listOrAbsent<T extends KubeObject>(
   }
 }
 
-/** One stream, broken off with an UnreachableError when nothing was heard for {@link MAX_SILENCE_MS}. */
+/** One stream. Throws an UnreachableError if the server sends nothing for {@link MAX_SILENCE_MS}. */
 async function* streamUntilSilent(
   client: KubeClient,
   resource: Resource,
@@ -200,7 +283,7 @@ async function* streamUntilSilent(
   }
 }
 
-/** Waits, without polling, until the API server serves this custom resource. */
+/** Waits, without polling, until the CRD of this resource is established. */
 async function established(client: KubeClient, resource: Resource, options: WatchOptions): Promise<void> {
   const { signal, logger, clock, onContact } = options;
   const fieldSelector = `metadata.name=${qualifiedName(resource)}`;

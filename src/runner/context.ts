@@ -46,7 +46,7 @@ export interface RunnerContext {
    */
   readonly maxRetryTimeMs?: number;
   /** Which errors are retried. Default: those of an API server in trouble, no refusals (retry.ts). */
-  readonly mayPass?: (error: unknown) => boolean;
+  readonly isRetryable?: (error: unknown) => boolean;
 }
 
 /**
@@ -54,7 +54,7 @@ export interface RunnerContext {
  * while RBAC or a CRD is being applied again.
  */
 export function retryingRefusals(context: RunnerContext): RunnerContext {
-  return { ...context, mayPass: mayBeRestored };
+  return { ...context, isRetryable: mayBeRestored };
 }
 
 /**
@@ -67,5 +67,5 @@ export function retryingForever(context: RunnerContext): RunnerContext {
 
 /** The context for calls whose answer is good to know, but not worth waiting for without end. */
 export function retryingBriefly(context: RunnerContext): RunnerContext {
-  return { ...context, maxRetryTimeMs: 60_000, mayPass: isTransient };
+  return { ...context, maxRetryTimeMs: 60_000, isRetryable: isTransient };
 }

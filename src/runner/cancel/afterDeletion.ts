@@ -53,7 +53,7 @@ interface Made {
  */
 async function objectsOf(context: RunnerContext, uid: string): Promise<Made[]> {
   const selection = { namespace: context.settings.veleroNamespace, labelSelector: operationSelector(uid) };
-  const asked = { ...context, mayPass: isTransient };
+  const asked = { ...context, isRetryable: isTransient };
   const lists = await Promise.allSettled(
     SUPPORTED_TYPES.map(async (type): Promise<Made> => {
       const { items } = await retry(() => context.client.list(veleroResource(type), selection, asked), asked);

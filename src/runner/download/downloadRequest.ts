@@ -118,7 +118,7 @@ async function download<T>(
   const { url, askedAt } = await signedUrl(context, kind, source);
   try {
     const options = { ca, signal: context.signal, limits };
-    const retries = { maxRetryTimeMs: limits.retryTimeMs, mayPass };
+    const retries = { maxRetryTimeMs: limits.retryTimeMs, isRetryable };
     return await retry(() => fetch(url, options, askedAt), { ...context, ...retries });
   } catch (error) {
     if (!(error instanceof FetchError)) throw error;
@@ -129,7 +129,7 @@ async function download<T>(
 }
 
 /** An overloaded object store asks its clients to retry, and any connection may break once. */
-function mayPass(error: unknown): boolean {
+function isRetryable(error: unknown): boolean {
   return error instanceof FetchError && error.transient;
 }
 

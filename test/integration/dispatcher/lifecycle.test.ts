@@ -99,7 +99,7 @@ test("the second is ready and does nothing; it takes over at once when the first
   const first = fixture.dispatcher();
   await first.logged(leading);
   const second = fixture.dispatcher();
-  await second.logged(({ msg }) => msg === "lease is held by another");
+  await second.logged(({ msg }) => msg === "another candidate holds the lease");
   expect(await ask(await second.url(), "/readyz")).toMatchObject({ code: 200 });
   expect((await ask(await second.url(), "/metrics")).text).toContain("operation_runner_leader 0");
   await fixture.target();

@@ -24,5 +24,5 @@ test("an outcome for which an Operation leaves no room is told shorter, and the 
   const told = status?.outputs?.warnings;
   if (!Array.isArray(told)) throw new Error("no warnings are told");
   expect(told[0]).toBe(`velero: ${warnings[0]}`);
-  expect(told.at(-1)).toMatch(/^\d+ more left out: the Operation has no room/);
+  expect(told.at(-1)).toMatch(/^\d+ more left out: the API server's store has no room/);
 });
