@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { CoreV1Api, type V1Pod } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import { loadConfig } from "../../../src/kube/config.ts";
 import type { Images } from "./images.ts";
 import { startKubeletEndpoint } from "./kubeletEndpoint.ts";
 import { nodeLabels, registerNode } from "./node.ts";
 import { NodePod } from "./pod.ts";
+import { PooledConfig } from "./pooledConfig.ts";
 import { createPorts } from "./ports.ts";
 import { awaitsNode, schedule } from "./scheduler.ts";
 import { watchPods } from "./watch.ts";
@@ -42,7 +42,8 @@ export interface ProcessNode {
 export async function startProcessNode(options: ProcessNodeOptions): Promise<ProcessNode> {
   const { dir, images, name = "process-node" } = options;
   const log = options.log.child({ node: name });
-  const config = loadConfig({ KUBECONFIG: options.kubeconfig });
+  const config = new PooledConfig();
+  config.loadFromFile(options.kubeconfig);
   const core = config.makeApiClient(CoreV1Api);
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error(`${options.kubeconfig} names no cluster`);
