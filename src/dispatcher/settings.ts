@@ -189,7 +189,8 @@ export const settingsSchema = z.strictObject({
     .enum(["trace", "debug", "info", "warn", "error", "fatal"], "must be trace, debug, info, warn, error or fatal")
     .default("info")
     .meta({
-      description: "The least severe level of log lines that are written. Runners use the same level unless their template sets another one.",
+      description:
+        "The least severe level of log lines that are written. Runners use the same level unless their template sets another one.",
     }),
 });
 
