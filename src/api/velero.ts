@@ -2,6 +2,7 @@ import * as z from "zod";
 import { lenient } from "../kube/lenient.ts";
 import { kubeObjectSchema } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
+import type { Deployment } from "../kube/resources.ts";
 import type { OperationType } from "./operation.ts";
 
 /**
@@ -31,6 +32,40 @@ export function isAtWork(object: VeleroObject | undefined): boolean {
   const phase = object?.status?.phase;
   return object !== undefined && !isVeleroTerminal(phase) && phase !== "Deleting";
 }
+
+/**
+ * How far Velero is with an object: it stands in Velero's own line; it is what Velero works on; or Velero takes the next one
+ * already, and only waits for volumes or puts things in order. docs/velero-facts.md#veleros-own-queue.
+ */
+export type VeleroStage = "inLine" | "atWork" | "letGo";
+
+export function veleroStage(phase: string | undefined): VeleroStage {
+  if (phase === undefined || phase === "" || phase === "New" || phase === "Queued") return "inLine";
+  const isLetGo = isVeleroTerminal(phase) || phase === "Deleting" || /^(WaitingForPlugin|Finalizing)/.test(phase);
+  return isLetGo ? "letGo" : "atWork";
+}
+
+/** Velero's server is the first container of the Deployment of this name (its own restores look for it by that name, too). */
+export const VELERO_DEPLOYMENT = "velero";
+
+/**
+ * On how many Backups Velero's server works at once (1.18 and later): the last `--concurrent-backups` of its command line.
+ *
+ * @returns undefined where it does not say; Velero's own default is 1
+ */
+export function concurrentBackups({ spec }: Deployment): number | undefined {
+  const [server] = spec?.template?.spec?.containers ?? [];
+  const words = [...(server?.command ?? []), ...(server?.args ?? [])];
+  const values = words.flatMap((word, at) => {
+    if (word === CONCURRENT_BACKUPS) return [words[at + 1]];
+    return word.startsWith(`${CONCURRENT_BACKUPS}=`) ? [word.slice(CONCURRENT_BACKUPS.length + 1)] : [];
+  });
+  const value = values.at(-1) ?? "";
+  // As Velero takes it: whatever is less than 1 is 1.
+  return /^-?\d+$/.test(value) ? Math.max(1, Number(value)) : undefined;
+}
+
+const CONCURRENT_BACKUPS = "--concurrent-backups";
 
 /** Completed or PartiallyFailed: there is something to restore, and somebody may need it. */
 export function isRestorable(phase: string | undefined): boolean {

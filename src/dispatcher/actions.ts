@@ -43,8 +43,8 @@ export interface ActionContext {
   readonly jobNamespace: string;
   /** How long one call may take, in milliseconds. */
   readonly callTimeoutMs: number;
-  /** Told when an Operation is not, after all, what others were told that it would be. */
-  readonly onWriteDropped: (operation: VeleroOperation) => void;
+  /** Told when the status of an Operation cannot be written until that changes. */
+  readonly onNoRoom: (operation: VeleroOperation) => void;
 }
 
 /**
@@ -90,7 +90,7 @@ async function writeStatus(
     writesInFlight.confirm(operation, await writeFitting(status, replace));
   } catch (error) {
     // No answer: it may have been written, so it still counts until the watch or the next try tells.
-    if (!(error instanceof UnreachableError) && writesInFlight.drop(operation)) hands.onWriteDropped(operation);
+    if (!(error instanceof UnreachableError)) writesInFlight.drop(operation);
     if (isTooLarge(error)) return reportTooLarge(hands, operation, error, logger);
     if (!isConflict(error) && !isNotFound(error)) throw error;
     logger.debug({ err: error }, "Operation changed meanwhile, will be decided again");
@@ -107,6 +107,7 @@ function reportTooLarge(hands: ActionContext, operation: VeleroOperation, error:
   const message =
     "the Operation is so large that the API server's store has no room for its status: make a smaller one";
   logger.error({ err: error }, message);
+  hands.onNoRoom(operation);
   // A moment that stays the same: it is told once.
   hands.announce(operation, {
     type: "Warning",

@@ -3,24 +3,32 @@ import type { Logger } from "pino";
 import { isPaused } from "../api/applicationInstance.ts";
 import { RIGHTS_POLICY } from "../api/crossNamespace.ts";
 import { Annotation, Label } from "../api/labels.ts";
-import { attemptOf, isVeleroOperation, operations } from "../api/operation.ts";
+import { attemptOf, isTerminal, isVeleroOperation, operations, type Status } from "../api/operation.ts";
+import { isAdmitted } from "../api/status.ts";
+import { concurrentBackups, VELERO_DEPLOYMENT } from "../api/velero.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
 import { EventRecorder } from "../kube/events.ts";
 import { withLease } from "../kube/lease.ts";
+import { keyOf } from "../kube/metadata.ts";
 import { WorkQueue } from "../kube/queue.ts";
 import { qualifiedName } from "../kube/resource.ts";
+import type { Deployment } from "../kube/resources.ts";
 import { type ActionContext, annotateTarget, carryOut, deleteJob } from "./actions.ts";
 import { endOfPause } from "./admission/pauseTarget.ts";
 import { decide, decideOrphan } from "./decide.ts";
+import type { Capacity } from "./line/line.ts";
+import { LiveLine } from "./liveLine.ts";
 import { createMetrics } from "./metrics.ts";
 import type { Server, ServerParts } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import { type Caches, openCaches } from "./state/caches.ts";
 import { currentWorld } from "./state/currentWorld.ts";
 import { indexCaches } from "./state/indexes.ts";
+import { isOpen } from "./state/operationState.ts";
 import { operationUidOf } from "./state/owners.ts";
 import { missingProtection, rightsAskedSince } from "./state/protection.ts";
+import type { World } from "./state/world.ts";
 import { WritesInFlight } from "./state/writesInFlight.ts";
 import { TemplateStore } from "./templates/templateStore.ts";
 import { connectTriggers } from "./triggers.ts";
@@ -64,21 +72,46 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   const { client, clock, identity, logger, settings, signal } = options;
   const caches = openCaches(client, settings, { clock, logger });
   const indexes = indexCaches(caches);
-  const writesInFlight = new WritesInFlight();
+  const writesInFlight = new WritesInFlight((operation) => line.touch(keyOf(operation)));
   const templates = new TemplateStore(caches.templates, settings, logger);
-  const world = currentWorld({ ...options, caches, indexes, writesInFlight, templates });
+  const capacity = () =>
+    veleroCapacity(settings, caches.veleroServer.get(`${settings.veleroNamespace}/${VELERO_DEPLOYMENT}`));
+  const line: LiveLine = new LiveLine({
+    limits: settings.limits,
+    capacity: capacity(),
+    world: () => world,
+    operation: (key) => {
+      const operation = caches.operations.get(key);
+      return operation && writesInFlight.current(operation);
+    },
+    operationByUid: (uid) => world.operation(uid),
+    decide: (key, how) => queue.add(key, how),
+    clock,
+  });
+  caches.veleroServer.onChange(() => {
+    line.capacity = capacity();
+  });
+  const world: World = currentWorld({
+    ...options,
+    caches,
+    indexes,
+    writesInFlight,
+    templates,
+    placeOf: (operation) => line.placeOf(operation),
+  });
   const protection = () =>
     missingProtection(
       caches.operationCrd.get(qualifiedName(operations)),
       rightsAskedSince(caches.rightsPolicy.get(RIGHTS_POLICY), caches.rightsBinding.get(RIGHTS_POLICY)),
     );
   const queue = new WorkQueue({ work, concurrency: CONCURRENCY, backoff: BACKOFF, clock, logger });
-  const wakePeers = connectTriggers({
+  connectTriggers({
     caches,
     indexes,
     templates,
-    maxConcurrentPerNamespace: settings.limits.maxConcurrentPerNamespace,
-    wake: (key, when) => queue.add(key, when),
+    line,
+    // Who is under way goes before all who only are to be told where they stand.
+    decide: (key) => queue.add(key, { urgent: isUnderWay(caches.operations.get(key)?.status) }),
     wakeOrphan: (name) => queue.add(ORPHAN + name),
     wakeTarget: (key) => queue.add(TARGET + key),
   });
@@ -97,25 +130,31 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     },
     jobNamespace: settings.jobNamespace,
     callTimeoutMs: CALL_TIMEOUT_MS,
-    onWriteDropped: ({ metadata }) => wakePeers(metadata.namespace),
+    onNoRoom: (operation) => line.setAside(operation),
   };
 
   async function work(key: string): Promise<void> {
     if (key.startsWith(ORPHAN)) return await workOrphan(key.slice(ORPHAN.length));
     if (key.startsWith(TARGET)) return await workTarget(key.slice(TARGET.length));
+    const found = caches.operations.get(key);
+    // Its approval or its right may have ended by the clock alone.
+    if (found !== undefined && isVeleroOperation(found) && isOpen(found)) line.readmit(found);
+    while (!line.isUpToDate) await line.judge();
     const operation = caches.operations.get(key);
     if (operation === undefined || !isVeleroOperation(operation) || writesInFlight.awaitsEcho(operation)) return;
     const { action, lookAgainAt } = decide(operation, world);
     if (lookAgainAt !== undefined) {
       queue.add(key, { afterMs: Math.min(MAX_TIMER_MS, Math.max(0, lookAgainAt.getTime() - clock.now().getTime())) });
     }
-    if (action === undefined) {
-      // What got no answer and is not to be written again does not count any longer.
-      if (writesInFlight.drop(operation)) hands.onWriteDropped(operation);
-      return;
-    }
+    // What got no answer and is not to be written again does not count any longer.
+    if (action === undefined) return writesInFlight.drop(operation);
     const { uid } = operation.metadata;
-    await carryOut(hands, operation, action, logger.child({ operation: key, uid, attempt: attemptOf(operation) }));
+    try {
+      await carryOut(hands, operation, action, logger.child({ operation: key, uid, attempt: attemptOf(operation) }));
+    } catch (error) {
+      line.setAside(operation);
+      throw error;
+    }
   }
 
   async function workOrphan(name: string): Promise<void> {
@@ -169,7 +208,7 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
       { ...LEASE, namespace: settings.jobNamespace, name: NAME, identity, signal, clock, logger },
       async (term) => {
         role = "leading";
-        await queue.run(term);
+        await Promise.all([queue.run(term), line.run(term)]);
         await Promise.all(announcing);
       },
     );
@@ -199,6 +238,17 @@ function reportProtection(caches: Caches, missing: () => string[], logger: Logge
   };
   report();
   for (const store of [caches.operationCrd, caches.rightsPolicy, caches.rightsBinding]) store.onChange(report);
+}
+
+/** What Velero works on at once, and one that is next. Of Restores it does one at a time. docs/velero-facts.md#veleros-own-queue. */
+function veleroCapacity({ limits }: Settings, server: Deployment | undefined): Capacity {
+  const backups =
+    limits.concurrentBackups > 0 ? limits.concurrentBackups : ((server && concurrentBackups(server)) ?? 1);
+  return { Backup: backups + 1, Restore: 2 };
+}
+
+function isUnderWay(status: Status | undefined): boolean {
+  return isAdmitted(status) && !isTerminal(status?.phase);
 }
 
 /** Whether the Operations of a namespace are followed at all; without its label nobody can tell. */

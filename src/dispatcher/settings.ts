@@ -96,6 +96,16 @@ export const settingsSchema = z.strictObject({
         description: "How many Operations may be under way at once in one namespace.",
         unit: "Operations",
       }),
+      concurrentBackups: z
+        .int("must be a whole number")
+        .min(0, "must be 0 or more")
+        .max(10_000, "must be 10000 or less")
+        .default(0)
+        .meta({
+          description:
+            "How many Backups Velero's server works on at once, which is its `--concurrent-backups`. So many Backups of ours, and one that is next, are before Velero or in its hands at any time; the others wait here, because a Velero with a long line of its own stands still. 0: as the Deployment `velero` says, or 1 where that cannot be read. It makes nothing faster than Velero is.",
+          unit: "Backups",
+        }),
       maxCsiSnapshotTimeout: maybeDuration("10m").default("10m").meta({
         description:
           "The longest `csiSnapshotTimeout` that a Backup may ask for. Velero waits up to that long for each snapshot, and backs up nothing else meanwhile. Empty: no limit.",

@@ -79,7 +79,7 @@ export class WorkQueue {
 
   /** Works until the signal aborts; then starts nothing new, and waits for the work that is under way. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, concurrency } = this.#options;
+    const { concurrency } = this.#options;
     const stop = () => this.#wake.resolve();
     signal.addEventListener("abort", stop);
     while (!signal.aborted) {

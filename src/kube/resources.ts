@@ -63,6 +63,25 @@ const jobSchema = z.lazy(() =>
   }),
 );
 
+const deploymentSchema = z.lazy(() =>
+  kubeObjectSchema.extend({
+    spec: lenient(z.looseObject({ template: lenient(z.looseObject({ spec: lenient(serverPodSchema) })) })),
+  }),
+);
+
+/** The command lines of a Deployment's pods. */
+const serverPodSchema = z.lazy(() =>
+  z.looseObject({
+    containers: lenientList(
+      z.looseObject({
+        name: lenient(z.string()),
+        command: lenientList(z.string()),
+        args: lenientList(z.string()),
+      }),
+    ),
+  }),
+);
+
 const containerStateSchema = z.lazy(() =>
   z.looseObject({
     waiting: lenient(z.looseObject({ reason: lenient(z.string()), message: lenient(z.string()) })),
@@ -173,6 +192,7 @@ const crdSchema = z.lazy(() =>
 );
 
 export type Job = z.infer<typeof jobSchema>;
+export type Deployment = z.infer<typeof deploymentSchema>;
 export type Pod = z.infer<typeof podSchema>;
 export type ContainerStatus = z.infer<typeof containerStatusSchema>;
 export type ConfigMap = z.infer<typeof configMapSchema>;
@@ -181,6 +201,15 @@ export type Lease = z.infer<typeof leaseSchema>;
 export type CustomResourceDefinition = z.infer<typeof crdSchema>;
 export type ValidatingAdmissionPolicyBinding = z.infer<typeof bindingSchema>;
 export type VolumeSnapshotClass = z.infer<typeof volumeSnapshotClassSchema>;
+
+export const deployments: Resource<Deployment> = {
+  group: "apps",
+  version: "v1",
+  plural: "deployments",
+  kind: "Deployment",
+  namespaced: true,
+  schema: deploymentSchema,
+};
 
 export const jobs: Resource<Job> = {
   group: "batch",

@@ -175,6 +175,7 @@ test.each([
       "velero.io/backupstoragelocations: list watch",
       "velero.io/backups: list watch",
       "velero.io/restores: list watch",
+      "apps/deployments [velero]: list watch",
     ],
   ],
   ["operation-backup-runner", "org-a", backupRunner],

@@ -9,7 +9,7 @@ import type { Decision, World } from "../state/world.ts";
 import { approvalEnds } from "./checks/approval.ts";
 import { firstHindrance } from "./checks.ts";
 import type { Hindrance } from "./hindrance.ts";
-import { placeInLine, positionText } from "./line.ts";
+import { placeText } from "./line.ts";
 import { pauseAhead } from "./pauseTarget.ts";
 
 /**
@@ -20,7 +20,7 @@ import { pauseAhead } from "./pauseTarget.ts";
 export function admission(operation: VeleroOperation, world: World): Decision {
   const hindrance = firstHindrance(operation, world);
   if (hindrance !== undefined) return write(operation, world, hindranceStatus(operation, hindrance));
-  const place = placeInLine(operation, world);
+  const place = world.placeOf(operation);
   switch (place.kind) {
     case "free": {
       const pause = pauseAhead(operation, world);
@@ -29,18 +29,12 @@ export function admission(operation: VeleroOperation, world: World): Decision {
       const conditions = [undecided, ...unblocked(operation.status)];
       return { action: pause, ...write(operation, world, { phase: "Pending", conditions }) };
     }
-    case "conflict": {
-      const { spec, metadata } = place.other;
-      const message = `waits for the ${spec.type} ${metadata.name} in this namespace, which is ${place.otherIs}`;
-      return untilApprovalEnds(operation, world, conflicting(operation, message));
-    }
-    case "leftBehind": {
-      const message = `waits for ${place.what}, which is at work in this namespace though its Operation was deleted`;
-      return untilApprovalEnds(operation, world, conflicting(operation, message));
-    }
+    case "conflict":
+    case "leftBehind":
+      return untilApprovalEnds(operation, world, conflicting(operation, placeText(operation.spec, place, world)));
     case "queued": {
-      const message = `waits for a free slot, ${positionText(place)}`;
-      const conditions = [undecided, ...unblocked(operation.status), notRunning(Reason.queued, message)];
+      const running = notRunning(Reason.queued, placeText(operation.spec, place, world));
+      const conditions = [undecided, ...unblocked(operation.status), running];
       return untilApprovalEnds(operation, world, { phase: "Pending", conditions });
     }
   }

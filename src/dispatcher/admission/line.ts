@@ -1,36 +1,16 @@
 import { cancelRequested } from "../../api/cancel.ts";
-import { isCrossNamespace } from "../../api/crossNamespace.ts";
-import { isTerminal, isVeleroOperation, type VeleroOperation } from "../../api/operation.ts";
+import { isTerminal, type VeleroOperation } from "../../api/operation.ts";
 import { isAdmitted, runnerGaveUp } from "../../api/status.ts";
-import { isAtWork } from "../../api/velero.ts";
+import { isAtWork, veleroStage } from "../../api/velero.ts";
 import { activeJobs } from "../jobs/jobState.ts";
-import { byAge } from "../state/operationState.ts";
-import type { OrphanedWork } from "../state/orphanedWork.ts";
+import type { Entrant } from "../line/entrant.ts";
+import type { Place } from "../line/line.ts";
+import { loadText } from "../line/veleroLoad.ts";
 import type { World } from "../state/world.ts";
-import { needsApproval } from "./checks/approval.ts";
 import { firstHindrance } from "./checks.ts";
 
-/**
- * Who goes first. Velero acts on whole namespaces, so a Restore runs alone in its own while Backups run side by side; and
- * there are only so many slots. Everybody stands in one line, the oldest first: an Operation waits for those under way,
- * whatever their age, and for older ones that could run themselves. So no two ever wait for each other, and who waits for
- * anything else holds up nobody. docs/contract.md#conflicts, docs/contract.md#queue.
- */
-export type Place =
-  | { readonly kind: "free" }
-  | { readonly kind: "conflict"; readonly other: VeleroOperation; readonly otherIs: "under way" | "ahead" }
-  /** Nobody is in the way but what a deleted Operation has left behind. */
-  | { readonly kind: "leftBehind"; readonly what: string }
-  /** Counted from 1, among those that wait for a slot and nothing else. */
-  | { readonly kind: "queued"; readonly position: number; readonly total: number };
-
-/** Whether there is room for an Operation that is itself ready to run, and if not, why. */
-export function placeInLine(operation: VeleroOperation, world: World): Place {
-  const { underWay, line } = lineUp(operation, world);
-  return (
-    conflictOf(operation, underWay, line) ?? leftInTheWay(operation, world) ?? slotOf(operation, underWay, line, world)
-  );
-}
+/** The positions that are told exactly. */
+const EXACT_POSITIONS = 10;
 
 /** The runner gave up, but its Velero object goes on: the Operation is still under way for all others. */
 export function livesOn(operation: VeleroOperation, world: World): boolean {
@@ -52,103 +32,82 @@ function isAbandoned(operation: VeleroOperation, world: World): boolean {
   return activeJobs(operation, world).length === 0 && !isAtWork(world.veleroObject(operation));
 }
 
-/** Everybody else who is under way, and everybody who waits for nothing but others, by age. */
-function lineUp(self: VeleroOperation, world: World): { underWay: VeleroOperation[]; line: VeleroOperation[] } {
-  const underWay: VeleroOperation[] = [];
-  const line = [self];
-  for (const operation of world.operations()) {
-    if (!isVeleroOperation(operation) || operation.metadata.uid === self.metadata.uid) continue;
-    if (isTerminal(operation.status?.phase) || isAdmitted(operation.status)) {
-      if (isUnderWay(operation, world)) underWay.push(operation);
-    } else if (couldRun(operation, world)) {
-      line.push(operation);
-    }
+/**
+ * An Operation as the others in line see it, judged by what it and the world are now: what its status says may be older.
+ * docs/contract.md#conflicts, docs/contract.md#queue.
+ *
+ * @returns undefined for one that matters to nobody: it has ended, or it waits for something else than others
+ */
+export function entrantOf(operation: VeleroOperation, world: World): Entrant | undefined {
+  const { status } = operation;
+  if (isTerminal(status?.phase) || isAdmitted(status)) {
+    return isUnderWay(operation, world) ? underWay(operation, isInVelero(operation, world)) : undefined;
   }
-  return { underWay, line: line.sort(byAge) };
+  return couldRun(operation, world) ? waiting(operation) : undefined;
 }
 
-/** Judged by what the Operation and the world are now: what its status says may be older. */
+/** One that asks for its place, whatever else is to be said of it. */
+export function waiting(operation: VeleroOperation): Entrant {
+  return { ...identityOf(operation), state: "waiting", inVelero: false };
+}
+
+function underWay(operation: VeleroOperation, inVelero: boolean): Entrant {
+  return { ...identityOf(operation), state: "underWay", inVelero };
+}
+
+function identityOf({ metadata, spec }: VeleroOperation) {
+  const { uid, namespace, name, creationTimestamp } = metadata;
+  return { uid, namespace, name, type: spec.type, creationTimestamp };
+}
+
 function couldRun(operation: VeleroOperation, world: World): boolean {
-  const known = world.ableToRun.get(operation);
-  if (known !== undefined) return known;
-  const able =
+  return (
     operation.metadata.deletionTimestamp === undefined &&
     !cancelRequested(operation) &&
-    firstHindrance(operation, world) === undefined;
-  // An approval ends by the clock alone, and so does a right: that makes nobody forget what was remembered.
-  if (!needsApproval(operation, world.settings) && !isCrossNamespace(operation)) world.ableToRun.set(operation, able);
-  return able;
+    firstHindrance(operation, world) === undefined
+  );
 }
 
-function conflictOf(
-  self: VeleroOperation,
-  underWay: readonly VeleroOperation[],
-  line: readonly VeleroOperation[],
-): Place | undefined {
-  const inTheWay = (other: VeleroOperation) => conflicts(self, other);
-  const running = underWay.filter(inTheWay).sort(byAge);
-  const ahead = line.slice(0, line.indexOf(self)).filter(inTheWay);
-  // Named is the one right before it: those further ahead come and go without a word about it here.
-  const before = [...running.filter((other) => byAge(other, self) < 0), ...ahead].sort(byAge).at(-1) ?? running[0];
-  return before && { kind: "conflict", other: before, otherIs: running.includes(before) ? "under way" : "ahead" };
+/**
+ * Velero has its object before it or at work. Where none is seen yet, one is on its way, or is there already and a watch
+ * lags: it counts, unless no runner comes to work that could make it.
+ */
+function isInVelero(operation: VeleroOperation, world: World): boolean {
+  const object = world.veleroObject(operation);
+  if (object !== undefined) return veleroStage(object.status?.phase) !== "letGo";
+  if (operation.status?.engineRef?.uid !== undefined) return true;
+  return operation.status?.runner?.troubleSince === undefined && !isSuspended(operation, world);
 }
 
-function leftInTheWay({ metadata, spec }: VeleroOperation, world: World): Place | undefined {
-  const left = world.orphanedWork(metadata.namespace).find(({ isBackup }) => spec.type === "Restore" || !isBackup);
-  return left && { kind: "leftBehind", what: left.what };
+/** By a queue such as Kueue, which may hold a Job back for as long as it likes. */
+function isSuspended(operation: VeleroOperation, world: World): boolean {
+  const jobs = activeJobs(operation, world);
+  return jobs.length > 0 && jobs.every(({ spec }) => spec?.suspend === true);
 }
 
-/** A namespace, as the next in line finds it. */
-interface Namespace {
-  slots: number;
-  taken: boolean;
-  takenByRestore: boolean;
-}
-
-/** Lets everybody in line take a slot in turn, as far as they go, until it is this one's turn. */
-function slotOf(
-  self: VeleroOperation,
-  underWay: readonly VeleroOperation[],
-  line: readonly VeleroOperation[],
-  { settings: { limits }, orphanedWork }: World,
-): Place {
-  const namespaces = new Map<string, Namespace>();
-  const enter = ({ metadata, spec }: VeleroOperation): { namespace: Namespace; alone: boolean } => {
-    const namespace = namespaces.get(metadata.namespace) ?? asLeft(orphanedWork(metadata.namespace));
-    const alone = spec.type === "Restore" ? !namespace.taken : !namespace.takenByRestore;
-    namespace.taken = true;
-    if (spec.type === "Restore") namespace.takenByRestore = true;
-    namespaces.set(metadata.namespace, namespace);
-    return { namespace, alone };
-  };
-  for (const operation of underWay) enter(operation).namespace.slots += 1;
-  let slots = underWay.length;
-  let queued = 0;
-  let position = 0;
-  for (const operation of line) {
-    const { namespace, alone } = enter(operation);
-    if (!alone) continue;
-    // A namespace at its limit holds up nobody else's: who comes later may take the slot.
-    if (slots < limits.maxConcurrent && namespace.slots < limits.maxConcurrentPerNamespace) {
-      if (operation === self) return { kind: "free" };
-      slots += 1;
-      namespace.slots += 1;
-    } else {
-      queued += 1;
-      if (operation === self) position = queued;
-    }
+/** What the status of an Operation says that waits for nothing but others. */
+export function placeText(
+  { type }: Pick<Entrant, "type">,
+  place: Exclude<Place, { kind: "free" }>,
+  world: Pick<World, "veleroLoad">,
+): string {
+  switch (place.kind) {
+    case "conflict":
+      return `waits for the ${place.other.type} ${place.other.name} in this namespace, which is ${place.otherIs}`;
+    case "leftBehind":
+      return `waits for ${place.what}, which is at work in this namespace though its Operation was deleted`;
+    case "queued":
+      return `waits for ${place.for === "slot" ? "a free slot" : veleroText(type, place, world)}, ${positionText(place)}`;
   }
-  return { kind: "queued", position, total: queued };
 }
 
-/** What was left behind takes no slot: nobody would know when it is free again. */
-function asLeft(left: readonly OrphanedWork[]): Namespace {
-  return { slots: 0, taken: left.length > 0, takenByRestore: left.some(({ isBackup }) => !isBackup) };
-}
-
-function conflicts(one: VeleroOperation, other: VeleroOperation): boolean {
-  if (one.metadata.namespace !== other.metadata.namespace) return false;
-  return one.spec.type === "Restore" || other.spec.type === "Restore";
+/** Only those near the front are told what Velero is at: it changes often, and thousands may wait. */
+function veleroText(
+  type: Entrant["type"],
+  { position }: { position: number },
+  { veleroLoad }: Pick<World, "veleroLoad">,
+): string {
+  return position > EXACT_POSITIONS ? "Velero" : `Velero, which ${loadText(type, veleroLoad(type))}`;
 }
 
 /**
@@ -158,7 +117,7 @@ function conflicts(one: VeleroOperation, other: VeleroOperation): boolean {
  * @returns `position 3 of 12`, `position over 100 of over 200`
  */
 export function positionText({ position, total }: { position: number; total: number }): string {
-  return `position ${coarse(position, 10)} of ${coarse(total, 20)}`;
+  return `position ${coarse(position, EXACT_POSITIONS)} of ${coarse(total, 20)}`;
 }
 
 function coarse(count: number, exactUpTo: number): string {

@@ -7,7 +7,7 @@ import { conditionOf } from "../../api/status.ts";
 import { activeJobs } from "../jobs/jobState.ts";
 import type { Action, World } from "../state/world.ts";
 import { firstHindrance } from "./checks.ts";
-import { isUnderWay, placeInLine } from "./line.ts";
+import { isUnderWay } from "./line.ts";
 
 type Annotate = Extract<Action, { kind: "annotateTarget" }>;
 
@@ -92,7 +92,7 @@ function isNextToBegin(operation: VeleroOperation, world: World): boolean {
     conditionOf(status, ConditionType.blocked)?.status !== "True" &&
     hasJobWaiting(operation, world) &&
     firstHindrance(operation, world) === undefined &&
-    placeInLine(operation, world).kind === "free"
+    world.placeOf(operation).kind === "free"
   );
 }
 

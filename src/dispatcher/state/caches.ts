@@ -3,7 +3,14 @@ import type { ApplicationInstance } from "../../api/applicationInstance.ts";
 import { RIGHTS_POLICY } from "../../api/crossNamespace.ts";
 import { Label, MANAGED_BY } from "../../api/labels.ts";
 import { type Operation, operations } from "../../api/operation.ts";
-import { backups, restores, type StorageLocation, storageLocations, type VeleroObject } from "../../api/velero.ts";
+import {
+  backups,
+  restores,
+  type StorageLocation,
+  storageLocations,
+  VELERO_DEPLOYMENT,
+  type VeleroObject,
+} from "../../api/velero.ts";
 import { ResourceCache } from "../../kube/cache.ts";
 import type { KubeClient, Selection } from "../../kube/client.ts";
 import type { Clock } from "../../kube/clock.ts";
@@ -14,6 +21,8 @@ import {
   type CustomResourceDefinition,
   configMaps,
   customResourceDefinitions,
+  type Deployment,
+  deployments,
   type Event,
   events,
   type Job,
@@ -30,7 +39,7 @@ import { JoinedStore, type Store } from "../../kube/stores.ts";
 import { MAX_SILENCE_MS } from "../../kube/watch.ts";
 import type { Settings } from "../settings.ts";
 import { TEMPLATES_CONFIG_MAP } from "../templates/parseTemplates.ts";
-import { trimmed, trimmedJobs, trimmedOperations, trimmedTargets } from "./trim.ts";
+import { trimmed, trimmedJobs, trimmedOperations, trimmedTargets, trimmedToPhase } from "./trim.ts";
 
 /** Everything the dispatcher follows, as far as it looks at it (kept.ts): the only way in which it reads. */
 export interface Caches {
@@ -46,6 +55,10 @@ export interface Caches {
   readonly locations: Store<StorageLocation>;
   /** Backups and Restores that carry our managed-by label. */
   readonly veleroObjects: readonly Store<VeleroObject>[];
+  /** All other Backups and Restores, by name and phase alone: Velero works on them, too. */
+  readonly otherVeleroObjects: readonly Store<VeleroObject>[];
+  /** Velero's Deployment, which says how much its server does at once; empty where the settings say it, or nobody may read it. */
+  readonly veleroServer: Store<Deployment>;
   readonly snapshotClasses: Store<VolumeSnapshotClass>;
   /** Empty unless a gate label is set. */
   readonly namespaces: Store<KubeObject>;
@@ -81,6 +94,15 @@ export function openCaches(
   const ofVelero = { namespace: settings.veleroNamespace };
   const made = { ...ofVelero, labelSelector: `${Label.managedBy}=${MANAGED_BY}` };
 
+  const others = { ...ofVelero, labelSelector: `${Label.managedBy}!=${MANAGED_BY}` };
+  // Nobody waits for it, and nothing is stale without it: the right to read it may be missing.
+  const server = new ResourceCache(client, trimmed(deployments), {
+    ...ofVelero,
+    fieldSelector: `metadata.name=${VELERO_DEPLOYMENT}`,
+    clock,
+    logger,
+  });
+
   return {
     operations: ofTenants(trimmedOperations),
     targets: ofTenants(trimmedTargets, true),
@@ -91,6 +113,8 @@ export function openCaches(
     templates: open(trimmed(configMaps), { ...here, fieldSelector: `metadata.name=${TEMPLATES_CONFIG_MAP}` }),
     locations: open(trimmed(storageLocations), ofVelero),
     veleroObjects: [open<VeleroObject>(trimmed(backups), made), open<VeleroObject>(trimmed(restores), made)],
+    otherVeleroObjects: [open(trimmedToPhase(backups), others), open(trimmedToPhase(restores), others)],
+    veleroServer: settings.limits.concurrentBackups > 0 ? new JoinedStore<Deployment>([]) : server,
     snapshotClasses: open(trimmed(volumeSnapshotClasses), {}, true),
     namespaces: settings.namespaceGateLabel === "" ? new JoinedStore<KubeObject>([]) : open(trimmed(namespaces), {}),
     rightsPolicy: open(trimmed(validatingAdmissionPolicies), { fieldSelector: `metadata.name=${RIGHTS_POLICY}` }),
@@ -99,7 +123,10 @@ export function openCaches(
     }),
     operationCrd: open(customResourceDefinitions, { fieldSelector: `metadata.name=${qualifiedName(operations)}` }),
     synced: Promise.all(opened.map(({ cache }) => cache.synced)),
-    run: (signal) => Promise.all(opened.map(({ cache }) => cache.run(signal))),
+    run: (signal) => {
+      const servers = settings.limits.concurrentBackups > 0 ? [] : [server];
+      return Promise.all([...opened.map(({ cache }) => cache), ...servers].map((cache) => cache.run(signal)));
+    },
     stale: () => {
       const oldest = clock.monotonic() - MAX_SILENCE_MS;
       return opened.flatMap(({ name, cache }) => ((cache.lastContact ?? oldest - 1) < oldest ? [name] : []));

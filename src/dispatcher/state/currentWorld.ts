@@ -1,8 +1,9 @@
 import { RIGHTS_POLICY } from "../../api/crossNamespace.ts";
 import { Label } from "../../api/labels.ts";
-import { attemptOf, type Operation } from "../../api/operation.ts";
+import { attemptOf } from "../../api/operation.ts";
 import type { Clock } from "../../kube/clock.ts";
 import { type KubeObject, keyOf } from "../../kube/metadata.ts";
+import { veleroLoad } from "../line/veleroLoad.ts";
 import type { Settings } from "../settings.ts";
 import type { TemplateStore } from "../templates/templateStore.ts";
 import type { Caches } from "./caches.ts";
@@ -21,26 +22,12 @@ export interface CurrentWorldParts {
   readonly settings: Settings;
   readonly approvalKey: string | undefined;
   readonly clock: Clock;
+  readonly placeOf: World["placeOf"];
 }
 
 /** The world as the caches show it now, with what is being written already in it. */
-export function currentWorld({
-  caches,
-  indexes,
-  writesInFlight,
-  templates,
-  settings,
-  approvalKey,
-  clock,
-}: CurrentWorldParts): World {
-  let ableToRun = new WeakMap<Operation, boolean>();
-  const forget = () => {
-    ableToRun = new WeakMap();
-  };
-  // All that an Operation's own checks look at. Their listeners are told before anybody decides anew.
-  for (const store of [caches.targets, caches.snapshotClasses, caches.locations, caches.namespaces])
-    store.onChange(forget);
-  templates.onChange(forget);
+export function currentWorld(parts: CurrentWorldParts): World {
+  const { caches, indexes, writesInFlight, templates, settings, approvalKey, clock, placeOf } = parts;
   const here = (name: string) => `${settings.jobNamespace}/${name}`;
   const isOrphan = (object: KubeObject) => indexes.operationsByUid.get(operationUidOf(object) ?? "").length === 0;
   return {
@@ -55,9 +42,15 @@ export function currentWorld({
     get templates() {
       return templates.current;
     },
-    *operations() {
-      for (const operation of indexes.openOperations.values()) yield writesInFlight.current(operation);
-    },
+    placeOf,
+    veleroLoad: (type) =>
+      veleroLoad(
+        indexes.velerosWork.get(type).map((object) => ({
+          name: object.metadata.name,
+          phase: object.status?.phase,
+          isOurs: !isOrphan(object),
+        })),
+      ),
     operation: (uid) => {
       const [found] = indexes.operationsByUid.get(uid);
       return found && writesInFlight.current(found);
@@ -89,8 +82,5 @@ export function currentWorld({
       ...indexes.busyVelero.get(namespace).filter(isOrphan).map(orphanedObject),
       ...indexes.busyJobs.get(namespace).filter(isOrphan).map(orphanedJob),
     ],
-    get ableToRun() {
-      return ableToRun;
-    },
   };
 }

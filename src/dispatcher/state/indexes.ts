@@ -1,7 +1,7 @@
 import { type ApplicationInstance, isPaused } from "../../api/applicationInstance.ts";
 import { Label } from "../../api/labels.ts";
 import type { Operation } from "../../api/operation.ts";
-import type { VeleroObject } from "../../api/velero.ts";
+import { type VeleroObject, veleroStage } from "../../api/velero.ts";
 import type { Event, Job, Pod } from "../../kube/resources.ts";
 import { Index, type Store } from "../../kube/stores.ts";
 import type { Caches } from "./caches.ts";
@@ -25,6 +25,8 @@ export interface Indexes {
   /** By the namespaces that they are at work in. */
   readonly busyVelero: Index<VeleroObject>;
   readonly busyJobs: Index<Job>;
+  /** Everybody's, by kind, as long as they stand in Velero's line or are what it works on. */
+  readonly velerosWork: Index<VeleroObject>;
   /** Targets that carry a pause of the dispatcher's, by namespace. */
   readonly pausedTargets: Index<ApplicationInstance>;
 }
@@ -37,11 +39,12 @@ export function attemptTerm(operationUid: string | undefined, attempt: string | 
 /** Must be made before anything runs that reads them: they follow the caches from the first object on. */
 export function indexCaches(caches: Caches): Indexes {
   // Backups and Restores as one; where two share a name, their terms still differ.
-  const veleroObjects: Pick<Store<VeleroObject>, "onChange"> = {
+  const joined = (stores: readonly Store<VeleroObject>[]): Pick<Store<VeleroObject>, "onChange"> => ({
     onChange: (listener) => {
-      for (const store of caches.veleroObjects) store.onChange(listener);
+      for (const store of stores) store.onChange(listener);
     },
-  };
+  });
+  const veleroObjects = joined(caches.veleroObjects);
   return {
     operationsByUid: new Index(caches.operations, ({ metadata }) => [metadata.uid]),
     openOperations: new Index(caches.operations, (operation) =>
@@ -60,6 +63,9 @@ export function indexCaches(caches: Caches): Indexes {
     ]),
     busyVelero: new Index(veleroObjects, veleroNamespaces),
     busyJobs: new Index(caches.jobs, jobNamespaces),
+    velerosWork: new Index(joined([...caches.veleroObjects, ...caches.otherVeleroObjects]), ({ kind = "", status }) =>
+      veleroStage(status?.phase) === "letGo" ? [] : [kind],
+    ),
     pausedTargets: new Index(caches.targets, (target) => (isPaused(target) ? [target.metadata.namespace ?? ""] : [])),
   };
 }

@@ -15,13 +15,6 @@ export function isQueued({ status }: Pick<Operation, "status">): boolean {
   return !isTerminal(status?.phase) && running?.status === "False" && running.reason === Reason.queued;
 }
 
-/** Held back by nothing but others: by the limits, or by who is in the way. */
-export function isInLine(operation: Operation): boolean {
-  const blocked = conditionOf(operation.status, ConditionType.blocked);
-  const conflict = blocked?.status === "True" && blocked.reason === Reason.conflictingOperation;
-  return isQueued(operation) || (conflict && !isTerminal(operation.status?.phase));
-}
-
 /** Matters to others: has not ended, or its runner gave up and Velero may go on for it. */
 export function isOpen(operation: Operation): boolean {
   if (!isVeleroOperation(operation)) return false;
@@ -39,11 +32,4 @@ export function whatOthersSee(operation: Operation | undefined): string {
     return `${condition?.status}/${condition?.reason}`;
   });
   return [metadata.uid, metadata.deletionTimestamp, begun, isQueued(operation), ...says].join();
-}
-
-/** The oldest first: by creationTimestamp, which the API server writes in one form, to the second; then by UID. */
-export function byAge({ metadata: a }: Operation, { metadata: b }: Operation): number {
-  if (a.creationTimestamp !== b.creationTimestamp) return a.creationTimestamp < b.creationTimestamp ? -1 : 1;
-  if (a.uid === b.uid) return 0;
-  return a.uid < b.uid ? -1 : 1;
 }

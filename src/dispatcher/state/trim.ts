@@ -21,9 +21,11 @@ import {
   wrongParameters,
 } from "../../api/parameters.ts";
 import { isAdmitted } from "../../api/status.ts";
+import type { VeleroObject } from "../../api/velero.ts";
 import { cutToBytes } from "../../kube/cut.ts";
 import { declaredOnly } from "../../kube/declared.ts";
-import type { KubeObject } from "../../kube/metadata.ts";
+import { lenient } from "../../kube/lenient.ts";
+import { type KubeObject, kubeObjectSchema } from "../../kube/metadata.ts";
 import type { Resource } from "../../kube/resource.ts";
 import { type Job, jobs } from "../../kube/resources.ts";
 
@@ -44,6 +46,19 @@ export function trimmed<T extends KubeObject>(resource: Resource<T>): Resource<T
     const { labels } = object.metadata;
     return { ...object, metadata: { ...identity(object.metadata), ...(labels && { labels }) } };
   });
+  return { ...resource, schema };
+}
+
+/** Of what other people have Velero do: that it is there, and how far it is. */
+export function trimmedToPhase<T extends VeleroObject>(resource: Resource<T>): Resource<VeleroObject> {
+  const schema = kubeObjectSchema
+    .extend({ status: lenient(z.object({ phase: lenient(z.string()) })) })
+    .transform(({ apiVersion, kind, metadata, status }) => ({
+      apiVersion,
+      kind,
+      metadata: identity(metadata),
+      ...(status && { status }),
+    }));
   return { ...resource, schema };
 }
 

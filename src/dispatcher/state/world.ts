@@ -4,6 +4,8 @@ import type { StorageLocation, VeleroObject } from "../../api/velero.ts";
 import type { Announcement } from "../../kube/events.ts";
 import type { KubeObject, Manifest } from "../../kube/metadata.ts";
 import type { Event, Job, Pod, VolumeSnapshotClass } from "../../kube/resources.ts";
+import type { Place } from "../line/line.ts";
+import type { VeleroLoad } from "../line/veleroLoad.ts";
 import type { Settings } from "../settings.ts";
 import type { JobTemplates } from "../templates/buildJob.ts";
 import type { OrphanedWork } from "./orphanedWork.ts";
@@ -24,11 +26,12 @@ export interface World {
    */
   readonly rightsAskedSince: Date | undefined;
   /**
-   * All Operations that matter to others: those that have not ended, and those whose runner gave up (RunnerFailed), since
-   * their Velero object may live on. Claims included: one that is being admitted at this moment shows as admitted, so that
-   * two never take the same slot.
+   * Whether there is room for an Operation that is itself ready to run. Writes that are on their way count: one that is being
+   * admitted at this moment is under way, so that two never take the same slot.
    */
-  operations(): Iterable<Operation>;
+  placeOf(operation: VeleroOperation): Place;
+  /** What Velero has to do of that type, ours and other people's. */
+  veleroLoad(type: VeleroOperation["spec"]["type"]): VeleroLoad;
   /** The Operation with that uid, whatever its state. */
   operation(uid: string): Operation | undefined;
   target(namespace: string, name: string): ApplicationInstance | undefined;
@@ -55,11 +58,6 @@ export interface World {
   veleroObjectsOf(job: Job): readonly VeleroObject[];
   /** What is at work in a namespace and whose Operation is gone. */
   orphanedWork(namespace: string): readonly OrphanedWork[];
-  /**
-   * What was worked out of each waiting Operation: whether it could run if there were room. With hundreds of them each
-   * decision asks for all the others. A new, empty one after every change of anything but Operations, or for every World.
-   */
-  readonly ableToRun: WeakMap<Operation, boolean>;
 }
 
 /** At most one write; what comes next is decided on what the API server then says. */

@@ -14,10 +14,17 @@ interface WriteInFlight {
  */
 export class WritesInFlight {
   readonly #writes = new WeakMap<Operation, WriteInFlight>();
+  readonly #onChange: (base: Operation) => void;
+
+  /** @param onChange told of each Operation that others may now be decided upon anew */
+  constructor(onChange: (base: Operation) => void = () => undefined) {
+    this.#onChange = onChange;
+  }
 
   /** Notes a status before it is written. */
   begin(base: Operation, status: Status): void {
     this.#writes.set(base, { expected: { ...base, status }, confirmed: false });
+    this.#onChange(base);
   }
 
   /** The API server took it. */
@@ -25,15 +32,14 @@ export class WritesInFlight {
     // Where nothing changed, the watch will say nothing either.
     if (written.metadata.resourceVersion === base.metadata.resourceVersion) this.#writes.delete(base);
     else this.#writes.set(base, { expected: written, confirmed: true });
+    this.#onChange(base);
   }
 
   /**
    * The API server refused it, or it is not wanted any more. After no answer at all it stays: it may have been written.
-   *
-   * @returns whether there was such a write; others may have been decided on it
    */
-  drop(base: Operation): boolean {
-    return this.#writes.delete(base);
+  drop(base: Operation): void {
+    if (this.#writes.delete(base)) this.#onChange(base);
   }
 
   /** The Operation as it is or will be. */

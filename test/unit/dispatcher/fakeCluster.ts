@@ -1,7 +1,19 @@
 import { readFileSync } from "node:fs";
 import { Label } from "../../../src/api/labels.ts";
-import { attemptOf, type Status, type VeleroOperation } from "../../../src/api/operation.ts";
+import {
+  attemptOf,
+  isTerminal,
+  isVeleroOperation,
+  type Operation,
+  type Status,
+  type VeleroOperation,
+} from "../../../src/api/operation.ts";
+import { isAdmitted } from "../../../src/api/status.ts";
+import { entrantOf, waiting } from "../../../src/dispatcher/admission/line.ts";
 import { decide } from "../../../src/dispatcher/decide.ts";
+import type { Entrant } from "../../../src/dispatcher/line/entrant.ts";
+import { Line, type Place } from "../../../src/dispatcher/line/line.ts";
+import { veleroLoad } from "../../../src/dispatcher/line/veleroLoad.ts";
 import { type Settings, settingsSchema } from "../../../src/dispatcher/settings.ts";
 import type { Action, World } from "../../../src/dispatcher/state/world.ts";
 import { FIELD_MANAGER, type JobTemplates } from "../../../src/dispatcher/templates/buildJob.ts";
@@ -40,20 +52,24 @@ export class Cluster extends ClusterObjects {
   /** Since when the policy asks for rights; undefined where there is none. */
   rightsAskedSince: Date | undefined = new Date("2026-11-01T00:00:00Z");
 
-  /** What a World remembers; a test that never changes what is around Operations behind its back may keep it. */
-  protected get ableToRun(): World["ableToRun"] {
+  /** On how many Backups Velero's server works at once. */
+  concurrentBackups = 1;
+
+  /** Those that were judged already; a test that never changes what is around Operations behind its back may keep it. */
+  protected get judged(): WeakMap<Operation, Entrant | undefined> {
     return new WeakMap();
   }
 
   /** As a World that lives for one decision. */
   world(): World {
-    return {
+    const world: World = {
       now: this.now,
       settings: this.settings,
       templates: this.templates,
       approvalKey: this.approvalKey,
       rightsAskedSince: this.rightsAskedSince,
-      operations: () => this.operations.values(),
+      placeOf: (operation) => this.#placeOf(operation, world),
+      veleroLoad: (type) => veleroLoad(this.#velerosObjects(type)),
       operation: (uid) => [...this.operations.values()].find(({ metadata }) => metadata.uid === uid),
       target: (namespace, name) => this.targets.get(`${namespace}/${name}`),
       namespace: (name) => this.namespaces.get(name),
@@ -68,8 +84,44 @@ export class Cluster extends ClusterObjects {
       veleroObjectsOf: (job) => this.veleroObjectsOf(job),
       orphanedWork: (namespace) => this.leftBehind(namespace),
       veleroObject: ({ status }) => this.veleroObjects.get(status?.engineRef?.uid ?? ""),
-      ableToRun: this.ableToRun,
     };
+    return world;
+  }
+
+  /** As everybody's place follows from who is there, with nothing remembered. */
+  #placeOf(self: VeleroOperation, world: World): Place {
+    const line = new Line(this.settings.limits, { Backup: this.concurrentBackups + 1, Restore: 2 });
+    for (const operation of this.operations.values()) {
+      if (!isVeleroOperation(operation)) continue;
+      const entrant = operation.metadata.uid === self.metadata.uid ? undefined : this.#judge(operation, world);
+      if (entrant !== undefined) line.set(entrant);
+      const admittedAt = Date.parse(operation.status?.startedAt ?? "");
+      if (!Number.isNaN(admittedAt)) line.served(operation.metadata.namespace, admittedAt);
+    }
+    for (const namespace of new Set([...this.operations.values()].map(({ metadata }) => metadata.namespace ?? "")))
+      line.setLeft(namespace, world.orphanedWork(namespace));
+    line.set(waiting(self));
+    return line.place(self.metadata.uid) ?? { kind: "free" };
+  }
+
+  #judge(operation: VeleroOperation, world: World): Entrant | undefined {
+    const isUnderWay = isTerminal(operation.status?.phase) || isAdmitted(operation.status);
+    // An approval ends by the clock alone.
+    if (isUnderWay || operation.spec.approvals?.required) return entrantOf(operation, world);
+    const known = this.judged;
+    if (!known.has(operation)) known.set(operation, entrantOf(operation, world));
+    return known.get(operation);
+  }
+
+  #velerosObjects(type: "Backup" | "Restore") {
+    const known = new Set([...this.operations.values()].map(({ metadata }) => metadata.uid));
+    return [...this.veleroObjects.values()]
+      .filter(({ kind }) => kind === type)
+      .map(({ metadata, status }) => ({
+        name: metadata.name,
+        phase: status?.phase,
+        isOurs: known.has(metadata.labels?.[Label.operation] ?? ""),
+      }));
   }
 
   breakTemplates(): void {

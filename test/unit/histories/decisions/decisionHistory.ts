@@ -2,17 +2,20 @@ import {
   attemptOf,
   isTerminal,
   isVeleroOperation,
+  type Operation,
   type Status,
   type VeleroOperation,
 } from "../../../../src/api/operation.ts";
 import { isAdmitted, nextStatus, type StatusChange } from "../../../../src/api/status.ts";
 import { isVeleroTerminal } from "../../../../src/api/velero.ts";
+import type { Entrant } from "../../../../src/dispatcher/line/entrant.ts";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
-import type { Action, World } from "../../../../src/dispatcher/state/world.ts";
+import type { Action } from "../../../../src/dispatcher/state/world.ts";
 import type { Job } from "../../../../src/kube/resources.ts";
 import { signClaim } from "../../dispatcher/approvalClaims.ts";
 import { condition } from "../../dispatcher/clusterObjects.ts";
 import { Cluster } from "../../dispatcher/fakeCluster.ts";
+import { referencePlaces } from "../../dispatcher/line/referenceLine.ts";
 import type { DecisionEvent } from "./decisionEvents.ts";
 
 /** Of an approval, in seconds; histories are about as long. */
@@ -38,7 +41,7 @@ export class DecisionHistory extends Cluster {
   /** The Jobs that people made, by uid. */
   readonly #copies = new Set<string>();
   #tokens = 0;
-  #ableToRun: World["ableToRun"] = new WeakMap();
+  #judged: WeakMap<Operation, Entrant | undefined> = new WeakMap();
   #old = new Map<string, VeleroOperation>();
 
   constructor(limits: { maxConcurrent: number; maxConcurrentPerNamespace: number }) {
@@ -48,23 +51,23 @@ export class DecisionHistory extends Cluster {
   }
 
   /** As the dispatcher does it: forgotten with every change around the Operations. */
-  protected override get ableToRun(): World["ableToRun"] {
-    return this.#ableToRun;
+  protected override get judged(): WeakMap<Operation, Entrant | undefined> {
+    return this.#judged;
   }
 
   override target(...change: Parameters<Cluster["target"]>): void {
     super.target(...change);
-    this.#ableToRun = new WeakMap();
+    this.#judged = new WeakMap();
   }
 
   override breakTemplates(): void {
     super.breakTemplates();
-    this.#ableToRun = new WeakMap();
+    this.#judged = new WeakMap();
   }
 
   override mendTemplates(): void {
     super.mendTemplates();
-    this.#ableToRun = new WeakMap();
+    this.#judged = new WeakMap();
   }
 
   all(): VeleroOperation[] {
@@ -188,10 +191,6 @@ export class DecisionHistory extends Cluster {
     }
   }
 
-  #isHeldByTheDead({ metadata, spec }: VeleroOperation): boolean {
-    return this.leftBehind(metadata.namespace).some(({ isBackup }) => spec.type === "Restore" || !isBackup);
-  }
-
   #checkRerun(now: VeleroOperation, next: Status): void {
     const cancel = now.metadata.annotations?.["ops.vworkspace.io/cancel"] === "true";
     const sameAttempt = next.runner?.attempt === attemptOf(now);
@@ -215,30 +214,34 @@ export class DecisionHistory extends Cluster {
     return this.jobsOf(operation).some(({ metadata: { uid } }) => this.#copies.has(uid) && !known.includes(uid));
   }
 
-  /** Told independently of the dispatcher: no older one that could have run was overtaken. */
+  /** Told independently of the dispatcher: it was its turn, and nobody was overtaken. */
   #checkOrder(admitted: VeleroOperation): void {
-    const older = this.all().filter((other) => this.#couldRun(other) && age(other) < age(admitted));
-    const underWay = this.all().filter((operation) => this.#isUnderWay(operation));
-    if (this.#isHeldByTheDead(admitted)) throw new Error(`${age(admitted)} beside what was left behind`);
-    const overtaken = older.find((other) => conflict(other, admitted));
-    if (overtaken !== undefined) throw new Error(`${age(admitted)} overtook ${age(overtaken)}`);
-    let kept = 0;
-    for (const namespace of new Set(older.map(({ metadata }) => metadata.namespace))) {
-      const here = (operation: VeleroOperation) => operation.metadata.namespace === namespace;
-      const ready = older
-        .filter(here)
-        .filter((one) => !this.#isHeldByTheDead(one))
-        .filter(
-          (one) =>
-            ![...underWay, ...older.filter((other) => age(other) < age(one))].some((other) => conflict(one, other)),
-        );
-      const room = this.limits.maxConcurrentPerNamespace - underWay.filter(here).length;
-      kept += Math.min(ready.length, Math.max(0, room));
-      if (here(admitted) && ready.length >= room)
-        throw new Error(`${age(admitted)} took the last slot of ${namespace}`);
-    }
-    const free = this.limits.maxConcurrent - underWay.length;
-    if (free <= kept) throw new Error(`${age(admitted)} took one of ${free} slots that ${kept} older ones wait for`);
+    const waiting = this.all().filter((one) => one.metadata.uid === admitted.metadata.uid || this.#couldRun(one));
+    const underWay = this.all().filter((one) => this.#isUnderWay(one));
+    const namespaces = new Set(this.all().map(({ metadata }) => metadata.namespace));
+    const admittedAt = (name: string) =>
+      this.all().flatMap(({ metadata: { namespace }, status }) =>
+        namespace === name && status?.startedAt !== undefined ? [Date.parse(status.startedAt)] : [],
+      );
+    const place = referencePlaces({
+      entrants: [
+        ...waiting.map((one) => entrant(one, { state: "waiting", inVelero: false })),
+        ...underWay.map((one) => entrant(one, { state: "underWay", inVelero: this.#isInVelero(one) })),
+      ],
+      limits: this.limits,
+      capacity: { Backup: this.concurrentBackups + 1, Restore: 2 },
+      left: new Map([...namespaces].map((name) => [name, this.leftBehind(name)])),
+      turns: new Map([...namespaces].map((name) => [name, Math.max(0, ...admittedAt(name))])),
+    }).get(admitted.metadata.uid);
+    if (place?.kind !== "free") throw new Error(`${age(admitted)} is admitted out of turn: ${JSON.stringify(place)}`);
+  }
+
+  /** A runner that is in trouble has no object made soon; all others have, or will. */
+  #isInVelero({ status }: VeleroOperation): boolean {
+    const uid = status?.engineRef?.uid;
+    if (uid === undefined) return status?.runner?.troubleSince === undefined;
+    const object = this.veleroObjects.get(uid);
+    return object === undefined || object.status?.phase === "InProgress";
   }
 
   #isUnderWay({ status }: VeleroOperation): boolean {
@@ -370,12 +373,9 @@ function isCancelDecided({ status }: VeleroOperation): boolean {
   return status?.conditions?.some(({ type, status }) => type === "Cancelled" && status === "Unknown") === true;
 }
 
-function conflict(one: VeleroOperation, other: VeleroOperation): boolean {
-  return (
-    one.metadata.uid !== other.metadata.uid &&
-    one.metadata.namespace === other.metadata.namespace &&
-    (one.spec.type === "Restore" || other.spec.type === "Restore")
-  );
+function entrant({ metadata, spec }: VeleroOperation, stands: Pick<Entrant, "state" | "inVelero">): Entrant {
+  const { uid, namespace, name, creationTimestamp } = metadata;
+  return { uid, namespace, name, type: spec.type, creationTimestamp, ...stands };
 }
 
 function pick<T>(from: readonly T[], which: number): T | undefined {

@@ -1,0 +1,243 @@
+import { byAge, type Entrant, isSame, type Type } from "./entrant.ts";
+import { type Conflict, type LeftAtWork, NamespaceLine } from "./namespaceLine.ts";
+import { Sorted } from "./sorted.ts";
+
+/** Whether there is room for an Operation that is itself ready to run, and if not, why. */
+export type Place =
+  | { readonly kind: "free" }
+  | Conflict
+  /**
+   * It waits for room and nothing else: for one of our own slots, or for Velero. Counted from 1 among all who do; as of
+   * the last {@link Line.count}.
+   */
+  | { readonly kind: "queued"; readonly for: "slot" | "velero"; readonly position: number; readonly total: number };
+
+/** How many may be under way at once. */
+export interface Limits {
+  readonly maxConcurrent: number;
+  readonly maxConcurrentPerNamespace: number;
+}
+
+/** How many of each type may be before Velero or in its hands at once: what it works on, and one that is next. */
+export type Capacity = Readonly<Record<Type, number>>;
+
+/** Velero backs up a namespace once at a time: more than one at work and one that is next would only be in the way there. */
+const MAX_BACKUPS_OF_ONE_NAMESPACE = 2;
+
+const TYPES = ["Backup", "Restore"] as const;
+
+/**
+ * Who goes first. Namespaces take turns, and within one the oldest goes first. A turn is taken by who conflicts with nobody
+ * in its namespace, as far as there are slots and Velero has room for its type; who waits for anything else holds up nobody.
+ * Kept up to date by what changes, so that no question costs a walk over everybody. It is a function of who is in it: in
+ * whatever order they came, the same entrants (and the same turns taken) give the same answers. docs/contract.md, Admission 9
+ * and 10.
+ */
+export class Line {
+  readonly #limits: Limits;
+  #capacity: Capacity;
+  readonly #entrants = new Map<string, Entrant>();
+  readonly #namespaces = new Map<string, NamespaceLine>();
+  /** The namespaces in which somebody could run if there were room, whose turn is next first. */
+  readonly #order = new Sorted<Turn>(byTurn);
+  /** By namespace, as it stands in the order. */
+  readonly #turnOf = new Map<string, Turn>();
+  readonly #waitingNamespaces: Record<Type, number> = { Backup: 0, Restore: 0 };
+  readonly #inVelero: Record<Type, number> = { Backup: 0, Restore: 0 };
+  #slots = 0;
+  #lastTurn = 0;
+  #free: Set<string> | undefined;
+  #positions: Map<string, number> | undefined;
+
+  constructor(limits: Limits, capacity: Capacity) {
+    this.#limits = limits;
+    this.#capacity = capacity;
+  }
+
+  set capacity(capacity: Capacity) {
+    this.#capacity = capacity;
+    this.#free = undefined;
+  }
+
+  entrant(uid: string): Entrant | undefined {
+    return this.#entrants.get(uid);
+  }
+
+  /** @returns whether that is news */
+  set(entrant: Entrant): boolean {
+    const last = this.#entrants.get(entrant.uid);
+    if (last !== undefined && isSame(last, entrant)) return false;
+    if (last !== undefined) this.#leave(last);
+    this.#enter(entrant);
+    if (last?.state === "waiting" && entrant.state === "underWay") this.#take(entrant.namespace, this.#lastTurn + 1);
+    this.#free = undefined;
+    return true;
+  }
+
+  /** @returns whether that is news */
+  remove(uid: string): boolean {
+    const last = this.#entrants.get(uid);
+    if (last === undefined) return false;
+    this.#leave(last);
+    this.#entrants.delete(uid);
+    this.#free = undefined;
+    return true;
+  }
+
+  /** Tells what is at work in a namespace though its Operation is gone. It takes no slot: nobody would know when that is free again. */
+  setLeft(namespace: string, left: readonly LeftAtWork[]): void {
+    const line = this.#namespaces.get(namespace) ?? new NamespaceLine(namespace);
+    if (line.left.length === 0 && left.length === 0) return;
+    this.#namespaces.set(namespace, line);
+    line.left = left;
+    this.#placeInOrder(line);
+    this.#free = undefined;
+  }
+
+  /** Tells that an Operation of that namespace had its turn, and when, in milliseconds: what was before this Line was made. */
+  served(namespace: string, at: number): void {
+    this.#take(namespace, at);
+  }
+
+  /** Those whose turn it is: all of them can be admitted side by side. */
+  free(): ReadonlySet<string> {
+    this.#free ??= this.#findFree();
+    return this.#free;
+  }
+
+  /** Where one of those that wait stands. */
+  place(uid: string): Place | undefined {
+    const self = this.#entrants.get(uid);
+    if (self?.state !== "waiting") return undefined;
+    if (this.free().has(uid)) return { kind: "free" };
+    const namespace = this.#namespaces.get(self.namespace);
+    const conflict = namespace?.conflictOf(self);
+    if (conflict !== undefined) return conflict;
+    this.#positions ??= this.#findPositions();
+    const total = this.#positions.size;
+    const noSlot =
+      this.#slots + this.free().size >= this.#limits.maxConcurrent ||
+      (namespace?.slots ?? 0) >= this.#limits.maxConcurrentPerNamespace;
+    return {
+      kind: "queued",
+      for: noSlot ? "slot" : "velero",
+      // Who came after the last count stands at the end until the next one.
+      position: this.#positions.get(uid) ?? total + 1,
+      total: this.#positions.has(uid) ? total : total + 1,
+    };
+  }
+
+  /** Those that wait, in the order of their positions: as of now, and so for {@link place} from now on. */
+  count(): Iterable<string> {
+    this.#positions = this.#findPositions();
+    return this.#positions.keys();
+  }
+
+  /** Everybody who waits for others, in no order. */
+  *waiting(): Iterable<Entrant> {
+    for (const entrant of this.#entrants.values()) if (entrant.state === "waiting") yield entrant;
+  }
+
+  front(namespace: string): readonly Entrant[] {
+    return this.#namespaces.get(namespace)?.front() ?? [];
+  }
+
+  #enter(entrant: Entrant): void {
+    this.#entrants.set(entrant.uid, entrant);
+    if (entrant.state === "underWay") this.#slots += 1;
+    if (entrant.inVelero) this.#inVelero[entrant.type] += 1;
+    const namespace = this.#namespaces.get(entrant.namespace) ?? new NamespaceLine(entrant.namespace);
+    this.#namespaces.set(entrant.namespace, namespace);
+    namespace.add(entrant);
+    this.#placeInOrder(namespace);
+  }
+
+  #leave(entrant: Entrant): void {
+    if (entrant.state === "underWay") this.#slots -= 1;
+    if (entrant.inVelero) this.#inVelero[entrant.type] -= 1;
+    const namespace = this.#namespaces.get(entrant.namespace);
+    if (namespace === undefined) return;
+    namespace.remove(entrant);
+    this.#placeInOrder(namespace);
+  }
+
+  #take(name: string, turn: number): void {
+    this.#lastTurn = Math.max(this.#lastTurn, turn);
+    const namespace = this.#namespaces.get(name) ?? new NamespaceLine(name);
+    this.#namespaces.set(name, namespace);
+    if (turn <= namespace.turn) return;
+    namespace.turn = turn;
+    this.#placeInOrder(namespace);
+    this.#free = undefined;
+  }
+
+  /** To be called whenever the namespace's turn, or whether anybody could take it, may have changed. */
+  #placeInOrder(namespace: NamespaceLine): void {
+    const last = this.#turnOf.get(namespace.name);
+    const head = namespace.ready > 0 ? namespace.at(0) : undefined;
+    if (last !== undefined && last.head === head && last.turn === namespace.turn) return;
+    if (last !== undefined) {
+      this.#order.remove(last);
+      this.#waitingNamespaces[last.head.type] -= 1;
+      this.#turnOf.delete(namespace.name);
+    }
+    if (head === undefined) return;
+    const next = { namespace, turn: namespace.turn, head };
+    this.#order.add(next);
+    this.#waitingNamespaces[head.type] += 1;
+    this.#turnOf.set(namespace.name, next);
+  }
+
+  /** Lets the namespaces take turns until there is no room, or nobody who could use it. */
+  #findFree(): Set<string> {
+    const free = new Set<string>();
+    const room = {
+      Backup: this.#capacity.Backup - this.#inVelero.Backup,
+      Restore: this.#capacity.Restore - this.#inVelero.Restore,
+    };
+    let slots = this.#limits.maxConcurrent - this.#slots;
+    for (let round = 0; ; round += 1) {
+      const before = free.size;
+      for (const { namespace } of this.#order) {
+        if (slots <= 0 || TYPES.every((type) => room[type] <= 0 || this.#waitingNamespaces[type] === 0)) return free;
+        const next = round < namespace.ready ? namespace.at(round) : undefined;
+        if (next === undefined || room[next.type] <= 0 || !this.#hasRoom(namespace, next, round)) continue;
+        free.add(next.uid);
+        room[next.type] -= 1;
+        slots -= 1;
+      }
+      if (free.size === before) return free;
+    }
+  }
+
+  /** A namespace at its limit holds up nobody else's. */
+  #hasRoom(namespace: NamespaceLine, { type }: Entrant, taken: number): boolean {
+    if (namespace.slots + taken >= this.#limits.maxConcurrentPerNamespace) return false;
+    return type === "Restore" || namespace.backupsInVelero + taken < MAX_BACKUPS_OF_ONE_NAMESPACE;
+  }
+
+  /** In the order in which they would go if there were room for one after the other. */
+  #findPositions(): Map<string, number> {
+    const free = this.free();
+    const positions = new Map<string, number>();
+    let going = [...this.#order].map(({ namespace }) => ({ namespace, ready: namespace.ready }));
+    for (let round = 0; going.length > 0; round += 1) {
+      for (const { namespace } of going) {
+        const next = namespace.at(round);
+        if (next !== undefined && !free.has(next.uid)) positions.set(next.uid, positions.size + 1);
+      }
+      going = going.filter(({ ready }) => round + 1 < ready);
+    }
+    return positions;
+  }
+}
+
+interface Turn {
+  readonly namespace: NamespaceLine;
+  readonly turn: number;
+  readonly head: Entrant;
+}
+
+function byTurn(a: Turn, b: Turn): number {
+  return a.turn - b.turn || byAge(a.head, b.head);
+}

@@ -1,0 +1,112 @@
+import { byAge, conflicts, type Entrant } from "./entrant.ts";
+import { Sorted } from "./sorted.ts";
+
+/** Work that goes on in a namespace though its Operation was deleted. */
+export interface LeftAtWork {
+  /** A Backup; anything else runs alone in its namespace. */
+  readonly isBackup: boolean;
+  /** As a person finds it: `Backup velero/b1`. */
+  readonly what: string;
+}
+
+/** Why an Operation cannot run beside what is in its namespace. docs/contract.md, Admission 9. */
+export type Conflict =
+  | {
+      readonly kind: "conflict";
+      readonly other: Pick<Entrant, "type" | "name">;
+      readonly otherIs: "under way" | "ahead";
+    }
+  /** Nobody is in the way but what a deleted Operation has left behind. */
+  | { readonly kind: "leftBehind"; readonly what: string };
+
+/**
+ * The Operations of one namespace: who is under way, and who waits for nothing but others, the oldest first. An Operation
+ * waits for those under way that conflict with it, whatever their age, and for older ones that do. So no two ever wait for
+ * each other.
+ */
+export class NamespaceLine {
+  readonly name: string;
+  /** When it last had its turn: the lower, the earlier its next one. Set by {@link Line}. */
+  turn = 0;
+  left: readonly LeftAtWork[] = [];
+  readonly #waiting = new Sorted<Entrant>(byAge);
+  readonly #restores = new Sorted<Entrant>(byAge);
+  readonly #underWay = new Map<string, Entrant>();
+  #backupsInVelero = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  add(entrant: Entrant): void {
+    if (entrant.state === "underWay") {
+      this.#underWay.set(entrant.uid, entrant);
+      if (entrant.inVelero && entrant.type === "Backup") this.#backupsInVelero += 1;
+      return;
+    }
+    this.#waiting.add(entrant);
+    if (entrant.type === "Restore") this.#restores.add(entrant);
+  }
+
+  remove(entrant: Entrant): void {
+    if (entrant.state === "underWay") {
+      this.#underWay.delete(entrant.uid);
+      if (entrant.inVelero && entrant.type === "Backup") this.#backupsInVelero -= 1;
+      return;
+    }
+    this.#waiting.remove(entrant);
+    if (entrant.type === "Restore") this.#restores.remove(entrant);
+  }
+
+  get slots(): number {
+    return this.#underWay.size;
+  }
+
+  get backupsInVelero(): number {
+    return this.#backupsInVelero;
+  }
+
+  /** How many of those that wait could run now, and beside each other, if only there were room. */
+  get ready(): number {
+    const first = this.#waiting.at(0);
+    if (first === undefined) return 0;
+    if (first.type === "Restore") return this.#underWay.size === 0 && this.left.length === 0 ? 1 : 0;
+    if (this.#restoreIsHere()) return 0;
+    const restore = this.#restores.at(0);
+    return restore === undefined ? this.#waiting.length : this.#waiting.before(restore);
+  }
+
+  /** One of those, the oldest first; all of them are of the same type. */
+  at(index: number): Entrant | undefined {
+    return this.#waiting.at(index);
+  }
+
+  /** Those that others of the namespace may name, or be named by, when something changes at the front. */
+  front(): Entrant[] {
+    const [first, restore] = [this.#waiting.at(0), this.#restores.at(0)];
+    return [first, restore].filter((entrant) => entrant !== undefined);
+  }
+
+  /** What is in the way of an Operation that waits here. Named is the one right before it. */
+  conflictOf(self: Entrant): Conflict | undefined {
+    const running = [...this.#underWay.values()]
+      .filter((other) => other.uid !== self.uid && conflicts(self, other))
+      .sort(byAge);
+    const before = running.filter((other) => byAge(other, self) < 0).at(-1);
+    const line = self.type === "Restore" ? this.#waiting : this.#restores;
+    const ahead = line.at(line.before(self) - 1);
+    if (ahead !== undefined && (before === undefined || byAge(before, ahead) < 0)) {
+      return { kind: "conflict", other: ahead, otherIs: "ahead" };
+    }
+    const other = before ?? running[0];
+    if (other !== undefined) return { kind: "conflict", other, otherIs: "under way" };
+    const left = this.left.find(({ isBackup }) => self.type === "Restore" || !isBackup);
+    return left && { kind: "leftBehind", what: left.what };
+  }
+
+  #restoreIsHere(): boolean {
+    if (this.left.some(({ isBackup }) => !isBackup)) return true;
+    for (const { type } of this.#underWay.values()) if (type === "Restore") return true;
+    return false;
+  }
+}
