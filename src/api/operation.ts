@@ -148,7 +148,7 @@ export const statusSchema = z
 
 /** The longest text that the CRD takes in spec, in characters: longer than any name or duration. */
 export const MAX_TEXT = 1024;
-/** No claim that can be valid is longer (dispatcher/approval.ts). */
+/** No valid approval token is longer (dispatcher/admission/approvalToken.ts). */
 export const MAX_CLAIM = 8 * 1024;
 
 const shortText = z.string().meta({ maxLength: MAX_TEXT });

@@ -334,7 +334,7 @@ export class KubeClient {
  * A client for the API server that the environment names: `KUBECONFIG`, else the pod's service account.
  *
  * @param component the name that the API server's audit log shows, beside the version: `dispatcher`, `runner`
- * @throws Error saying what was looked for, when the environment names none
+ * @throws Error that says where it looked, when the environment names no API server
  */
 export function connect(
   env: NodeJS.ProcessEnv,

@@ -12,7 +12,7 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => new Date(),
-  // Not `performance`, for which Node loads more than it takes to send the first request.
+  // Not `performance`: Node takes longer to load it than to send the first request.
   monotonic: () => Number(process.hrtime.bigint()) / 1e6,
   async sleep(ms, signal) {
     try {

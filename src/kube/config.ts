@@ -72,7 +72,7 @@ function agentFor(options: DispatcherOptions, server: string): PlainAgent {
  * Finds the API server: by the file(s) of `KUBECONFIG` if that is set, else by the pod's service account. It never
  * reads `~/.kube/config`: a program that runs unattended must not act on the cluster that somebody used last.
  *
- * @param serviceAccount the folder that a pod's service account is mounted at
+ * @param serviceAccount the folder where a pod's service account is mounted
  * @throws Error that says where it looked, when there is neither, or when a file cannot be read
  */
 export function loadConfig(env: NodeJS.ProcessEnv, serviceAccount = SERVICE_ACCOUNT): KeptAliveConfig {
@@ -95,7 +95,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, serviceAccount = SERVICE_ACCO
         `no API server: KUBECONFIG is not set, and this is no pod with a service account (no KUBERNETES_SERVICE_HOST, or ${tokenFile} cannot be read)`,
       );
     }
-    // Not loadFromCluster, which spends more time on telling an IPv6 address than the rest of the client on loading.
+    // Not loadFromCluster, which takes longer to recognise an IPv6 address than the rest of the client takes to load.
     const server = `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
     config.loadFromClusterAndUser(
       { name: "in-cluster", server, caFile: join(serviceAccount, "ca.crt"), skipTLSVerify: false },

@@ -5,7 +5,7 @@ import type { Resource } from "./resource.ts";
 
 // Kubernetes' own kinds: every field that this project reads, and no other. All are read leniently, so that an object
 // that exists never counts as missing. The dispatcher keeps nothing else in memory (dispatcher/kept.ts). Each is built
-// when the first such object is read (z.lazy): a runner meets few kinds, and starts for every one anew.
+// when the first such object is read (z.lazy): a runner reads few kinds, and there is a new process for each run.
 
 /** One condition of an object that somebody else writes. */
 export const conditionSchema = z.looseObject({

@@ -15,7 +15,7 @@ import { endingCondition } from "./finish.ts";
 import { run } from "./run.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 
-// To generate code for each kind of object pays for those who read thousands, not for the few of one run.
+// zod generates code for each schema, which only pays for a program that reads thousands of objects. A run reads few.
 z.config({ jitless: true });
 
 /** SIGTERM or SIGINT came before the run was done. */
