@@ -29,7 +29,7 @@ import { FIELD_MANAGER } from "./templates/buildJob.ts";
 import type { TemplateStore } from "./templates/templateStore.ts";
 
 const NO_ANSWER =
-  "the API server gives no answer to it, perhaps because a webhook for Jobs gives none; it is tried again";
+  "the API server does not answer, perhaps because a webhook for Jobs does not answer; the dispatcher tries again";
 const NOT_PAUSED = "its target cannot be paused";
 
 export interface ActionContext {
@@ -37,63 +37,63 @@ export interface ActionContext {
   readonly clock: Clock;
   readonly writesInFlight: WritesInFlight;
   readonly templates: TemplateStore;
-  /** Writes an Event, sooner or later; nothing waits for it. */
+  /** Writes an Event in the background. */
   readonly announce: (operation: VeleroOperation, announcement: Announcement) => void;
-  /** Where the Jobs are. */
+  /** The namespace of the Jobs. */
   readonly jobNamespace: string;
   /** How long one call may take, in milliseconds. */
   readonly callTimeoutMs: number;
-  /** Told when the status of an Operation cannot be written until that changes. */
+  /** Called when the API server has no room for the status of an Operation, which has to wait until somebody changes it. */
   readonly onNoRoom: (operation: VeleroOperation) => void;
 }
 
 /**
- * Carries out what was decided. Every action may be repeated: a status write carries the resourceVersion it was decided
- * on, a Job has the name of its attempt, and a deletion names the uid. What does not fit any more is left undone: the watch
- * shows why, and it is decided again.
+ * Carries out a decision. Every action may be repeated: a status write carries the resourceVersion it was decided on, a Job has
+ * the name of its attempt, and a deletion names the UID. If the object has changed since the decision, nothing is done: the
+ * watch shows the change, and the dispatcher decides again.
  *
- * @throws ApiError, UnreachableError: to be tried again later
+ * @throws ApiError, UnreachableError: the queue tries again later
  */
 export async function carryOut(
-  hands: ActionContext,
+  context: ActionContext,
   operation: VeleroOperation,
   action: Action,
   logger: Logger,
 ): Promise<void> {
   switch (action.kind) {
     case "writeStatus":
-      return await writeStatus(hands, operation, action.status, logger);
+      return await writeStatus(context, operation, action.status, logger);
     case "createJob":
-      return await createJob(hands, operation, action, logger);
+      return await createJob(context, operation, action, logger);
     case "deleteJob":
-      return await deleteJob(hands, action, logger);
+      return await deleteJob(context, action, logger);
     case "announce":
       logger.warn({ reason: action.announcement.reason }, action.announcement.message);
-      return hands.announce(operation, action.announcement);
+      return context.announce(operation, action.announcement);
     case "annotateTarget":
-      return await pauseTarget(hands, operation, action, logger);
+      return await pauseTarget(context, operation, action, logger);
   }
 }
 
 async function writeStatus(
-  hands: ActionContext,
+  context: ActionContext,
   operation: VeleroOperation,
   status: Status,
   logger: Logger,
 ): Promise<void> {
-  const { client, writesInFlight, announce, callTimeoutMs: timeoutMs } = hands;
+  const { client, writesInFlight, announce, callTimeoutMs: timeoutMs } = context;
   const options = { fieldManager: FIELD_MANAGER, timeoutMs };
   writesInFlight.begin(operation, status);
   try {
-    // Of what is not status the API server takes the version only; the rest stays as it has it.
+    // Beside the status, the API server takes only the resourceVersion; everything else stays as it is stored.
     const replace = (form: Status) => client.replaceStatus(trimmedOperations, { ...operation, status: form }, options);
     writesInFlight.confirm(operation, await writeFitting(status, replace));
   } catch (error) {
-    // No answer: it may have been written, so it still counts until the watch or the next try tells.
+    // Without an answer the status may have been written: it counts until the watch or the next try shows otherwise.
     if (!(error instanceof UnreachableError)) writesInFlight.drop(operation);
-    if (isTooLarge(error)) return reportTooLarge(hands, operation, error, logger);
+    if (isTooLarge(error)) return reportTooLarge(context, operation, error, logger);
     if (!isConflict(error) && !isNotFound(error)) throw error;
-    logger.debug({ err: error }, "Operation changed meanwhile, will be decided again");
+    logger.debug({ err: error }, "the Operation has changed meanwhile; the dispatcher decides again");
     return;
   }
   for (const announcement of announcements(operation.status, status)) {
@@ -102,14 +102,14 @@ async function writeStatus(
   }
 }
 
-/** Another try ends the same way until somebody makes the Operation smaller, which then wakes it. */
-function reportTooLarge(hands: ActionContext, operation: VeleroOperation, error: unknown, logger: Logger): void {
+/** Trying again would end the same way until somebody makes the Operation smaller; the watch then shows that. */
+function reportTooLarge(context: ActionContext, operation: VeleroOperation, error: unknown, logger: Logger): void {
   const message =
-    "the Operation is so large that the API server's store has no room for its status: make a smaller one";
+    "the Operation is so large that the API server's store has no room for its status; create a smaller one";
   logger.error({ err: error }, message);
-  hands.onNoRoom(operation);
-  // A moment that stays the same: it is told once.
-  hands.announce(operation, {
+  context.onNoRoom(operation);
+  // The same moment at each try, so that only one Event is written.
+  context.announce(operation, {
     type: "Warning",
     reason: "StatusTooLarge",
     message,
@@ -118,24 +118,24 @@ function reportTooLarge(hands: ActionContext, operation: VeleroOperation, error:
 }
 
 async function createJob(
-  hands: ActionContext,
+  context: ActionContext,
   operation: VeleroOperation,
   { name, manifest }: Extract<Action, { kind: "createJob" }>,
   logger: Logger,
 ): Promise<void> {
-  const { client, announce, clock, templates, jobNamespace, callTimeoutMs: timeoutMs } = hands;
+  const { client, announce, clock, templates, jobNamespace, callTimeoutMs: timeoutMs } = context;
   try {
     await client.create(jobs, manifest, { fieldManager: FIELD_MANAGER, timeoutMs });
   } catch (error) {
-    if (isAlreadyExists(error)) return await adoptJob(hands, operation, name, logger);
-    if (error instanceof UnreachableError) await reportNotCreated(hands, operation, NO_ANSWER, logger);
+    if (isAlreadyExists(error)) return await adoptJob(context, operation, name, logger);
+    if (error instanceof UnreachableError) await reportNotCreated(context, operation, NO_ANSWER, logger);
     if (error instanceof ApiError) {
       const fields = wrongFields(error);
       if (fields.length > 0) {
-        logger.error({ err: error, job: name }, "the API server refuses what is made from the template");
+        logger.error({ err: error, job: name }, "the API server refuses the Job made from the template");
         return templates.reject(operation.spec.type, fields);
       }
-      await reportNotCreated(hands, operation, refusal(error), logger);
+      await reportNotCreated(context, operation, refusal(error), logger);
     }
     throw error;
   }
@@ -145,84 +145,93 @@ async function createJob(
 }
 
 /**
- * The fields for which no API server will ever take this Job. All that is not the template's is known to fit, so it is the
- * template's. Admission plugins name none: they may judge one tenant's Job otherwise than another's.
+ * The fields because of which the API server will never accept this Job. What the dispatcher sets itself is valid, so they come
+ * from the template. Admission plugins name no fields: they may refuse the Job of one tenant and accept another's.
  */
 function wrongFields(error: ApiError): string[] {
   return isInvalid(error) ? error.causes.map(({ field }) => field).filter((field) => field !== undefined) : [];
 }
 
 /**
- * Why a Job was not created, for the tenant: always in the same words while it is the same, and without the server's own,
- * which name hosts and service accounts. Those are in the log.
+ * Why the API server refused a call, for the tenant to read: in the same words at each retry, and without the server's own
+ * message, which may name hosts and service accounts. The log has that message.
  */
 function refusal(error: ApiError): string {
-  if (isTransient(error) && isForbidden(error)) return "exceeded quota of the namespace of the Jobs, waiting for room";
+  if (isTransient(error) && isForbidden(error))
+    return "exceeded quota in the namespace of the Jobs; the dispatcher tries again";
   const reason = /^[A-Za-z]{1,64}$/.test(error.reason) ? ` ${error.reason}` : "";
-  return `the API server answered ${error.code}${reason}; the dispatcher's log has its words`;
+  return `the API server answered ${error.code}${reason}; the dispatcher's log has the whole message`;
 }
 
-/** The name is taken: by ourselves, when a create got lost on its way back; or else by somebody to be told of. */
-async function adoptJob(hands: ActionContext, operation: VeleroOperation, name: string, logger: Logger): Promise<void> {
-  const { client, jobNamespace: namespace, callTimeoutMs: timeoutMs } = hands;
+/** The name is taken: by the dispatcher's own Job, if the answer to its create was lost; otherwise the status reports it. */
+async function adoptJob(
+  context: ActionContext,
+  operation: VeleroOperation,
+  name: string,
+  logger: Logger,
+): Promise<void> {
+  const { client, jobNamespace: namespace, callTimeoutMs: timeoutMs } = context;
   const job = await client.get(jobs, { namespace, name }, { timeoutMs });
   if (operationUidOf(job) === operation.metadata.uid) return logger.info({ job: name }, "Job exists already, adopted");
-  const problem = `Job ${namespace}/${name} was not made for this Operation but has the name of its Job; delete it`;
-  await reportNotCreated(hands, operation, problem, logger);
+  const problem = `Job ${namespace}/${name} was not made for this Operation, but has the name that its Job needs; delete it`;
+  await reportNotCreated(context, operation, problem, logger);
   throw new Error(problem);
 }
 
-/** Without its pause the Operation gets no Job, or is not admitted if it has one, so who waits for it is told what is missing; a runner at work has the word. */
+/**
+ * Pauses the target. Without the pause the Operation gets no Job, or is not admitted if it has one, so a failure is reported in
+ * the status, except once a runner writes it.
+ */
 async function pauseTarget(
-  hands: ActionContext,
+  context: ActionContext,
   operation: VeleroOperation,
   action: Extract<Action, { kind: "annotateTarget" }>,
   logger: Logger,
 ): Promise<void> {
   try {
-    await annotateTarget(hands, action, logger);
+    await annotateTarget(context, action, logger);
   } catch (error) {
     const { status } = operation;
-    const begun = isAdmitted(status) && (status?.runner?.jobUIDs ?? []).length > 0;
-    if (error instanceof ApiError && !begun)
-      await reportNotCreated(hands, operation, `${NOT_PAUSED}: ${refusal(error)}`, logger);
+    const runnerWrites = isAdmitted(status) && (status?.runner?.jobUIDs ?? []).length > 0;
+    if (error instanceof ApiError && !runnerWrites)
+      await reportNotCreated(context, operation, `${NOT_PAUSED}: ${refusal(error)}`, logger);
     throw error;
   }
 }
 
-/** Sets or takes away annotations of a target, in the very state that was looked at. */
+/** Sets or removes annotations of a target, but only in the state that the decision saw. */
 export async function annotateTarget(
   { client, callTimeoutMs: timeoutMs }: Pick<ActionContext, "client" | "callTimeoutMs">,
   { target, resourceVersion, annotations, why }: Extract<Action, { kind: "annotateTarget" }>,
   logger: Logger,
 ): Promise<void> {
-  const about = { target: `${target.namespace}/${target.name}` };
+  const logged = { target: `${target.namespace}/${target.name}` };
   try {
     const patch = { metadata: { resourceVersion, annotations } };
     await client.mergePatch(applicationInstances, target, patch, { fieldManager: FIELD_MANAGER, timeoutMs });
-    logger.info({ ...about, why }, "target annotated");
+    logger.info({ ...logged, why }, "target annotated");
   } catch (error) {
     if (!isConflict(error) && !isNotFound(error)) throw error;
-    logger.debug({ ...about, err: error }, "target is gone, or has changed meanwhile");
+    logger.debug({ ...logged, err: error }, "target is gone, or has changed meanwhile");
   }
 }
 
-/** Writes why the Operation has no Job; that its create is tried again is the queue's business. */
+/** Writes why the Operation has no Job. The queue sees to it that the dispatcher tries again. */
 async function reportNotCreated(
-  hands: ActionContext,
+  context: ActionContext,
   operation: VeleroOperation,
   why: string,
   logger: Logger,
 ): Promise<void> {
   const { status, metadata } = operation;
-  const context = { now: hands.clock.now(), generation: metadata.generation };
-  const next = nextStatus(status, notCreated(status, why, context.now), context);
-  if (!isDeepStrictEqual(next, status)) await writeStatus(hands, operation, next, logger);
+  const now = context.clock.now();
+  const next = nextStatus(status, notCreated(status, why, now), { now, generation: metadata.generation });
+  if (!isDeepStrictEqual(next, status)) await writeStatus(context, operation, next, logger);
 }
 
 /**
- * Deletes the Job that was looked at, with its pods: none that has its name by now, and not this one if it has got a pod
- * since, which the watch is still to tell.
+ * Deletes a Job and its pods, but only in the state that the decision saw: not another Job that has the name by now, and not this
+ * one if it has got a pod that the watch has not shown yet.
  */
 export async function deleteJob(
   {
@@ -242,6 +251,6 @@ export async function deleteJob(
     logger.info({ job: name, why }, "Job deleted");
   } catch (error) {
     if (!isConflict(error) && !isNotFound(error)) throw error;
-    logger.debug({ err: error, job: name }, "Job is gone already, or has changed");
+    logger.debug({ err: error, job: name }, "Job is gone already, or has changed meanwhile");
   }
 }

@@ -250,7 +250,7 @@ test("a Job whose create gets no answer is told, and made as soon as there is on
   dispatcherInTime();
   const operation = await fixture.operation({ name: "nightly" });
   await fixture.says("nightly", "Running=False/FailedCreate");
-  await says("nightly", /^its Job cannot be created: the API server gives no answer to it/);
+  await says("nightly", /^its Job cannot be created: the API server does not answer/);
   await remove();
   await fixture.job(operation);
   await says("nightly", /^its runner is being started$/);

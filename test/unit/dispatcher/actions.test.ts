@@ -76,7 +76,9 @@ test("what a webhook denies is no fault of the template, and is told in words th
   });
   const { create, templates } = await refusing([denied("one.example.com"), denied("two.example.com")]);
   await expect(create()).rejects.toThrow("one.example.com");
-  expect(told()).toBe("its Job cannot be created: the API server answered 400; the dispatcher's log has its words");
+  expect(told()).toBe(
+    "its Job cannot be created: the API server answered 400; the dispatcher's log has the whole message",
+  );
   expect(templates.current.Backup.ok).toBe(true);
   // A write would wake the Operation at once: no wait between two tries.
   const before = cluster.current(operation).metadata.resourceVersion;
@@ -96,7 +98,7 @@ test("a full quota is told as that, without the server's words", async () => {
   const message = 'jobs.batch "x" is forbidden: exceeded quota: q, requested: count/jobs.batch=1';
   const { create } = await refusing([{ code: 403, reason: "Forbidden", message }]);
   await expect(create()).rejects.toThrow("exceeded quota: q");
-  expect(told()).toMatch(/exceeded quota of the namespace of the Jobs, waiting for room$/);
+  expect(told()).toMatch(/exceeded quota in the namespace of the Jobs; the dispatcher tries again$/);
 });
 
 test("a field that no API server takes breaks the template; the field is told, and its value logged only", async () => {
@@ -115,7 +117,7 @@ test("a create that gets no answer is told, for as long as there is no Job", asy
   const { create } = await refusing([SILENCE]);
   await expect(create()).rejects.toThrow("no answer from the API server");
   expect(conditionsOf(cluster.status(operation))).toContain("Running=False/FailedCreate");
-  expect(told()).toMatch(/^its Job cannot be created: the API server gives no answer to it/);
+  expect(told()).toMatch(/^its Job cannot be created: the API server does not answer/);
   // The create had reached the server after all: its watch shows the Job.
   const { action } = cluster.decide(operation);
   if (action === undefined) expect.unreachable();
