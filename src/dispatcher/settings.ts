@@ -6,10 +6,10 @@ import { parseGoDuration } from "../api/duration.ts";
 import { SUPPORTED_TYPES } from "../api/operation.ts";
 import { DEFAULT_PLATFORM_EXCLUSIONS } from "../api/platformExclusions.ts";
 
-/** Names the settings file; every other variable with {@link PREFIX} is a key of it. */
+/** Names the settings file. Every other variable with {@link PREFIX} overrides one setting. */
 const FILE_VARIABLE = "OPERATION_RUNNER_SETTINGS";
 const PREFIX = "OPERATION_RUNNER_";
-/** What the kubelet sets for a Service called operation-runner; no settings of anybody's. */
+/** The kubelet sets these variables for a Service named operation-runner; they are no settings. */
 const SERVICE_LINK = /^OPERATION_RUNNER_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)/;
 
 const namespace = z
@@ -47,7 +47,7 @@ const openTo = (what: string) =>
 
 /**
  * Every setting of the dispatcher, with its default; `description` and `unit` become docs/settings.md. The runner has no
- * settings of its own: the dispatcher gives it what it needs, by the environment of its Job.
+ * settings of its own: the dispatcher passes it what it needs in the environment of its Job.
  */
 export const settingsSchema = z.strictObject({
   clusterId: z
@@ -81,10 +81,12 @@ export const settingsSchema = z.strictObject({
     description:
       "Pause the target of a Restore while the Restore works (`apps.vworkspace.io/reconcile: disabled`), so that its own controller does not undo what Velero restores. Needs the right to write targets, which the component `pause-target` installs together with this setting.",
   }),
-  veleroNamespace: namespace.default("velero").meta({ description: "Where Velero runs and keeps its objects." }),
+  veleroNamespace: namespace
+    .default("velero")
+    .meta({ description: "The namespace in which Velero runs and keeps its objects." }),
   jobNamespace: namespace.default("vworkspace-system").meta({
     description:
-      "Where the Jobs, their templates and the Lease are. Left out: the dispatcher's own namespace (`POD_NAMESPACE`).",
+      "The namespace of the Jobs, their templates and the dispatcher's Lease. Left out: the dispatcher's own namespace (`POD_NAMESPACE`).",
   }),
   limits: z
     .strictObject({
@@ -164,7 +166,7 @@ export const settingsSchema = z.strictObject({
   }),
   storageLocations: openTo("locations").default({}).meta({
     description:
-      "Which namespaces may use which BackupStorageLocation: location to namespaces. One that is not listed is open to all, unless `storageLocationsClosed` says otherwise.",
+      "Which namespaces may use a BackupStorageLocation: a map from the name of the location to a list of namespaces. A location that is not listed is open to all namespaces, unless `storageLocationsClosed` is set.",
   }),
   storageLocationsClosed: flag.default(false).meta({
     description:
@@ -172,7 +174,7 @@ export const settingsSchema = z.strictObject({
   }),
   snapshotClasses: openTo("classes").default({}).meta({
     description:
-      "Which namespaces may name which VolumeSnapshotClass (`csiSnapshotClassName`): class to namespaces. One that is not listed is open to all, unless `snapshotClassesClosed` says otherwise.",
+      "Which namespaces may name a VolumeSnapshotClass (`csiSnapshotClassName`): a map from the name of the class to a list of namespaces. A class that is not listed is open to all namespaces, unless `snapshotClassesClosed` is set.",
   }),
   snapshotClassesClosed: flag.default(false).meta({
     description: "A VolumeSnapshotClass that `snapshotClasses` does not list may be named by nobody.",
@@ -192,7 +194,7 @@ export const settingsSchema = z.strictObject({
     .default("[::]:8080")
     .meta({
       description:
-        "Where `/metrics`, `/healthz` and `/readyz` are served. `[::]` means every address, IPv4 and IPv6, or those of IPv4 on a node without IPv6. Port 0: any free one.",
+        "The address that serves `/metrics`, `/healthz` and `/readyz`. `[::]` means every address of IPv4 and IPv6, or of IPv4 alone on a node without IPv6. Port 0: any free port.",
       unit: "host:port",
     }),
   logLevel: z
@@ -245,7 +247,7 @@ export function variableOf(path: readonly string[]): string {
   return PREFIX + path.map((key) => key.replace(/[A-Z]/g, "_$&").toUpperCase()).join("_");
 }
 
-/** Everything that an admin sets: what is taken up together when any of it changes. */
+/** Everything that an admin sets. If any of it changes, the dispatcher starts again with all of it. */
 export interface Setup {
   readonly settings: Settings;
   /** {@link readApprovalKey} */
@@ -259,8 +261,8 @@ export async function loadSetup(env: NodeJS.ProcessEnv): Promise<Setup> {
 }
 
 /**
- * The settings: the YAML file that `OPERATION_RUNNER_SETTINGS` names, if any; over it the environment (lists and maps as
- * YAML); under it the defaults.
+ * Reads the settings. Environment variables (lists and maps as YAML) override the YAML file that `OPERATION_RUNNER_SETTINGS`
+ * names, and that file, if any, overrides the defaults.
  *
  * @throws SettingsError listing every wrong value and every unknown key
  */
@@ -277,10 +279,10 @@ export async function loadSettings(env: NodeJS.ProcessEnv): Promise<Settings> {
 }
 
 /**
- * The key that approval tokens are signed with, as the Secret's file has it but for a line break at its end.
+ * Reads the key that signs approval tokens: the content of its file without a line break at the end.
  *
- * @returns undefined where no key is configured
- * @throws SettingsError when there should be one and there is none
+ * @returns undefined if no key is configured
+ * @throws SettingsError if the configured file cannot be read or is empty
  */
 export async function readApprovalKey(settings: Settings): Promise<string | undefined> {
   if (settings.approvalKeyFile === "") return undefined;
@@ -311,7 +313,7 @@ function readYaml(text: string, from: string): Yaml {
   try {
     return { ok: true, value: document.toJS() };
   } catch (error) {
-    // An alias to nothing, or to far too much, is found only now.
+    // The parser finds an alias without an anchor, or one that expands too far, only here.
     return { ok: false, problems: [firstLine(error)] };
   }
 }
@@ -324,7 +326,7 @@ async function readText(path: string, key: string): Promise<string> {
   }
 }
 
-/** Sets in `raw` what the environment says, and returns what it says of keys that do not exist. */
+/** Overrides `raw` by the environment, and returns the problems: unknown settings and wrong YAML. */
 function override(raw: Record<string, unknown>, env: NodeJS.ProcessEnv): string[] {
   const keys = new Map(settingKeys().map((key) => [variableOf(key.path), key]));
   const problems: string[] = [];
