@@ -92,7 +92,7 @@ test("init containers run first, volumes are shared, and paths lead into them", 
   );
 });
 
-test("a pod waits for its scheduling gates and its fixture.node", async () => {
+test("a pod waits for its scheduling gates and its node", async () => {
   await fixture.createPod("gated", {
     containers: [shell("exit 0")],
     restartPolicy: "Never",
