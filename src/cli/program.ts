@@ -169,7 +169,7 @@ export function program({ name, open, ended }: ProgramOptions): Command {
 
   runs(
     verb("status", "tell of every target whether it is backed up, and since when it is not")
-      .addOption(output("table", "json", "yaml").default("table"))
+      .addOption(output("table", "json", "yaml", "html").default("table"))
       .option("-A, --all-namespaces", "those of all namespaces")
       .option("--max-age <duration>", 'mark what has no backup younger than that, such as "24h"; exit code 2 then'),
     async (context, options) => (await import("./verbs/status.ts")).status(Object(options), context),

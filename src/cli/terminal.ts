@@ -1,4 +1,3 @@
-import { createInterface } from "node:readline/promises";
 import { styleText } from "node:util";
 
 type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
@@ -63,6 +62,7 @@ export class ProcessTerminal implements Terminal {
 
   async ask(question: string, signal: AbortSignal): Promise<string | undefined> {
     if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) return undefined;
+    const { createInterface } = await import("node:readline/promises");
     const lines = createInterface({ input: process.stdin, output: process.stderr });
     // The end of the input is no answer either.
     const ended = new Promise<undefined>((resolve) => lines.once("close", () => resolve(undefined)));

@@ -56,7 +56,7 @@ export const settingsSchema = z.strictObject({
     .default("")
     .meta({
       description:
-        "This cluster's name. An Operation whose label `app.vworkspace.io/cluster-id` has another name is not admitted; Jobs and Velero objects get the label. Empty: the cluster has no name, and no Operation with that label is admitted.",
+        "This cluster's name. An Operation whose label `app.vworkspace.io/cluster-id` says another one is refused, and what is made carries it. Empty: the cluster has no name, and every Operation with that label is refused.",
     }),
   namespaces: z
     .array(namespace, "must be a list of namespaces")
@@ -64,7 +64,7 @@ export const settingsSchema = z.strictObject({
     .meta({ description: "The namespaces whose Operations are carried out. Empty: all." }),
   requireManagedByLabel: flag.default(false).meta({
     description:
-      "Carry out only Operations with the label `app.vworkspace.io/managed-by: control-plane`. By itself this stops nobody, because any tenant could set the label: the component `managed-by-label` turns it on together with the policy that says who may set it.",
+      "Carry out only Operations with the label `app.vworkspace.io/managed-by: control-plane`. Any tenant could set it: the component `managed-by-label` turns this on together with the policy that says who may.",
   }),
   namespaceGateLabel: z
     .string("must be a label key")
@@ -79,7 +79,7 @@ export const settingsSchema = z.strictObject({
   }),
   pauseTarget: flag.default(false).meta({
     description:
-      "Pause the target of a Restore while the Restore works (`apps.vworkspace.io/reconcile: disabled`), so that its own controller does not undo what Velero restores. Needs the right to write targets, which the component `pause-target` installs together with this setting.",
+      "Pause the target of a Restore while that is at work (`apps.vworkspace.io/reconcile: disabled`), so that its own controller does not undo what Velero brings back. Needs the right to write targets, which the component `pause-target` installs together with this setting.",
   }),
   veleroNamespace: namespace
     .default("velero")
@@ -110,22 +110,22 @@ export const settingsSchema = z.strictObject({
         }),
       maxCsiSnapshotTimeout: maybeDuration("10m").default("10m").meta({
         description:
-          "The longest `csiSnapshotTimeout` that a Backup may ask for. Velero waits up to that long for each snapshot, and backs up nothing else meanwhile. Empty: no limit.",
+          "The longest `csiSnapshotTimeout` that a Backup may ask for. Velero waits so long for each snapshot, and backs up nobody else meanwhile. Empty: no limit.",
         unit: "Go duration",
       }),
       maxItemOperationTimeout: maybeDuration("4h").default("4h").meta({
         description:
-          "The longest `itemOperationTimeout` that a Backup or Restore may ask for. An Operation can hold its slot for that long while data is moved. Empty: no limit.",
+          "The longest `itemOperationTimeout` that a Backup or Restore may ask for. So long it may hold its place while data is moved. Empty: no limit.",
         unit: "Go duration",
       }),
       maxRunTime: maybeDuration("4h").default("").meta({
         description:
-          "How long Velero may work on one Operation, counted from when Velero began. Then the Operation is cancelled like by a user, and says so (`DeadlineExceeded`). Time in Velero's own queue does not count. A cancel cannot interrupt everything: it stops the copies of volumes for which a backup waits, and waits for everything else to end. Empty: no limit.",
+          "How long Velero may work on one Operation, from when it began with it. Then the Operation is cancelled, with what that does to a backup, and says so (`DeadlineExceeded`). Time in Velero's own queue does not count. What Velero cannot interrupt is still waited out: only the copies of volumes that a backup waits for are stopped, all else comes to its own end. Empty: no limit.",
         unit: "Go duration",
       }),
       maxStartTime: maybeDuration("2h").default("2h").meta({
         description:
-          "How long an Operation may hold its slot while Kubernetes starts no runner for it (no node, no image, a volume that cannot be mounted). Then the Operation fails and frees its slot, unless Velero is at work on it. A Job that a queue suspends may wait for as long as it likes. Empty: for ever.",
+          "How long an Operation may hold its place while Kubernetes brings no runner of it to work (no node, no image, a volume that cannot be mounted). Then it has failed, and others take its place; not while Velero is at work for it. A Job that a queue suspends may wait for as long as it likes. Empty: for ever.",
         unit: "Go duration",
       }),
     })
@@ -138,7 +138,7 @@ export const settingsSchema = z.strictObject({
         .default([...DEFAULT_PLATFORM_EXCLUSIONS])
         .meta({
           description:
-            "Resources that no Restore brings back, because Velero would write them with rights that the requester does not have. To allow one, remove it from this list and add it to the annotation `ops.vworkspace.io/restorable-resources` of Velero's namespace, which the policy `runner-restore` reads. Add `roles.rbac.authorization.k8s.io` and `rolebindings.rbac.authorization.k8s.io` to keep old rights from coming back. Operations are excluded in any case.",
+            "What no Restore brings back, because Velero would write it with rights that who asks does not have. Take one out of the list to let it in; the policy `runner-restore` must then let it in, too, by the annotation `ops.vworkspace.io/restorable-resources` of Velero's namespace. Add `roles.rbac.authorization.k8s.io` and `rolebindings.rbac.authorization.k8s.io` to keep old rights from coming back. Operations are left out in any case.",
         }),
     })
     .prefault({}),
@@ -152,17 +152,17 @@ export const settingsSchema = z.strictObject({
         description: "The namespaces whose Operations need an approval, whether or not they ask for one.",
       }),
       mappedNamespaces: flag.default(false).meta({
-        description: "Whether a Restore that maps another namespace (`namespaceMapping`) needs an approval.",
+        description: "Whether a Restore from another namespace than its own (`namespaceMapping`) needs an approval.",
       }),
     })
     .prefault({}),
   approvalKeyFile: z.string("must be a path").default("").meta({
     description:
-      "A file (of a mounted Secret) with the key with which approval tokens are signed. Empty: no token is valid, and an Operation that needs an approval waits.",
+      "A file (of a mounted Secret) with the key that approval tokens are signed with. Empty: no token is valid, and what needs an approval waits.",
   }),
   requireBoundClaims: flag.default(false).meta({
     description:
-      "Reject approval tokens of the old form (`vws1`), which name an Operation but neither its namespace nor what it asks for.",
+      "Refuse tokens of the old form (`vws1`), which name an Operation and neither its namespace nor what it asks for.",
   }),
   storageLocations: openTo("locations").default({}).meta({
     description:
@@ -170,7 +170,7 @@ export const settingsSchema = z.strictObject({
   }),
   storageLocationsClosed: flag.default(false).meta({
     description:
-      "A BackupStorageLocation that `storageLocations` does not list is open to nobody, not even Velero's default.",
+      "A BackupStorageLocation that `storageLocations` does not list is open to nobody; Velero's default, too.",
   }),
   snapshotClasses: openTo("classes").default({}).meta({
     description:
@@ -181,12 +181,12 @@ export const settingsSchema = z.strictObject({
   }),
   requestWindow: goDuration.default(DEFAULT_REQUEST_WINDOW).meta({
     description:
-      "How long after somebody asked for it (created, approved or ran it again, with the right to do so) a Restore from another namespace may begin. The right is checked when somebody asks, and at no other moment.",
+      "How long after it was asked for (created, approved or run again by somebody who has the right) a Restore from another namespace may begin. The right is asked for at that moment and at no other.",
     unit: "Go duration",
   }),
   hideVeleroMessages: flag.default(false).meta({
     description:
-      "Keep what Velero says of failures (failure reasons, validation errors, warnings, what is wrong with a storage location) out of Operations, because it names buckets, roles and hosts. An Operation then says how many such messages there are and where an admin can read them.",
+      "Keep what Velero says of failures (failure reasons, validation errors, warnings, what is wrong with a storage location) out of Operations: it names buckets, roles and hosts. An Operation then counts it and says where an admin finds it.",
   }),
   listen: z
     .string("must be host:port")
@@ -201,8 +201,7 @@ export const settingsSchema = z.strictObject({
     .enum(["trace", "debug", "info", "warn", "error", "fatal"], "must be trace, debug, info, warn, error or fatal")
     .default("info")
     .meta({
-      description:
-        "The least severe level of log lines that are written. Runners use the same level unless their template sets another one.",
+      description: "The least severe log lines to write. The runners get the same unless their template says else.",
     }),
 });
 

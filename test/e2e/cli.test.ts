@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ownCluster } from "../cluster/testCluster.ts";
 import { runCli } from "../integration/cli/runCli.ts";
 import { installApplication } from "../scenario/application.ts";
+import { whileVeleroIsDown } from "../scenario/interruptVelero.ts";
 import { installPlatform } from "../scenario/platform.ts";
 
 // The commands for people on a whole platform: real Velero, real Jobs.
@@ -38,6 +39,27 @@ describe("kubectl operation", () => {
     const velero = await cli("logs", "daily", "--velero");
     expect(velero).toMatchObject({ code: 0, stderr: "" });
     expect(velero.stdout).toContain(`backup=velero/daily`);
+  });
+
+  it("finds the platform in order, and the application backed up", async () => {
+    const doctor = await cli("doctor", "-o", "json");
+    const { findings } = JSON.parse(doctor.stdout);
+    expect(findings.filter(({ level }: { level: string }) => level === "problem" || level === "skipped")).toEqual([]);
+    expect(doctor).toMatchObject({ code: 0, stderr: "" });
+    const status = await cli("status", "--max-age", "1h");
+    expect(status.stdout).toMatch(/^shop +Ok +<none> +daily +[\d.]+(B|KiB) /m);
+    expect(status.code).toBe(0);
+    expect((await cli("status", "-o", "html")).stdout).toContain("1 of 1 targets are backed up as they should be.");
+  });
+
+  it("says what is wrong with the platform, and that the application is not backed up any more", async () => {
+    await whileVeleroIsDown(cluster, async () => {
+      const doctor = await cli("doctor");
+      expect(doctor.code).toBe(2);
+      expect(doctor.stdout).toMatch(/^problem +velero +its server does not answer\n +to do: kubectl logs /m);
+      expect(doctor.stdout).toMatch(/^1 problems, /m);
+    });
+    expect(await cli("status", "--max-age", "1ms")).toMatchObject({ code: 2 });
   });
 
   it("restores it over what is there, and says that nothing changed", async () => {

@@ -7,6 +7,7 @@ import { backups } from "../../api/velero.ts";
 import { isNoSuchKind } from "../../kube/errors.ts";
 import type { Context } from "../context.ts";
 import { backupKey, coverageOf, summaryOf, type TargetCoverage } from "../coverage.ts";
+import { coveragePage } from "../coveragePage.ts";
 import { Exit, UsageError } from "../exit.ts";
 import { age, ago } from "../human.ts";
 import { formatted } from "../output.ts";
@@ -17,8 +18,10 @@ import { printable } from "../terminal.ts";
 export interface StatusOptions {
   readonly allNamespaces?: boolean;
   readonly maxAge?: string;
-  readonly output: "table" | "json" | "yaml";
+  readonly output: "table" | "json" | "yaml" | "html";
 }
+
+const UNSEEN = "no right to see ApplicationInstances: what was never asked to be backed up is not in this list";
 
 /** Tells of every target whether it is backed up, and since when it is not. */
 export async function status(options: StatusOptions, context: Context): Promise<number> {
@@ -33,15 +36,15 @@ export async function status(options: StatusOptions, context: Context): Promise<
   const at = now();
   const targets = coverageOf({ operations: items, instances, hasBackup, maxAgeMs, now: at });
   const summary = summaryOf(targets);
-  if (instances === undefined) {
-    terminal.err(
-      "note: no right to see ApplicationInstances: what was never asked to be backed up is not in this list",
-    );
-  }
-  if (options.output === "table") {
-    for (const line of lines(targets, { namespaces: namespace === undefined, now: at })) terminal.out(line);
+  const notes = instances === undefined ? [UNSEEN] : [];
+  if (options.output === "html") {
+    const scope = namespace === undefined ? "all namespaces" : `namespace ${namespace}`;
+    terminal.out(coveragePage(targets, { now: at, maxAge: options.maxAge, scope, notes }));
   } else {
-    terminal.out(formatted({ now: at.toISOString(), summary, targets }, options.output));
+    for (const note of notes) terminal.err(`note: ${note}`);
+    const shown = { namespaces: namespace === undefined, now: at };
+    if (options.output === "table") for (const line of lines(targets, shown)) terminal.out(line);
+    else terminal.out(formatted({ now: at.toISOString(), summary, targets }, options.output));
   }
   const isOverdue = summary.overdue > 0 || summary.never > 0;
   return maxAgeMs !== undefined && isOverdue ? Exit.unsuccessful : Exit.done;

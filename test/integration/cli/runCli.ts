@@ -19,7 +19,7 @@ export class Cli {
   constructor(args: readonly string[], { kubeconfig, namespace }: CliOptions) {
     const where = namespace === undefined ? [] : ["-n", namespace];
     this.child = spawn(process.execPath, ["src/main.ts", ...args, ...where], {
-      env: { PATH: process.env.PATH, KUBECONFIG: kubeconfig },
+      env: { PATH: process.env.PATH, KUBECONFIG: kubeconfig, NODE_DISABLE_COMPILE_CACHE: "1" },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => {

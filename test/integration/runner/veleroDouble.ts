@@ -17,8 +17,8 @@ export const ARCHIVE_BYTES = 4096;
 const logger = createLogger("velero-double", "silent");
 
 /**
- * A fake Velero for one namespace of a real API server: the test says what it does to Backups and Restores, status by
- * status, in merge patches without a resourceVersion, as Velero writes them. It answers DownloadRequests by itself.
+ * Plays Velero's part in one namespace: what it does to Backups and Restores the test says, status by status, in merge
+ * patches without a resourceVersion, as Velero writes them. DownloadRequests it answers by itself.
  */
 export class VeleroDouble {
   readonly namespace: string;

@@ -6,7 +6,7 @@ import type { RunnerContext } from "../../../src/runner/context.ts";
 import { httpFetcher } from "../../../src/runner/download/fetch.ts";
 import { type Exchange, recordingLogger, serve, status } from "../kube/loopback.ts";
 
-/** What a runner finds in Velero's namespace, as a test chooses it. */
+/** What a runner finds in Velero's namespace. */
 export interface FakeVelero {
   /** Where signed URLs point to; without it Velero signs none. */
   readonly storeUrl?: string;
@@ -34,11 +34,7 @@ export interface FakeVeleroHandle {
   readonly selectors: Record<string, string | null>;
 }
 
-/**
- * A fake API server for what a runner reads once its Velero object has ended: outputs, files, data movements. It answers
- * over real HTTP and signs DownloadRequests; nothing in it changes by itself. (VeleroModel is for a cancel,
- * histories/system/fakeVelero.ts for whole runs, integration's VeleroDouble for a real API server.)
- */
+/** An API server in whose Velero namespace DownloadRequests are answered, and a context that works with it. */
 export async function fakeVelero(velero: FakeVelero, signal = new AbortController().signal): Promise<FakeVeleroHandle> {
   const requests = new Map<string, FakeVeleroHandle["made"][number]>();
   const made: FakeVeleroHandle["made"] = [];

@@ -12,9 +12,9 @@ const LABELS: Record<Owner, Record<string, string>> = {
 };
 
 /**
- * A fake for the steps of a cancel: Velero, the API server and the object store as far as one name is concerned, with the
- * habits that lose data: Velero goes by name, checks late whether the name is free, brings Backups back from the store
- * with another uid, and a run outlives its object. docs/velero-facts.md#data-loss-traps, docs/velero-facts.md#cancel-and-delete.
+ * Velero, the API server and the object store as far as one name is concerned, with the habits that lose data: Velero goes
+ * by name, checks late whether the name is free, brings Backups back from the store with another uid, and a run outlives
+ * its object. docs/velero-facts.md#data-loss-traps, docs/velero-facts.md#cancel-and-delete.
  */
 export class VeleroModel {
   object: Backup | undefined;

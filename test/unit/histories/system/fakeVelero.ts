@@ -45,10 +45,10 @@ const READ_REFUSAL = "The BSL default is unavailable, cannot retrieve the backup
 export type LocationState = "Available" | "Unavailable" | "ReadOnly";
 
 /**
- * A fake for whole runs: Velero and its object store, on the {@link FakeApiServer}, with the habits that lose data: it goes
- * by name, checks late whether a name is free, writes onto whatever has the name, brings Backups back from the store with
- * another uid, deletes files by name at the end of a ttl, and a run outlives its object. Every step is asked for; nothing
- * happens by itself but the signing of URLs. docs/velero-facts.md#data-loss-traps, docs/velero-facts.md#cancel-and-delete.
+ * Velero and its object store, on the {@link FakeApiServer}, with the habits that lose data: it goes by name, checks late
+ * whether a name is free, writes onto whatever has the name, brings Backups back from the store with another uid, deletes
+ * files by name at the end of a ttl, and a run outlives its object. Every step is asked for; nothing happens by itself but
+ * the signing of URLs. docs/velero-facts.md#data-loss-traps, docs/velero-facts.md#cancel-and-delete.
  */
 export class FakeVelero {
   readonly files = new Map<string, StoredFiles>();
