@@ -123,8 +123,8 @@ export class KubeClient {
   }
 
   /**
-   * Reads all selected objects, as of one moment, page by page: each page has as many objects as fit into {@link
-   * MAX_PAGE_BYTES}, and is parsed before the next one is read.
+   * Reads all selected objects, as of one moment, page by page. Each page has as many objects as fit into
+   * MAX_PAGE_BYTES, and is parsed before the next one is read.
    */
   async list<T extends KubeObject>(
     resource: Resource<T>,

@@ -25,10 +25,7 @@ export interface WatchOptions extends Selection {
   readonly signal: AbortSignal;
   readonly logger: Logger;
   readonly clock: Clock;
-  /**
-   * Is called each time the API server sends something. On a healthy watch, this is at least every {@link
-   * MAX_SILENCE_MS}.
-   */
+  /** Is called each time the API server sends something: on a healthy watch, at least every MAX_SILENCE_MS. */
   readonly onContact?: (() => void) | undefined;
   /**
    * For custom resources: a kind whose CRD is not installed counts as a kind without objects, until the CRD appears.
