@@ -106,7 +106,7 @@ class Cancellation {
       case "delete":
         return await remove(context, this.#resource, step.object, step.unchanged);
       case "waitForStart":
-        await this.#report("cancel: waiting until Velero has started the backup, which cannot be removed before");
+        await this.#report("cancel: waiting until Velero has started the backup; it cannot be removed before that");
         return await objectChanged(context, this.#resource, step.object, context.signal);
       case "waitForRun":
         return await this.#waitForRun(step.object);

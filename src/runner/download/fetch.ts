@@ -52,7 +52,7 @@ export async function fetchGzip(url: string, options: FetchOptions): Promise<str
   } catch (error) {
     if (codeOf(error) === "ERR_BUFFER_TOO_LARGE")
       throw new FetchError(`the file unpacks to more than ${maxUnpackedBytes} bytes`);
-    throw new FetchError(isGzip(packed) ? "the file is no whole gzip" : NO_GZIP, { garbled: true });
+    throw new FetchError(isGzip(packed) ? "the file is not a complete gzip file" : NO_GZIP, { garbled: true });
   }
 }
 

@@ -112,7 +112,7 @@ describe("reading a gzip file", () => {
   it("says when it is not all of it", async () => {
     const whole = gzipSync(JSON.stringify({ some: "JSON" }));
     const error = await failureOf({ "/file": (_, response) => response.end(whole.subarray(0, whole.length - 9)) });
-    expect(error).toMatchObject({ message: "the file is no whole gzip", garbled: true });
+    expect(error).toMatchObject({ message: "the file is not a complete gzip file", garbled: true });
   });
 
   it.each<[string, RequestListener]>([
