@@ -16,8 +16,8 @@ import { imageEnv } from "./imageEnv.ts";
 /** A control plane with everything installed as it is shipped, and nothing that runs pods. */
 export interface ControlPlane {
   readonly client: KubeClient;
-  /** Starts the dispatcher, with the rights and the environment that the manifests give it. */
-  startDispatcher(): Promise<Dispatcher>;
+  /** Starts the dispatcher, with the rights and the environment that the manifests give it, and these settings. */
+  startDispatcher(settings?: NodeJS.ProcessEnv): Promise<Dispatcher>;
   down(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
     });
     const program = await bundle(path.join(folder, "program"));
     const env = await dispatcherEnv(cluster, path.join(folder, "kubeconfig"));
-    return { client, startDispatcher: () => startDispatcher(program, env), down };
+    return { client, startDispatcher: (settings = {}) => startDispatcher(program, { ...env, ...settings }), down };
   } catch (error) {
     await down();
     throw error;

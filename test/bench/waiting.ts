@@ -16,6 +16,8 @@ export interface WaitingSize {
 /** Longer than it takes until the first Job of anything but a dispatcher that hangs, in milliseconds. */
 const FIRST_JOB_MS = 90_000;
 const TEAMS = 20;
+/** The fake Velero is never busy: as many as may be under way (`limits.maxConcurrent`), and not one and the next. */
+const UNPACED = { OPERATION_RUNNER_LIMITS_CONCURRENT_BACKUPS: "10" };
 
 /**
  * What the dispatcher alone does with so many Operations waiting: runners and Velero are played by a fake that ends each
@@ -40,7 +42,7 @@ async function measureNumber(number: number, windowMs: number, progress: Progres
       onFirstJob: firstJob.resolve,
       onEnd: ({ ended }) => ended >= number && over.resolve(),
     });
-    const dispatcher = await controlPlane.startDispatcher();
+    const dispatcher = await controlPlane.startDispatcher(UNPACED);
     try {
       const describe = (elapsed: string) => `${played.ended} ended, ${elapsed} after the dispatcher's start`;
       const [atFirstJob, atEnd] = await withHeartbeat(say, describe, async () => {
