@@ -39,34 +39,34 @@ export interface DispatcherOptions {
   readonly logger: Logger;
   readonly settings: Settings;
   readonly approvalKey: string | undefined;
-  /** Whether the settings that are written down now are these; else they cannot be used. */
+  /** Whether the settings as they are written down now can be used. */
   readonly settingsValid: () => boolean;
-  /** Names this process, and no other that may live at the same time. */
+  /** The identity of this process; no other that lives at the same time may have it. */
   readonly identity: string;
-  /** Opens the server of metrics and health. */
+  /** Opens the server for metrics and health. */
   readonly serve: (parts: Omit<ServerParts, "listen">) => Promise<Server>;
-  /** Ends the dispatcher: what is being written is finished, the Lease is given back. */
+  /** Stops the dispatcher: it finishes the writes under way and gives the Lease back. */
   readonly signal: AbortSignal;
 }
 
 const NAME = "operation-dispatcher";
-/** As Kubernetes' own controllers have it. */
+/** The values of Kubernetes' own controllers. */
 const LEASE = { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 };
-/** A call that was begun under a Lease must be over before anybody else can hold it. */
+/** A call that began under the Lease must end before another dispatcher can hold the Lease. */
 const CALL_TIMEOUT_MS = LEASE.durationMs - LEASE.renewDeadlineMs;
 const BACKOFF = { minMs: 250, maxMs: 60_000 };
 const CONCURRENCY = 8;
-/** The longest that a timer can wait; who is looked at too early just waits again. */
+/** The longest time that a timer can wait. A decision that comes too early only sets the timer again. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-/** No namespace or name contains a colon, so no key of an Operation looks like this. */
+/** Prefixes of the queue's keys. Keys of Operations never begin like this: no namespace or name contains a colon. */
 const ORPHAN = "job:";
 const TARGET = "target:";
 
 /**
- * Admits Operations and makes one Job for each, for as long as the signal does not abort. Two may run: only the one that
- * holds the Lease acts, the other is ready to take over.
+ * Admits Operations and makes one Job for each, until the signal aborts. Two dispatchers may run at the same time: only the one
+ * that holds the Lease acts, and the other is ready to take over.
  *
- * @throws LeaseLostError: another one acts now, or the API server was silent for too long; to be started again
+ * @throws LeaseLostError if another dispatcher acts now, or if the API server was silent for too long: the process must start again
  */
 export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   const { client, clock, identity, logger, settings, signal } = options;
@@ -110,16 +110,16 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     indexes,
     templates,
     line,
-    // Who is under way goes before all who only are to be told where they stand.
+    // Decisions on Operations under way come before those that only update a position in the queue.
     decide: (key) => queue.add(key, { urgent: isUnderWay(caches.operations.get(key)?.status) }),
     wakeOrphan: (name) => queue.add(ORPHAN + name),
     wakeTarget: (key) => queue.add(TARGET + key),
   });
   const recorder = new EventRecorder(client, logger, { component: NAME, instance: identity });
   const announcing = new Set<Promise<void>>();
-  /** Targets of which it was told that they stay paused, by uid. */
-  const leftPaused = new Set<string>();
-  const hands: ActionContext = {
+  /** The UIDs of the targets of which the log says already that they stay paused. */
+  const reportedPauses = new Set<string>();
+  const context: ActionContext = {
     client,
     clock,
     writesInFlight,
@@ -146,11 +146,11 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     if (lookAgainAt !== undefined) {
       queue.add(key, { afterMs: Math.min(MAX_TIMER_MS, Math.max(0, lookAgainAt.getTime() - clock.now().getTime())) });
     }
-    // What got no answer and is not to be written again does not count any longer.
+    // A write without an answer that is no longer wanted does not count any more.
     if (action === undefined) return writesInFlight.drop(operation);
     const { uid } = operation.metadata;
     try {
-      await carryOut(hands, operation, action, logger.child({ operation: key, uid, attempt: attemptOf(operation) }));
+      await carryOut(context, operation, action, logger.child({ operation: key, uid, attempt: attemptOf(operation) }));
     } catch (error) {
       line.setAside(operation);
       throw error;
@@ -160,25 +160,25 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   async function workOrphan(name: string): Promise<void> {
     const job = world.job(name);
     const uid = job && operationUidOf(job);
-    // Not a Job of ours, or its Operation is there; or it lives where nobody looks, which says nothing about it.
+    // Not a Job of ours, or its Operation exists; or the Operation may exist in a namespace that is not watched.
     if (job === undefined || uid === undefined || indexes.operationsByUid.get(uid).length > 0) return;
     if (!isWatched(job.metadata.labels?.[Label.operationNamespace], settings)) return;
     const action = decideOrphan(job, world);
-    if (action !== undefined) await deleteJob(hands, action, logger);
+    if (action !== undefined) await deleteJob(context, action, logger);
   }
 
   async function workTarget(key: string): Promise<void> {
     const target = caches.targets.get(key);
     if (target === undefined || !isPaused(target)) return;
-    if (!settings.pauseTarget && !leftPaused.has(target.metadata.uid)) {
-      leftPaused.add(target.metadata.uid);
+    if (!settings.pauseTarget && !reportedPauses.has(target.metadata.uid)) {
+      reportedPauses.add(target.metadata.uid);
       logger.warn(
         { target: key },
-        `paused by ${Annotation.pausedBy} though pauseTarget is off: nobody will take it back`,
+        `the target is still paused (${Annotation.pausedBy}) although the setting pauseTarget is off: the dispatcher will not end the pause`,
       );
     }
     const action = endOfPause(target, world);
-    if (action !== undefined) await annotateTarget(hands, action, logger);
+    if (action !== undefined) await annotateTarget(context, action, logger);
   }
 
   let role: "starting" | "standby" | "leading" = "starting";
@@ -191,8 +191,8 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
       settingsValid: options.settingsValid,
     }),
     problems: () => [
-      ...(role === "starting" ? ["starting: not everything that exists has been read"] : []),
-      ...caches.stale().map((kind) => `stale: the API server was not heard on the watch of ${kind}`),
+      ...(role === "starting" ? ["starting: the dispatcher has not read everything that exists yet"] : []),
+      ...caches.stale().map((kind) => `stale: the watch of ${kind} has been silent for too long`),
     ],
   });
   logger.info({ url: server.url }, "serving metrics and health");
@@ -216,7 +216,7 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
 
   const watching = new AbortController();
   try {
-    // The watches end with the process, not with the signal: what is being finished may still need them.
+    // The watches go on after the signal, because the writes under way may still need them.
     await Promise.race([caches.run(watching.signal), lead()]);
   } catch (error) {
     if (!(signal.aborted && error === signal.reason)) throw error;
@@ -226,15 +226,15 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   }
 }
 
-/** Logs what keeps tenants apart and is missing in this cluster: now, and whenever that changes. */
+/** Logs which of the rules that keep tenants apart are missing in this cluster: now, and at every change. */
 function reportProtection(caches: Caches, missing: () => string[], logger: Logger): void {
-  let told: string | undefined;
+  let reported: string | undefined;
   const report = () => {
     const found = missing();
-    if (found.join() === told) return;
-    if (found.length > 0) logger.error({ missing: found }, "tenants are not kept apart as they should be");
-    else if (told !== undefined) logger.info("what keeps tenants apart is complete again");
-    told = found.join();
+    if (found.join() === reported) return;
+    if (found.length > 0) logger.error({ missing: found }, "rules that keep tenants apart are missing in this cluster");
+    else if (reported !== undefined) logger.info("the rules that keep tenants apart are complete again");
+    reported = found.join();
   };
   report();
   for (const store of [caches.operationCrd, caches.rightsPolicy, caches.rightsBinding]) store.onChange(report);
@@ -251,7 +251,7 @@ function isUnderWay(status: Status | undefined): boolean {
   return isAdmitted(status) && !isTerminal(status?.phase);
 }
 
-/** Whether the Operations of a namespace are followed at all; without its label nobody can tell. */
+/** Whether the dispatcher watches the Operations of this namespace. An unknown namespace counts as not watched. */
 function isWatched(namespace: string | undefined, { namespaces }: Settings): boolean {
   return namespaces.length === 0 || (namespace !== undefined && namespaces.includes(namespace));
 }

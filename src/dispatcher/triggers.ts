@@ -23,15 +23,15 @@ export interface TriggerParts {
   readonly line: Pick<LiveLine, "note" | "poke" | "touch" | "touchNamespace">;
   /** Asks for a decision on an Operation, `namespace/name`. */
   readonly decide: (key: string) => void;
-  /** Asks for a look at a Job, by name, whose Operation is not there. */
+  /** Asks for a decision on a Job, by name, whose Operation does not exist. */
   readonly wakeOrphan: (jobName: string) => void;
-  /** Asks for a look at a target that carries a pause of the dispatcher's, `namespace/name`. */
+  /** Asks for a decision on a target that the dispatcher has paused, `namespace/name`. */
   readonly wakeTarget: (key: string) => void;
 }
 
 /**
- * Connects what happens with the Operations for which it may change something. This is all that ever moves an Operation
- * on: nothing is looked at just because time has passed. docs/contract.md#admission.
+ * Connects every change with the Operations that it may concern. Nothing else moves an Operation on: the dispatcher does not poll.
+ * docs/contract.md#admission.
  */
 export function connectTriggers(parts: TriggerParts): void {
   const { caches, indexes, templates, line, decide, wakeOrphan, wakeTarget } = parts;
@@ -47,9 +47,9 @@ export function connectTriggers(parts: TriggerParts): void {
     }
   };
 
-  /** Somebody's work in a namespace may be over, or what was left at work there. */
+  /** Work in a namespace may be over: that of an Operation, or what a deleted Operation has left. */
   const wakeNamespace = (namespace: string) => {
-    // Whoever held the pause may be the one that has ended.
+    // The Operation that has ended may be the one for which the target is paused.
     for (const target of indexes.pausedTargets.get(namespace)) wakeTarget(keyOf(target));
     line.touchNamespace(namespace);
   };
@@ -88,7 +88,7 @@ export function connectTriggers(parts: TriggerParts): void {
     const job = caches.jobs.get(`${namespace}/${labels?.[Label.jobName]}`);
     if (job !== undefined) wakeOwners(job);
   };
-  // One that was made and deleted again in between was never seen; the next one is still to be made.
+  // A Job that was made and deleted between two lists was never seen here; its Operation still needs one.
   caches.jobs.onRelist(() => {
     for (const operation of indexes.openOperations.values()) if (isAdmitted(operation.status)) wake(keyOf(operation));
   });
@@ -128,14 +128,14 @@ export function connectTriggers(parts: TriggerParts): void {
 
   caches.targets.onChange((key, current) => {
     if (current !== undefined && isPaused(current)) wakeTarget(key);
-    // Also those that are admitted: they may have to pause it.
+    // Admitted Operations too: they may have to pause the target.
     for (const operation of indexes.openOperations.get(key.split("/")[0] ?? "")) {
       if (key === `${operation.metadata.namespace}/${operation.spec?.targetRef.name}`) wake(keyOf(operation));
     }
   });
   caches.snapshotClasses.onChange((name) => wakeWaiting(({ spec }) => spec.parameters?.csiSnapshotClassName === name));
   caches.locations.onChange((_, current, previous) => {
-    // Velero touches each location every minute.
+    // Velero writes each location every minute.
     if (isDeepStrictEqual(availability(current), availability(previous))) return;
     const name = (current ?? previous)?.metadata.name;
     wakeWaiting(({ spec }) => [name, undefined].includes(textOf(spec.parameters?.storageLocation)));
@@ -144,7 +144,7 @@ export function connectTriggers(parts: TriggerParts): void {
     store.onChange(() => wakeWaiting(isCrossNamespace));
   }
   caches.namespaces.onChange((name) => wakeWaiting(({ metadata }) => metadata.namespace === name));
-  // Also those that are admitted and whose Job is still to be made.
+  // Admitted Operations too: their Job may still have to be made.
   templates.onChange(() => {
     for (const operation of indexes.openOperations.values()) wake(keyOf(operation));
   });

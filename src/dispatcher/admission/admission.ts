@@ -13,9 +13,9 @@ import { placeText } from "./line.ts";
 import { pauseAhead } from "./pauseTarget.ts";
 
 /**
- * Whether an Operation may run now, and what its status says if not. What holds it back shows as Accepted=False or
- * Blocked=True or Running=False/Queued; Accepted is Unknown while the last word is not spoken, and True only when the Job
- * may be made, because that is what a runner goes by. docs/contract.md#admission.
+ * Whether an Operation may run now, and what its status says if not. What holds it back shows as Accepted=False, Blocked=True or
+ * Running=False/Queued. Until the decision Accepted is Unknown. It becomes True only when the Job may be made, because a runner
+ * begins as soon as it sees Accepted=True. docs/contract.md#admission.
  */
 export function admission(operation: VeleroOperation, world: World): Decision {
   const hindrance = firstHindrance(operation, world);
@@ -25,7 +25,7 @@ export function admission(operation: VeleroOperation, world: World): Decision {
     case "free": {
       const pause = pauseAhead(operation, world);
       if (pause === undefined) return write(operation, world, admittedChange(operation, world));
-      // What held it back until now is over, also where the pause is refused and the status says so.
+      // What held it back until now is over, even if the pause then fails and the status says so.
       const conditions = [undecided, ...unblocked(operation.status)];
       return { action: pause, ...write(operation, world, { phase: "Pending", conditions }) };
     }
@@ -44,13 +44,16 @@ function conflicting(operation: VeleroOperation, message: string): StatusChange 
   return hindranceStatus(operation, { effect: "blocked", reason: Reason.conflictingOperation, message });
 }
 
-/** The status of an Operation whose Job may be made; written before the Job is. One that people made for it is its Job. */
+/**
+ * The status of an Operation whose Job may be made; the dispatcher writes it before it creates the Job. If people made a Job for
+ * this attempt, that is its Job.
+ */
 export function admittedChange(operation: VeleroOperation, world: World): StatusChange {
   const { name, uid } = operation.metadata;
   const attempt = attemptOf(operation);
   const known = jobsOfAttempt(operation.status?.runner);
   const made = activeJobs(operation, world).find(({ metadata }) => known.includes(metadata.uid));
-  // One that has ended while the attempt was held back says nothing of it.
+  // A Job that ended while the attempt was held back is not the attempt's failure.
   const past = made === undefined ? known.at(-1) : undefined;
   const job = {
     name: made?.metadata.name ?? jobName({ name, uid }, attempt),
@@ -62,7 +65,7 @@ export function admittedChange(operation: VeleroOperation, world: World): Status
     conditions: [
       accepted("True", Reason.templateValidated, "the Operation is valid and admitted"),
       ...unblocked(operation.status),
-      notRunning(Reason.pending, `Job ${job.name} is to carry it out`),
+      notRunning(Reason.pending, `Job ${job.name} carries it out`),
     ],
     runner: {
       ...operation.status?.runner,
@@ -75,7 +78,7 @@ export function admittedChange(operation: VeleroOperation, world: World): Status
   };
 }
 
-/** The status of an Operation that something else than others holds back, or that can never run. */
+/** The status of an Operation that a check of its own holds back, or that can never run. */
 export function hindranceStatus({ status }: VeleroOperation, { effect, reason, message }: Hindrance): StatusChange {
   switch (effect) {
     case "invalid":
@@ -121,7 +124,7 @@ function notRunning(reason: string, message: string): ConditionChange {
   return { type: ConditionType.running, status: "False", reason, message };
 }
 
-/** An approved Operation that waits may lose its approval by the clock. */
+/** The approval of an Operation that waits may expire meanwhile. */
 function untilApprovalEnds(operation: VeleroOperation, world: World, change: StatusChange): Decision {
   const lookAgainAt = approvalEnds(operation, world);
   return { ...write(operation, world, change), ...(lookAgainAt && { lookAgainAt }) };

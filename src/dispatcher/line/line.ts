@@ -30,8 +30,8 @@ const TYPES = ["Backup", "Restore"] as const;
  * Who goes first. Namespaces take turns, and within one the oldest goes first. A turn is taken by who conflicts with nobody
  * in its namespace, as far as there are slots and Velero has room for its type; who waits for anything else holds up nobody.
  * Kept up to date by what changes, so that no question costs a walk over everybody. It is a function of who is in it: in
- * whatever order they came, the same entrants (and the same turns taken) give the same answers. docs/contract.md, Admission 9
- * and 10.
+ * whatever order they came, the same entrants (and the same turns taken) give the same answers. docs/contract.md#conflicts,
+ * docs/contract.md#queue.
  */
 export class Line {
   readonly #limits: Limits;

@@ -9,7 +9,7 @@ export interface LeftAtWork {
   readonly what: string;
 }
 
-/** Why an Operation cannot run beside what is in its namespace. docs/contract.md, Admission 9. */
+/** Why an Operation cannot run beside what is in its namespace. docs/contract.md#conflicts. */
 export type Conflict =
   | {
       readonly kind: "conflict";

@@ -41,13 +41,13 @@ import type { Settings } from "../settings.ts";
 import { TEMPLATES_CONFIG_MAP } from "../templates/parseTemplates.ts";
 import { trimmed, trimmedJobs, trimmedOperations, trimmedTargets, trimmedToPhase } from "./trim.ts";
 
-/** Everything the dispatcher follows, as far as it looks at it (kept.ts): the only way in which it reads. */
+/** Everything that the dispatcher watches, reduced to what it reads (trim.ts). It reads in no other way. */
 export interface Caches {
   readonly operations: Store<Operation>;
   readonly targets: Store<ApplicationInstance>;
   readonly jobs: Store<Job> & Pick<ResourceCache<Job>, "onRelist">;
   readonly pods: Store<Pod>;
-  /** Events that tell of pods which a Job cannot have: nothing else does. */
+  /** Events about pods that the API server refused to a Job: nothing else reports them. */
   readonly refusals: Store<Event>;
   /** Warnings about pods: why no container of one can be started. */
   readonly podEvents: Store<Event>;
@@ -60,22 +60,22 @@ export interface Caches {
   /** Velero's Deployment, which says how much its server does at once; empty where the settings say it, or nobody may read it. */
   readonly veleroServer: Store<Deployment>;
   readonly snapshotClasses: Store<VolumeSnapshotClass>;
-  /** Empty unless a gate label is set. */
+  /** Empty unless the setting namespaceGateLabel is set. */
   readonly namespaces: Store<KubeObject>;
-  /** The policy by which who restores from another namespace is asked for their right, and its binding. */
+  /** The policy that checks the right of whoever restores from another namespace, and its binding. */
   readonly rightsPolicy: Store<KubeObject>;
   readonly rightsBinding: Store<ValidatingAdmissionPolicyBinding>;
-  /** The definition of Operations itself, with the rules that it has in this cluster. */
+  /** The CRD of Operations, with the rules that it has in this cluster. */
   readonly operationCrd: Store<CustomResourceDefinition>;
-  /** Resolves once all of them show what existed. */
+  /** Resolves once all caches show what existed at the start. */
   readonly synced: Promise<unknown>;
-  /** Keeps them up to date until the signal aborts; rejects with its reason, and nothing else. */
+  /** Keeps the caches up to date until the signal aborts. Rejects only with the signal's reason. */
   run(signal: AbortSignal): Promise<unknown>;
-  /** The kinds on which the API server was not heard for so long that what is known of them may be old. */
+  /** The kinds whose watch has been silent for so long that the cache may be out of date. */
   stale(): string[];
 }
 
-/** Opens all watches (none yet runs). Of what lives in tenants' namespaces only the watched namespaces are read. */
+/** Opens all caches; none runs yet. In tenants' namespaces they read only those that the settings name. */
 export function openCaches(
   client: KubeClient,
   settings: Settings,

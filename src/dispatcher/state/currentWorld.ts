@@ -25,7 +25,7 @@ export interface CurrentWorldParts {
   readonly placeOf: World["placeOf"];
 }
 
-/** The world as the caches show it now, with what is being written already in it. */
+/** The world as the caches show it now, including the writes in flight. */
 export function currentWorld(parts: CurrentWorldParts): World {
   const { caches, indexes, writesInFlight, templates, settings, approvalKey, clock, placeOf } = parts;
   const here = (name: string) => `${settings.jobNamespace}/${name}`;

@@ -9,12 +9,12 @@ import { isOpen } from "./operationState.ts";
 import { jobNamespaces, veleroNamespaces } from "./orphanedWork.ts";
 import { operationUidOf, ownersOf } from "./owners.ts";
 
-/** The ways in which one object leads to another. */
+/** How one object is found by another. */
 export interface Indexes {
   readonly operationsByUid: Index<Operation>;
-  /** Those that matter to others, by namespace: they have not ended, or their runner gave up and Velero may go on. */
+  /** Operations that matter to others, by namespace: those that have not ended, or whose runner gave up while Velero may go on. */
   readonly openOperations: Index<Operation>;
-  /** By what {@link ownersOf} says. */
+  /** By {@link ownersOf}. */
   readonly jobsByOwner: Index<Job>;
   readonly podsByJobUid: Index<Pod>;
   readonly refusalsByJobUid: Index<Event>;
@@ -22,12 +22,12 @@ export interface Indexes {
   readonly veleroByUid: Index<VeleroObject>;
   /** By {@link attemptTerm}. */
   readonly veleroByAttempt: Index<VeleroObject>;
-  /** By the namespaces that they are at work in. */
+  /** By the namespaces in which they are at work. */
   readonly busyVelero: Index<VeleroObject>;
   readonly busyJobs: Index<Job>;
   /** Everybody's, by kind, as long as they stand in Velero's line or are what it works on. */
   readonly velerosWork: Index<VeleroObject>;
-  /** Targets that carry a pause of the dispatcher's, by namespace. */
+  /** Targets that the dispatcher has paused, by namespace. */
   readonly pausedTargets: Index<ApplicationInstance>;
 }
 
@@ -36,9 +36,9 @@ export function attemptTerm(operationUid: string | undefined, attempt: string | 
   return `${operationUid}/${attempt}`;
 }
 
-/** Must be made before anything runs that reads them: they follow the caches from the first object on. */
+/** Must be called before the caches run, because an index follows its cache from the first object on. */
 export function indexCaches(caches: Caches): Indexes {
-  // Backups and Restores as one; where two share a name, their terms still differ.
+  // Backups and Restores in one index. A Backup and a Restore of the same name still have different terms.
   const joined = (stores: readonly Store<VeleroObject>[]): Pick<Store<VeleroObject>, "onChange"> => ({
     onChange: (listener) => {
       for (const store of stores) store.onChange(listener);
@@ -70,7 +70,7 @@ export function indexCaches(caches: Caches): Indexes {
   };
 }
 
-/** What an Event is about. */
+/** The UID of the object that an Event is about. */
 function aboutUid({ involvedObject }: Event): string[] {
   return involvedObject?.uid === undefined ? [] : [involvedObject.uid];
 }

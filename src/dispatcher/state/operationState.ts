@@ -2,26 +2,26 @@ import { isTerminal, isVeleroOperation, type Operation } from "../../api/operati
 import { ConditionType, Reason } from "../../api/reasons.ts";
 import { conditionOf, isAdmitted, runnerGaveUp } from "../../api/status.ts";
 
-// Where an Operation stands, as its status tells it to everybody.
+// What an Operation's status says about how far it is.
 
-/** Not ended, and held back by something or somebody. */
+/** Whether it has not ended and is held back. */
 export function isWaiting({ status }: Operation): boolean {
   return !isTerminal(status?.phase) && (!isAdmitted(status) || isQueued({ status }));
 }
 
-/** Held back by nothing but the limits. */
+/** Whether only the limits hold it back. */
 export function isQueued({ status }: Pick<Operation, "status">): boolean {
   const running = conditionOf(status, ConditionType.running);
   return !isTerminal(status?.phase) && running?.status === "False" && running.reason === Reason.queued;
 }
 
-/** Matters to others: has not ended, or its runner gave up and Velero may go on for it. */
+/** Whether it matters to others: it has not ended, or its runner gave up while Velero may go on. */
 export function isOpen(operation: Operation): boolean {
   if (!isVeleroOperation(operation)) return false;
   return !isTerminal(operation.status?.phase) || runnerGaveUp(operation.status);
 }
 
-/** What others can see of an Operation: as long as it stays the same, nothing changes for them. */
+/** What matters about an Operation to others: as long as this text stays the same, nothing changes for them. */
 export function whatOthersSee(operation: Operation | undefined): string {
   if (operation === undefined || !isOpen(operation)) return "";
   const { status, metadata } = operation;

@@ -30,8 +30,8 @@ import type { Resource } from "../../kube/resource.ts";
 import { type Job, jobs } from "../../kube/resources.ts";
 
 /**
- * Objects as the dispatcher keeps them in memory: what some decision or metric reads, and nothing else. Tenants write into
- * them what they like, an object of theirs may have megabytes, and how many there are is not bounded.
+ * Objects as the dispatcher keeps them in memory: what some decision or metric reads, and nothing else. Tenants can write anything
+ * into their objects, up to megabytes each, and nothing bounds the number of objects.
  *
  * - Of every kind: the fields that the schema beside its type names; of the metadata what identifies an object.
  * - Of what tenants write: the labels and annotations that api/labels.ts names, each bounded.
@@ -62,7 +62,7 @@ export function trimmedToPhase<T extends VeleroObject>(resource: Resource<T>): R
   return { ...resource, schema };
 }
 
-/** Jobs: also who made them. */
+/** Jobs, with the managers that wrote them. */
 export const trimmedJobs: Resource<Job> = {
   ...jobs,
   schema: declaredOnly(jobs.schema).transform((job) => {
@@ -76,7 +76,7 @@ export const trimmedJobs: Resource<Job> = {
   }),
 };
 
-/** ApplicationInstances: the Ready condition of all, and of long texts as much as a message shows. */
+/** ApplicationInstances: of the conditions only Ready, and of a long text as much as a message shows. */
 export const trimmedTargets: Resource<ApplicationInstance> = {
   ...applicationInstances,
   schema: declaredOnly(applicationInstances.schema).transform(({ apiVersion, kind, metadata, spec, status }) => {
@@ -102,7 +102,7 @@ export const trimmedTargets: Resource<ApplicationInstance> = {
 /** Operations, ours and others'. */
 export const trimmedOperations: Resource<Operation> = {
   ...operations,
-  // What is not ours may be of any shape.
+  // An Operation that is not ours may have any form.
   schema: z.preprocess(
     (raw) => (oursSchema.safeParse(raw).success ? raw : namedSchema.safeParse(raw).data),
     operationSchema.transform(keptOperation),
@@ -115,9 +115,10 @@ const oursSchema = z.looseObject({
 const namedSchema = z.object({ apiVersion: z.unknown(), kind: z.unknown(), metadata: z.unknown() });
 
 /**
- * - Somebody else's: that it is there.
- * - Succeeded: that it ended, when, and for whom. It is never written again (decide.ts), so the rest is not missed.
- * - Any other: all of its status, because that is written back whole, and of its spec what is decided on.
+ * - Of an Operation that is not ours: that it exists.
+ * - Of one that Succeeded: that it ended, when, and for which target. The dispatcher never writes its status again (decide.ts), so
+ *   it needs nothing else.
+ * - Of any other: the whole status, because the dispatcher writes back the whole, and of the spec what it decides on.
  */
 function keptOperation(operation: Operation): Operation {
   const { apiVersion, kind, status } = operation;
@@ -140,7 +141,7 @@ function request({ spec: { type, engine, targetRef } }: VeleroOperation): Spec {
   return { type, engine, targetRef: { apiVersion: bounded(apiVersion), kind: bounded(kind), name: bounded(name) } };
 }
 
-/** Parameters that are not valid never will be: what is wrong with them stands for them, however large they are. */
+/** Invalid parameters can be large and never become valid, so only what is wrong with them is kept. */
 function parameters({ spec, status }: VeleroOperation): Pick<Spec, "parameters"> {
   if (spec.parameters === undefined) return {};
   const schema: z.ZodType = spec.type === "Backup" ? backupParametersSchema : restoreParametersSchema;
@@ -179,15 +180,15 @@ function those(all: Record<string, string> | undefined, names: readonly string[]
   return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
-/** A tenant's text that something is compared with; nothing that is longer than this can be what is looked for. */
+/** A tenant's text that is only compared. A longer one equals nothing that it is compared with, so its digest will do. */
 function bounded(value: string, most: number = MAX_TEXT): string {
   return value.length <= most ? value : textDigest(value);
 }
 
-/** What is only shown, as far as that goes. */
+/** A text that is only shown, cut to the length of a message. */
 function text(value: unknown): string {
   return cutToBytes(typeof value === "string" ? value : JSON.stringify(value), MAX_TEXT);
 }
 
-/** As much as a message has (message.ts). In characters or bytes. */
+/** The length of a message (message.ts), in characters or bytes. */
 const MAX_TEXT = 1024;

@@ -11,8 +11,8 @@ import type { JobTemplates } from "../templates/buildJob.ts";
 import type { OrphanedWork } from "./orphanedWork.ts";
 
 /**
- * Everything a decision may look at, as the API server last told it. Reading it costs nothing and changes nothing; a
- * decision that needs more than this adds it here.
+ * Everything that a decision may look at, as the API server reported it last. Reading it costs nothing and changes nothing. If a
+ * decision needs more, it is added here.
  */
 export interface World {
   readonly now: Date;
@@ -21,33 +21,33 @@ export interface World {
   /** The key that approval tokens are signed with; without one no token is valid. */
   readonly approvalKey: string | undefined;
   /**
-   * Since when who restores from another namespace is asked for their right there: the policy's or the binding's creation,
-   * whichever was later. Undefined where either is missing.
+   * Since when the API server checks the right of whoever restores from another namespace: since the creation of the policy or of
+   * its binding, whichever was later. Undefined if either is missing.
    */
   readonly rightsAskedSince: Date | undefined;
   /**
-   * Whether there is room for an Operation that is itself ready to run. Writes that are on their way count: one that is being
-   * admitted at this moment is under way, so that two never take the same slot.
+   * Whether there is room for an Operation that passes its own checks. Writes in flight count: an Operation whose admission is
+   * being written is under way already, so that two never take the same slot.
    */
   placeOf(operation: VeleroOperation): Place;
-  /** What Velero has to do of that type, ours and other people's. */
+  /** What Velero has to do of that type, for us and for others. */
   veleroLoad(type: VeleroOperation["spec"]["type"]): VeleroLoad;
-  /** The Operation with that uid, whatever its state. */
+  /** The Operation with that UID, whatever its state. */
   operation(uid: string): Operation | undefined;
   target(namespace: string, name: string): ApplicationInstance | undefined;
   namespace(name: string): KubeObject | undefined;
   snapshotClass(name: string): VolumeSnapshotClass | undefined;
   storageLocation(name: string): StorageLocation | undefined;
-  /** The location that Velero takes where a Backup names none (`spec.default`). */
+  /** The location that Velero takes if a Backup names none (`spec.default`). */
   defaultStorageLocation(): StorageLocation | undefined;
   /** The Job of that name in the dispatcher's own namespace. */
   job(name: string): Job | undefined;
   /** Every Job, made by the dispatcher or by hand, that names this Operation. */
   jobsOf(operation: VeleroOperation): readonly Job[];
   podsOf(job: Job): readonly Pod[];
-  /** The Events that say why the Job could not have a pod; they outlive what they tell of. */
+  /** The Events that say why the API server refused the Job's pod. An Event outlives the refusal. */
   refusalsOf(job: Job): readonly Event[];
-  /** What Kubernetes' parts warn of about the pod; such Events, too, outlive what they tell of. */
+  /** The warnings of kubelet and controllers about the pod. Such an Event, too, outlives its cause. */
   podEventsOf(pod: Pod): readonly Event[];
   /**
    * The Backup or Restore of the Operation's attempt: the one with the uid of engineRef; before that uid is recorded, the
@@ -56,11 +56,11 @@ export interface World {
   veleroObject(operation: Operation): VeleroObject | undefined;
   /** The Backups and Restores whose labels name the same Operation and attempt as the Job's. */
   veleroObjectsOf(job: Job): readonly VeleroObject[];
-  /** What is at work in a namespace and whose Operation is gone. */
+  /** The Jobs and Velero objects that are at work in a namespace although their Operation is gone. */
   orphanedWork(namespace: string): readonly OrphanedWork[];
 }
 
-/** At most one write; what comes next is decided on what the API server then says. */
+/** One write at most. What comes next is decided on what the API server says after it. */
 export type Action =
   | { readonly kind: "writeStatus"; readonly status: Status }
   | { readonly kind: "createJob"; readonly name: string; readonly manifest: Manifest }
@@ -75,16 +75,16 @@ export type Action =
   | {
       readonly kind: "annotateTarget";
       readonly target: { readonly namespace: string; readonly name: string };
-      /** The state in which it was looked at: in any other it is left alone. */
+      /** The state that the decision saw: in any other state the target stays as it is. */
       readonly resourceVersion: string;
-      /** null takes one away. */
+      /** null removes an annotation. */
       readonly annotations: Readonly<Record<string, string | null>>;
       readonly why: string;
     };
 
 export interface Decision {
-  /** Nothing to do: everything is as it should be, or what it waits for will wake it. */
+  /** Undefined if there is nothing to do: everything is as it should be, or the Operation waits for a change. */
   readonly action?: Action;
-  /** For what no watch tells: an approval expires, a pod takes too long. docs/contract.md#admission. */
+  /** When to decide again although no watch reports a change: an approval expires, a pod takes too long. docs/contract.md#admission. */
   readonly lookAgainAt?: Date;
 }

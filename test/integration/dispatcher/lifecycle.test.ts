@@ -90,7 +90,7 @@ test("it is not ready while it may be blind: nothing was heard for longer than a
   skipped = 2 * MAX_SILENCE_MS;
   const { code, text } = await ask(await url, "/readyz");
   expect(code).toBe(503);
-  expect(text).toContain("stale: the API server was not heard on the watch of jobs.batch");
+  expect(text).toContain("stale: the watch of jobs.batch has been silent for too long");
   end.abort(new Error("done"));
   await running;
 });

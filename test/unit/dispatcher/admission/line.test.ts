@@ -22,7 +22,7 @@ const standing = (operation: ReturnType<typeof add>) => {
   const { message } = status.conditions?.find(({ type, status }) => type === "Blocked" && status === "True") ?? {};
   return message ?? messageOf(status, "Running");
 };
-const RUNS = /^Job at-\d+-[0-9a-f]{10} is to carry it out$/;
+const RUNS = /^Job at-\d+-[0-9a-f]{10} carries it out$/;
 const finish = (operation: ReturnType<typeof add>) =>
   cluster.setStatus(operation, { ...cluster.status(operation), phase: "Succeeded" });
 
