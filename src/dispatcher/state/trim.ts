@@ -20,6 +20,7 @@ import {
   restoreParametersSchema,
   wrongParameters,
 } from "../../api/parameters.ts";
+import { ConditionType } from "../../api/reasons.ts";
 import { isAdmitted } from "../../api/status.ts";
 import type { VeleroObject } from "../../api/velero.ts";
 import { cutToBytes } from "../../kube/cut.ts";
@@ -155,9 +156,19 @@ function approvals({ spec }: VeleroOperation): Pick<Spec, "approvals"> {
   return { approvals: { required, ...(claim !== undefined && { claim: bounded(claim, MAX_CLAIM) }) } };
 }
 
-function ending({ outputs: _outputs, history: _history, ...status }: Status): Status {
-  return status;
+/** What metrics count, and whose Job it was. The words for people are the largest part, and nobody reads them here. */
+function ending({ phase, startedAt, finishedAt, conditions, runner }: Status): Status {
+  const counted = conditions?.filter(({ type }) => COUNTED.has(type)).map((one) => ({ ...one, message: "" })) ?? [];
+  return {
+    phase,
+    startedAt,
+    finishedAt,
+    ...(counted.length > 0 && { conditions: counted }),
+    ...(runner && { runner: { attempt: runner.attempt, jobName: runner.jobName, jobUIDs: runner.jobUIDs } }),
+  };
 }
+
+const COUNTED: ReadonlySet<string> = new Set([ConditionType.cancelled, ConditionType.degraded]);
 
 type Metadata = KubeObject["metadata"];
 

@@ -5,6 +5,7 @@ import { trimmed, trimmedJobs, trimmedOperations, trimmedTargets } from "../../.
 import { type KubeObject, keyOf } from "../../../../src/kube/metadata.ts";
 import type { Resource } from "../../../../src/kube/resource.ts";
 import { configMaps, events, namespaces, pods, volumeSnapshotClasses } from "../../../../src/kube/resources.ts";
+import { condition } from "../clusterObjects.ts";
 import { Cluster } from "../fakeCluster.ts";
 import { backupOperation } from "../sampleOperation.ts";
 
@@ -60,8 +61,20 @@ describe("of an Operation is kept", () => {
   });
 
   test("of one that succeeded, that it did", () => {
-    const status = { phase: "Succeeded", finishedAt: "2026-11-22T10:00:00Z" };
-    const done = read(stored("done", { spec: { parameters: { ttl: "1h" } }, status: { ...status, outputs, history } }));
+    const degraded = condition("Degraded", "True", "PartialFailure");
+    const status = {
+      phase: "Succeeded",
+      finishedAt: "2026-11-22T10:00:00Z",
+      conditions: [degraded],
+      runner: { attempt: 2, jobName: "done-0123456789", jobUIDs: ["job-1"] },
+    };
+    const words = {
+      conditions: [condition("Succeeded", "True", "VeleroBackupCompleted", junk), { ...degraded, message: junk }],
+      logsRef: { apiVersion: "batch/v1", kind: "Job", namespace: "vworkspace-system", name: junk },
+    };
+    const done = read(
+      stored("done", { spec: { parameters: { ttl: "1h" } }, status: { ...status, ...words, outputs, history } }),
+    );
     expect(done.status).toEqual(status);
     expect(done.spec).toEqual(backupOperation().spec);
     expect(isVeleroOperation(done)).toBe(true);

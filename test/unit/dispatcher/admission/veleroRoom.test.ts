@@ -1,0 +1,121 @@
+import { beforeEach, expect, test } from "vitest";
+import type { VeleroOperation } from "../../../../src/api/operation.ts";
+import { backupSchema } from "../../../../src/api/velero.ts";
+import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
+import { Cluster, conditionsOf, messageOf } from "../fakeCluster.ts";
+
+let cluster: Cluster;
+
+beforeEach(() => {
+  cluster = new Cluster();
+});
+
+const add = (minute: number, change: Parameters<Cluster["add"]>[0] = {}) =>
+  cluster.add({
+    name: `at-${minute}`,
+    namespace: `org-${minute}`,
+    creationTimestamp: `2026-11-22T09:${String(minute).padStart(2, "0")}:00Z`,
+    ...change,
+  });
+const message = (operation: VeleroOperation) => messageOf(cluster.status(cluster.settle(operation)), "Running");
+const RUNS = /^Job at-\d+-[0-9a-f]{10} is to carry it out$/;
+
+/** A Backup of Velero's that nobody's Operation asked for. */
+function foreign(name: string, phase: string): void {
+  const metadata = {
+    name,
+    namespace: "velero",
+    uid: name,
+    resourceVersion: "1",
+    creationTimestamp: "2026-11-22T08:00:00Z",
+  };
+  cluster.veleroObjects.set(
+    name,
+    backupSchema.parse({ apiVersion: "velero.io/v1", kind: "Backup", metadata, status: { phase } }),
+  );
+}
+
+test("of ours Velero has what it works on and one that is next; the others wait here, and are told so", () => {
+  const [first, second, third, fourth] = [add(1), add(2), add(3), add(4)];
+  expect([first, second].map(message)).toEqual([expect.stringMatching(RUNS), expect.stringMatching(RUNS)]);
+  cluster.join(first, cluster.job(first));
+  cluster.veleroObject(first, "InProgress", "b1");
+  expect(message(third)).toBe("waits for Velero, which works on 1 Backup, position 1 of 2");
+  cluster.join(second, cluster.job(second));
+  cluster.veleroObject(second, "Queued", "b2");
+  expect(message(fourth)).toBe("waits for Velero, which works on 1 Backup and has 1 in line, position 2 of 2");
+  expect(conditionsOf(cluster.status(fourth))).toEqual(["Accepted=Unknown/Pending", "Running=False/Queued"]);
+});
+
+test.each(["WaitingForPluginOperations", "Finalizing", "FinalizingPartiallyFailed", "Completed"])(
+  "what Velero calls %s holds no place there",
+  (phase) => {
+    const [first, second, third] = [add(1), add(2), add(3)];
+    for (const operation of [first, second]) cluster.settle(operation);
+    cluster.join(first, cluster.job(first));
+    const object = cluster.veleroObject(first, "InProgress");
+    expect(message(third)).toMatch(/^waits for Velero/);
+    cluster.setVeleroPhase(object, phase);
+    expect(message(third)).toMatch(RUNS);
+  },
+);
+
+test("one whose Backup no watch shows yet has its place, whatever its runner has written", () => {
+  const [first, second, third] = [add(1), add(2), add(3)];
+  for (const operation of [first, second]) cluster.settle(operation);
+  const engineRef = { apiVersion: "velero.io/v1", kind: "Backup", namespace: "velero", name: "b1", uid: "not seen" };
+  cluster.setStatus(first, { ...cluster.status(first), engineRef });
+  expect(message(third)).toMatch(/^waits for Velero/);
+});
+
+test("one whose runner does not come to work, or is suspended by a queue, keeps no place from others", () => {
+  const [first, second, third, fourth] = [add(1), add(2), add(3), add(4)];
+  for (const operation of [first, second]) cluster.settle(operation);
+  const { runner, ...status } = cluster.status(first);
+  cluster.setStatus(first, { ...status, runner: { ...runner, troubleSince: "2026-11-22T11:00:00Z" } });
+  expect(message(third)).toMatch(RUNS);
+  expect(message(fourth)).toMatch(/^waits for Velero/);
+  const job = cluster.job(second);
+  cluster.jobs.set(job.metadata.name, { ...job, spec: { ...job.spec, suspend: true } });
+  expect(message(fourth)).toMatch(RUNS);
+});
+
+test("other people's Backups take no place of ours, and are named to those who wait behind them", () => {
+  foreign("nightly-1", "InProgress");
+  for (let number = 2; number < 40; number += 1) foreign(`nightly-${number}`, "Queued");
+  foreign("done", "Completed");
+  const [first, second, third] = [add(1), add(2), add(3)];
+  expect([first, second].map(message)).toEqual([expect.stringMatching(RUNS), expect.stringMatching(RUNS)]);
+  expect(message(third)).toBe(
+    "waits for Velero, which works on 1 Backup and has 38 in line, nightly-1 (InProgress), nightly-10 (Queued), nightly-11 (Queued) among them, position 1 of 1",
+  );
+});
+
+test("Restores have a line of their own: Velero works on one at a time beside its Backups", () => {
+  const backups = [add(1), add(2)];
+  const restores = [3, 4, 5].map((minute) => add(minute, { type: "Restore" }));
+  for (const operation of backups) expect(message(operation)).toMatch(RUNS);
+  expect(restores.map(message)).toEqual([
+    expect.stringMatching(RUNS),
+    expect.stringMatching(RUNS),
+    "waits for Velero, which works on 0 Restores, position 1 of 1",
+  ]);
+});
+
+test("a Velero that does more at once is given more, of one namespace two at most", () => {
+  cluster.concurrentBackups = 3;
+  cluster.settings = settingsSchema.parse({ limits: { maxConcurrentPerNamespace: 10 } });
+  const same = [1, 2, 3].map((minute) => add(minute, { namespace: "org-a" }));
+  expect(same.map(message)).toEqual([
+    expect.stringMatching(RUNS),
+    expect.stringMatching(RUNS),
+    "waits for Velero, which works on 0 Backups, position 1 of 1",
+  ]);
+  expect([add(4), add(5)].map(message)).toEqual([expect.stringMatching(RUNS), expect.stringMatching(RUNS)]);
+  expect(message(add(6))).toMatch(/^waits for Velero/);
+});
+
+test("who is far behind is told that Velero is waited for, and not what it is at, which changes all the time", () => {
+  const all = Array.from({ length: 20 }, (_, at) => add(at));
+  expect(all.map(message).at(-1)).toBe("waits for Velero, position over 10 of 18");
+});
