@@ -13,9 +13,9 @@ import type { World } from "./state/world.ts";
 export interface LiveLineParts {
   readonly limits: Limits;
   readonly capacity: Capacity;
-  /** The world that Operations are judged in; asked for once everything is put together. */
+  /** The world in which Operations are judged. Called only after everything has been constructed. */
   readonly world: () => World;
-  /** The Operation of that key, or of that uid, as it is or will be once what is being written shows. */
+  /** The Operation with that key (or that UID), including its write in flight. */
   readonly operation: (key: string) => Operation | undefined;
   readonly operationByUid: (uid: string) => Operation | undefined;
   /** Asks for a decision on an Operation. */
@@ -23,28 +23,28 @@ export interface LiveLineParts {
   readonly clock: Clock;
 }
 
-/** So long, in milliseconds, everybody may be judged before everything else has its turn: watches, probes, the Lease. */
+/** For how many milliseconds Operations are judged before watches, probes and the Lease get their turn. */
 const SLICE_MS = 10;
-/** Positions are counted and told anew not more often than this. */
+/** Positions are counted and reported at most this often. */
 const TELL_MS = 3_000;
-/** As many are told anew at once: with thousands in line, each one that ends changes what is true for all of them. */
+/** How many positions are reported at once: with thousands in line, each Operation that ends moves all of them. */
 const MAX_TOLD = 100;
 
 /**
- * The line as the watches and our own writes move it. What happens to an Operation has it judged anew; from what changes by
- * that follows whose turn it is, and these are decided upon at once. Where the others stand is told them now and then.
+ * Keeps the line up to date as the watches and the dispatcher's own writes move it. Each change of an Operation has it judged again.
+ * The dispatcher decides at once on those whose turn it then is, and updates the positions of the others every few seconds.
  */
 export class LiveLine {
   readonly #parts: LiveLineParts;
   readonly #line: Line;
-  /** Keys of the Operations, and namespaces with what is left at work in them, to be looked at anew. */
+  /** Keys of the Operations to judge again; and namespaces in which work of deleted Operations may have changed. */
   readonly #stale = new Set<string>();
   readonly #staleNamespaces = new Set<string>();
-  /** Namespaces in which somebody's place may have changed, and who is at the front is to be told. */
+  /** Namespaces in which a place may have changed, so that the Operations at the front need a new message. */
   readonly #moved = new Set<string>();
-  /** Uids of those who were told that it is their turn, and have not asked since and found that it is not. */
+  /** UIDs of the Operations that were called because it is their turn, and have not found since that it is not. */
   readonly #called = new Set<string>();
-  /** Uids of those whose turn came to nothing: they stand aside until they are tried again. */
+  /** UIDs of the Operations that could not use their turn: they stand aside until the dispatcher tries them again. */
   readonly #aside = new Set<string>();
   #news = Promise.withResolvers<void>();
 
@@ -53,13 +53,13 @@ export class LiveLine {
     this.#line = new Line(parts.limits, parts.capacity);
   }
 
-  /** Has an Operation judged anew before anybody is decided upon. */
+  /** Has an Operation judged again before the next decision. */
   touch(key: string): void {
     this.#stale.add(key);
     this.poke();
   }
 
-  /** Takes note of an Operation as the watch tells it. */
+  /** Takes over a change of an Operation from the watch. */
   note(key: string, current: Operation | undefined, previous: Operation | undefined): void {
     if (previous !== undefined && previous.metadata.uid !== current?.metadata.uid) {
       this.#leave(previous.metadata.uid);
@@ -73,13 +73,13 @@ export class LiveLine {
     else this.#leave(current.metadata.uid);
   }
 
-  /** Has what deleted Operations have left at work in a namespace looked at anew. */
+  /** Looks again at what deleted Operations have left at work in a namespace. */
   touchNamespace(namespace: string): void {
     this.#staleNamespaces.add(namespace);
     this.poke();
   }
 
-  /** Something is to be told that changes nobody's place, such as what Velero is at. */
+  /** Wakes {@link run}, also for news that change no place but messages, such as what Velero works on. */
   poke(): void {
     this.#news.resolve();
   }
@@ -89,25 +89,25 @@ export class LiveLine {
     this.poke();
   }
 
-  /** Its turn came to nothing, so it must not keep it from others. It has it again when it is tried again, or changes. */
+  /** The Operation could not use its turn, so others may have it, until the Operation is tried again or changes. */
   setAside({ metadata }: VeleroOperation): void {
     if (this.#line.entrant(metadata.uid)?.state !== "waiting") return;
     this.#aside.add(metadata.uid);
     this.touch(keyOf({ metadata }));
   }
 
-  /** It is tried again. */
+  /** Lets an Operation in again that stood aside, because it is tried again. */
   readmit({ metadata }: VeleroOperation): void {
     this.#aside.delete(metadata.uid);
     this.#stale.add(keyOf({ metadata }));
   }
 
-  /** Whether everybody is judged as they are now. */
+  /** Whether all Operations have been judged since their last change. */
   get isUpToDate(): boolean {
     return this.#stale.size === 0 && this.#staleNamespaces.size === 0;
   }
 
-  /** Judges everybody who is to be judged; everything else has its turn meanwhile, and may add more. */
+  /** Judges all Operations that need it. Other work gets its turn in between, and may add more of them. */
   async judge(): Promise<void> {
     const { clock } = this.#parts;
     let began = clock.monotonic();
@@ -123,17 +123,17 @@ export class LiveLine {
     }
   }
 
-  /** Where an Operation stands that is itself ready to run. To be asked when everything {@link isUpToDate}. */
+  /** The place of an Operation that passes its own checks. Only valid while everything {@link isUpToDate}. */
   placeOf(operation: VeleroOperation): Place {
     const { uid } = operation.metadata;
-    // Whoever asks is in line, also one that the others need not wait for.
+    // An Operation that asks is in line, even if the others need not wait for it.
     if (this.#line.entrant(uid)?.state !== "waiting") this.#line.set(waiting(operation));
     const place = this.#line.place(uid) ?? { kind: "free" };
     if (place.kind !== "free") this.#called.delete(uid);
     return place;
   }
 
-  /** Calls those whose turn it is, whenever that changes, until the signal aborts. */
+  /** Calls the Operations whose turn it is, at every change, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     const stop = () => this.poke();
@@ -143,7 +143,7 @@ export class LiveLine {
     while (!signal.aborted) {
       await this.#idle(hasNews ? tellAt - clock.monotonic() : undefined);
       this.#news = Promise.withResolvers<void>();
-      // What comes in the same turn is worked out at once.
+      // Changes that arrive together are judged together.
       await nextTurn();
       await this.judge();
       this.#call();
@@ -199,7 +199,7 @@ export class LiveLine {
     this.#moved.clear();
   }
 
-  /** @returns whether there is more to be told */
+  /** @returns whether more positions need an update */
   async #tell(): Promise<boolean> {
     const { clock } = this.#parts;
     let told = 0;
@@ -215,7 +215,7 @@ export class LiveLine {
     return false;
   }
 
-  /** @returns whether its status does not say where it stands, and so is to be written anew */
+  /** Asks for a decision if the status does not say the Operation's place. @returns whether it asked */
   #tellAnew({ uid, type }: Entrant): boolean {
     const place = this.#line.place(uid);
     if (place === undefined || place.kind === "free") return false;

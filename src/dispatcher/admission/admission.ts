@@ -91,7 +91,7 @@ export function hindranceStatus({ status }: VeleroOperation, { effect, reason, m
           notRunning(reason, message),
         ],
       };
-    case "refused":
+    case "rejected":
       return {
         phase: "Pending",
         conditions: [

@@ -5,10 +5,10 @@ import type { World } from "../state/world.ts";
 /** Why an Operation cannot be admitted, as its status will say it. */
 export interface Hindrance {
   /**
-   * `invalid`: Accepted=False and Failed=True; the Operation will never run. `refused`: Accepted=False. `blocked`: Blocked=True.
-   * The dispatcher checks a refused or blocked Operation again when what it waits for changes.
+   * `invalid`: Accepted=False and Failed=True; the Operation will never run. `rejected`: Accepted=False. `blocked`: Blocked=True.
+   * The dispatcher checks a rejected or blocked Operation again when what it waits for changes.
    */
-  readonly effect: "invalid" | "refused" | "blocked";
+  readonly effect: "invalid" | "rejected" | "blocked";
   readonly reason: ReasonName;
   readonly message: string;
 }

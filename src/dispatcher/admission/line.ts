@@ -9,10 +9,10 @@ import { loadText } from "../line/veleroLoad.ts";
 import type { World } from "../state/world.ts";
 import { firstHindrance } from "./checks.ts";
 
-/** The positions that are told exactly. */
+/** Positions up to this one are reported exactly. */
 const EXACT_POSITIONS = 10;
 
-/** The runner gave up, but its Velero object goes on: the Operation is still under way for all others. */
+/** Whether the runner gave up while its Velero object goes on. To all others such an Operation is still under way. */
 export function livesOn(operation: VeleroOperation, world: World): boolean {
   const { status } = operation;
   if (status?.phase !== "Failed") return false;
@@ -20,23 +20,23 @@ export function livesOn(operation: VeleroOperation, world: World): boolean {
   return isAtWork(world.veleroObject(operation));
 }
 
-/** Something is being done for it, or will be without another check. */
+/** Whether something is being done for the Operation, or will be without another check. */
 export function isUnderWay(operation: VeleroOperation, world: World): boolean {
   if (isTerminal(operation.status?.phase)) return livesOn(operation, world);
   return isAdmitted(operation.status) && !isAbandoned(operation, world);
 }
 
-/** Deleted, and only somebody's finalizer still holds it: nobody works on it, and nobody will. */
+/** Whether it is deleted and only a foreign finalizer keeps it: no runner works on it, and none will. */
 function isAbandoned(operation: VeleroOperation, world: World): boolean {
   if (operation.metadata.deletionTimestamp === undefined) return false;
   return activeJobs(operation, world).length === 0 && !isAtWork(world.veleroObject(operation));
 }
 
 /**
- * An Operation as the others in line see it, judged by what it and the world are now: what its status says may be older.
+ * An Operation as the others in line see it, judged by the Operation and the world as they are now. Its status may be older.
  * docs/contract.md#conflicts, docs/contract.md#queue.
  *
- * @returns undefined for one that matters to nobody: it has ended, or it waits for something else than others
+ * @returns undefined if it does not matter to others: it has ended, or it waits for something other than its turn
  */
 export function entrantOf(operation: VeleroOperation, world: World): Entrant | undefined {
   const { status } = operation;
@@ -46,7 +46,7 @@ export function entrantOf(operation: VeleroOperation, world: World): Entrant | u
   return couldRun(operation, world) ? waiting(operation) : undefined;
 }
 
-/** One that asks for its place, whatever else is to be said of it. */
+/** The entrant of an Operation that asks for its place in line. */
 export function waiting(operation: VeleroOperation): Entrant {
   return { ...identityOf(operation), state: "waiting", inVelero: false };
 }
@@ -69,8 +69,8 @@ function couldRun(operation: VeleroOperation, world: World): boolean {
 }
 
 /**
- * Velero has its object before it or at work. Where none is seen yet, one is on its way, or is there already and a watch
- * lags: it counts, unless no runner comes to work that could make it.
+ * Whether Velero has the Operation's object in its queue or at work. If no object is visible, a runner is about to create one or
+ * the watch lags: that counts, too, unless no runner is at work that could create it.
  */
 function isInVelero(operation: VeleroOperation, world: World): boolean {
   const object = world.veleroObject(operation);
@@ -79,13 +79,13 @@ function isInVelero(operation: VeleroOperation, world: World): boolean {
   return operation.status?.runner?.troubleSince === undefined && !isSuspended(operation, world);
 }
 
-/** By a queue such as Kueue, which may hold a Job back for as long as it likes. */
+/** Whether a queue such as Kueue has suspended all its Jobs; a queue may do so without limit. */
 function isSuspended(operation: VeleroOperation, world: World): boolean {
   const jobs = activeJobs(operation, world);
   return jobs.length > 0 && jobs.every(({ spec }) => spec?.suspend === true);
 }
 
-/** What the status of an Operation says that waits for nothing but others. */
+/** What the status says of an Operation that waits only for its turn. */
 export function placeText(
   { type }: Pick<Entrant, "type">,
   place: Exclude<Place, { kind: "free" }>,
@@ -101,7 +101,7 @@ export function placeText(
   }
 }
 
-/** Only those near the front are told what Velero is at: it changes often, and thousands may wait. */
+/** Only the messages near the front say what Velero works on: that changes often, and thousands may wait. */
 function veleroText(
   type: Entrant["type"],
   { position }: { position: number },
@@ -111,8 +111,8 @@ function veleroText(
 }
 
 /**
- * Where somebody stands: exact near the front, coarse further behind, always true. Each one that ends would otherwise have
- * hundreds of others written anew.
+ * A position in line: exact near the front, coarse but still true further behind. If all were exact, each Operation that ends
+ * would cause hundreds of status writes.
  *
  * @returns `position 3 of 12`, `position over 100 of over 200`
  */

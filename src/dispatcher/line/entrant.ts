@@ -9,13 +9,13 @@ export interface Entrant {
   readonly name: string;
   readonly type: Type;
   readonly creationTimestamp: string;
-  /** It waits for nothing but others; or something is being done for it, or will be without another check. */
+  /** `waiting`: only for its turn. `underWay`: something is being done for it, or will be without another check. */
   readonly state: "waiting" | "underWay";
-  /** Under way, and Velero has its object before it or at work, or is about to get it: until Velero can take the next one. */
+  /** Whether it is under way and Velero has its object in its queue or at work, or is about to get it. */
   readonly inVelero: boolean;
 }
 
-/** By creationTimestamp, which the API server writes in one form, to the second; then by uid. */
+/** The oldest first: by creationTimestamp, which the API server always writes in the same form, then by UID. */
 export function byAge(a: Entrant, b: Entrant): number {
   if (a.creationTimestamp !== b.creationTimestamp) return a.creationTimestamp < b.creationTimestamp ? -1 : 1;
   if (a.uid === b.uid) return 0;

@@ -2,13 +2,13 @@ import { byAge, type Entrant, isSame, type Type } from "./entrant.ts";
 import { type Conflict, type LeftAtWork, NamespaceLine } from "./namespaceLine.ts";
 import { Sorted } from "./sorted.ts";
 
-/** Whether there is room for an Operation that is itself ready to run, and if not, why. */
+/** Whether there is room for an Operation that passes its own checks and, if not, why. */
 export type Place =
   | { readonly kind: "free" }
   | Conflict
   /**
-   * It waits for room and nothing else: for one of our own slots, or for Velero. Counted from 1 among all who do; as of
-   * the last {@link Line.count}.
+   * It waits only for room: for a free slot, or for Velero. The position counts from 1 among all that do, as of the last
+   * {@link Line.count}.
    */
   | { readonly kind: "queued"; readonly for: "slot" | "velero"; readonly position: number; readonly total: number };
 
@@ -18,19 +18,19 @@ export interface Limits {
   readonly maxConcurrentPerNamespace: number;
 }
 
-/** How many of each type may be before Velero or in its hands at once: what it works on, and one that is next. */
+/** How many objects of each type Velero may have at once: those that it works on, and one that is next. */
 export type Capacity = Readonly<Record<Type, number>>;
 
-/** Velero backs up a namespace once at a time: more than one at work and one that is next would only be in the way there. */
+/** Velero runs one Backup of a namespace at a time, so more than one at work and one that is next would only fill its queue. */
 const MAX_BACKUPS_OF_ONE_NAMESPACE = 2;
 
 const TYPES = ["Backup", "Restore"] as const;
 
 /**
- * Who goes first. Namespaces take turns, and within one the oldest goes first. A turn is taken by who conflicts with nobody
- * in its namespace, as far as there are slots and Velero has room for its type; who waits for anything else holds up nobody.
- * Kept up to date by what changes, so that no question costs a walk over everybody. It is a function of who is in it: in
- * whatever order they came, the same entrants (and the same turns taken) give the same answers. docs/contract.md#conflicts,
+ * Decides which Operation goes first. Namespaces take turns, and within a namespace the oldest goes first. An Operation can take its
+ * turn if it conflicts with no other in its namespace, a slot is free, and Velero has room for its type. An Operation that waits for
+ * anything else holds up no other. The line is kept up to date by changes, so that no question walks over all Operations. The same
+ * entrants (and the same turns taken) give the same answers, in whatever order they came. docs/contract.md#conflicts,
  * docs/contract.md#queue.
  */
 export class Line {
@@ -38,9 +38,9 @@ export class Line {
   #capacity: Capacity;
   readonly #entrants = new Map<string, Entrant>();
   readonly #namespaces = new Map<string, NamespaceLine>();
-  /** The namespaces in which somebody could run if there were room, whose turn is next first. */
+  /** The namespaces in which an Operation could run if there were room; the one whose turn is next comes first. */
   readonly #order = new Sorted<Turn>(byTurn);
-  /** By namespace, as it stands in the order. */
+  /** The entry of each namespace in that order. */
   readonly #turnOf = new Map<string, Turn>();
   readonly #waitingNamespaces: Record<Type, number> = { Backup: 0, Restore: 0 };
   readonly #inVelero: Record<Type, number> = { Backup: 0, Restore: 0 };
@@ -63,7 +63,7 @@ export class Line {
     return this.#entrants.get(uid);
   }
 
-  /** @returns whether that is news */
+  /** @returns whether this changed the line */
   set(entrant: Entrant): boolean {
     const last = this.#entrants.get(entrant.uid);
     if (last !== undefined && isSame(last, entrant)) return false;
@@ -74,7 +74,7 @@ export class Line {
     return true;
   }
 
-  /** @returns whether that is news */
+  /** @returns whether this changed the line */
   remove(uid: string): boolean {
     const last = this.#entrants.get(uid);
     if (last === undefined) return false;
@@ -84,7 +84,7 @@ export class Line {
     return true;
   }
 
-  /** Tells what is at work in a namespace though its Operation is gone. It takes no slot: nobody would know when that is free again. */
+  /** Sets what is at work in a namespace although its Operation is gone. It takes no slot: nobody would know when to free that. */
   setLeft(namespace: string, left: readonly LeftAtWork[]): void {
     const line = this.#namespaces.get(namespace) ?? new NamespaceLine(namespace);
     if (line.left.length === 0 && left.length === 0) return;
@@ -94,18 +94,18 @@ export class Line {
     this.#free = undefined;
   }
 
-  /** Tells that an Operation of that namespace had its turn, and when, in milliseconds: what was before this Line was made. */
+  /** Records a turn that the namespace took before this Line existed. @param at in milliseconds since 1970 */
   served(namespace: string, at: number): void {
     this.#take(namespace, at);
   }
 
-  /** Those whose turn it is: all of them can be admitted side by side. */
+  /** The Operations whose turn it is. All of them can be admitted at the same time. */
   free(): ReadonlySet<string> {
     this.#free ??= this.#findFree();
     return this.#free;
   }
 
-  /** Where one of those that wait stands. */
+  /** The place of an Operation that waits; undefined for any other. */
   place(uid: string): Place | undefined {
     const self = this.#entrants.get(uid);
     if (self?.state !== "waiting") return undefined;
@@ -121,19 +121,19 @@ export class Line {
     return {
       kind: "queued",
       for: noSlot ? "slot" : "velero",
-      // Who came after the last count stands at the end until the next one.
+      // An Operation that came after the last count is at the end until the next one.
       position: this.#positions.get(uid) ?? total + 1,
       total: this.#positions.has(uid) ? total : total + 1,
     };
   }
 
-  /** Those that wait, in the order of their positions: as of now, and so for {@link place} from now on. */
+  /** Counts the positions anew, for {@link place} from now on. @returns the UIDs in that order */
   count(): Iterable<string> {
     this.#positions = this.#findPositions();
     return this.#positions.keys();
   }
 
-  /** Everybody who waits for others, in no order. */
+  /** All Operations that wait for their turn, in no order. */
   *waiting(): Iterable<Entrant> {
     for (const entrant of this.#entrants.values()) if (entrant.state === "waiting") yield entrant;
   }
@@ -171,7 +171,7 @@ export class Line {
     this.#free = undefined;
   }
 
-  /** To be called whenever the namespace's turn, or whether anybody could take it, may have changed. */
+  /** Must be called whenever the namespace's turn, or whether an Operation could take it, may have changed. */
   #placeInOrder(namespace: NamespaceLine): void {
     const last = this.#turnOf.get(namespace.name);
     const head = namespace.ready > 0 ? namespace.at(0) : undefined;
@@ -188,7 +188,7 @@ export class Line {
     this.#turnOf.set(namespace.name, next);
   }
 
-  /** Lets the namespaces take turns until there is no room, or nobody who could use it. */
+  /** Lets the namespaces take turns until there is no room, or no Operation that could use it. */
   #findFree(): Set<string> {
     const free = new Set<string>();
     const room = {
@@ -210,13 +210,13 @@ export class Line {
     }
   }
 
-  /** A namespace at its limit holds up nobody else's. */
+  /** Whether the namespace itself has room. A namespace at its limit holds up no other. */
   #hasRoom(namespace: NamespaceLine, { type }: Entrant, taken: number): boolean {
     if (namespace.slots + taken >= this.#limits.maxConcurrentPerNamespace) return false;
     return type === "Restore" || namespace.backupsInVelero + taken < MAX_BACKUPS_OF_ONE_NAMESPACE;
   }
 
-  /** In the order in which they would go if there were room for one after the other. */
+  /** In the order in which the Operations would go if there were room for one after the other. */
   #findPositions(): Map<string, number> {
     const free = this.free();
     const positions = new Map<string, number>();

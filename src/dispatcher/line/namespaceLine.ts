@@ -1,32 +1,31 @@
 import { byAge, conflicts, type Entrant } from "./entrant.ts";
 import { Sorted } from "./sorted.ts";
 
-/** Work that goes on in a namespace though its Operation was deleted. */
+/** Work that goes on in a namespace although its Operation was deleted. */
 export interface LeftAtWork {
-  /** A Backup; anything else runs alone in its namespace. */
+  /** Whether it is a Backup. Everything else has to run alone in its namespace. */
   readonly isBackup: boolean;
-  /** As a person finds it: `Backup velero/b1`. */
+  /** Its kind, namespace and name, for messages: `Backup velero/b1`. */
   readonly what: string;
 }
 
-/** Why an Operation cannot run beside what is in its namespace. docs/contract.md#conflicts. */
+/** Why an Operation cannot run beside the others in its namespace. docs/contract.md#conflicts. */
 export type Conflict =
   | {
       readonly kind: "conflict";
       readonly other: Pick<Entrant, "type" | "name">;
       readonly otherIs: "under way" | "ahead";
     }
-  /** Nobody is in the way but what a deleted Operation has left behind. */
+  /** Only the work that a deleted Operation has left behind is in the way. */
   | { readonly kind: "leftBehind"; readonly what: string };
 
 /**
- * The Operations of one namespace: who is under way, and who waits for nothing but others, the oldest first. An Operation
- * waits for those under way that conflict with it, whatever their age, and for older ones that do. So no two ever wait for
- * each other.
+ * The Operations of one namespace: those under way, and those that wait for their turn, the oldest first. An Operation waits for
+ * those under way that conflict with it, whatever their age, and for older waiting ones that do. So no two wait for each other.
  */
 export class NamespaceLine {
   readonly name: string;
-  /** When it last had its turn: the lower, the earlier its next one. Set by {@link Line}. */
+  /** When the namespace last had its turn: the lower, the earlier its next one. {@link Line} sets it. */
   turn = 0;
   left: readonly LeftAtWork[] = [];
   readonly #waiting = new Sorted<Entrant>(byAge);
@@ -66,7 +65,7 @@ export class NamespaceLine {
     return this.#backupsInVelero;
   }
 
-  /** How many of those that wait could run now, and beside each other, if only there were room. */
+  /** How many of the waiting Operations could run now, beside each other, if there were room. */
   get ready(): number {
     const first = this.#waiting.at(0);
     if (first === undefined) return 0;
@@ -76,18 +75,18 @@ export class NamespaceLine {
     return restore === undefined ? this.#waiting.length : this.#waiting.before(restore);
   }
 
-  /** One of those, the oldest first; all of them are of the same type. */
+  /** One of these, the oldest first. All of them have the same type. */
   at(index: number): Entrant | undefined {
     return this.#waiting.at(index);
   }
 
-  /** Those that others of the namespace may name, or be named by, when something changes at the front. */
+  /** The Operations whose messages may change when something changes at the front. */
   front(): Entrant[] {
     const [first, restore] = [this.#waiting.at(0), this.#restores.at(0)];
     return [first, restore].filter((entrant) => entrant !== undefined);
   }
 
-  /** What is in the way of an Operation that waits here. Named is the one right before it. */
+  /** What is in the way of an Operation that waits here: of several Operations, the one right before it. */
   conflictOf(self: Entrant): Conflict | undefined {
     const running = [...this.#underWay.values()]
       .filter((other) => other.uid !== self.uid && conflicts(self, other))

@@ -13,7 +13,7 @@ export const authorized: Check = (operation, { settings, now, rightsAskedSince }
   if (!isCrossNamespace(operation)) return undefined;
   if (rightsAskedSince === undefined) {
     const message = `a Restore from another namespace needs the ValidatingAdmissionPolicy ${RIGHTS_POLICY} and its binding in this cluster: an administrator has to install manifests/policies`;
-    return { effect: "refused", reason: Reason.policyMissing, message };
+    return { effect: "rejected", reason: Reason.policyMissing, message };
   }
   const request = latestRequest(operation, operation.status?.request, timestamp(now));
   const again = `somebody who may create Operations in the namespaces that it maps has to run it again: set the annotation ${Annotation.rerun} to a new value`;

@@ -17,7 +17,7 @@ export const storageLocationOpen: Check = (operation, world) => {
   if (isOpen(location, namespace, { to: storageLocations, closed: storageLocationsClosed })) return undefined;
   const what = named === undefined ? `missing, and the default ${quoted(location)}` : quoted(location);
   return {
-    effect: "refused",
+    effect: "rejected",
     reason: Reason.storageLocationForbidden,
     message: `spec.parameters.storageLocation: ${what} is not open to namespace ${namespace}; name one that is`,
   };
@@ -33,7 +33,7 @@ export const snapshotClassOpen: Check = (operation, world) => {
     return undefined;
   }
   return {
-    effect: "refused",
+    effect: "rejected",
     reason: Reason.snapshotClassForbidden,
     message: `spec.parameters.csiSnapshotClassName: ${quoted(name)} is not open to namespace ${namespace}; name one that is`,
   };

@@ -17,13 +17,13 @@ export const targetFound: Check = (operation, world) => {
   if (target === undefined) {
     if (operation.spec.type === "Restore") return undefined;
     const message = `no ApplicationInstance ${name} in namespace ${namespace}`;
-    return { effect: "refused", reason: Reason.targetNotFound, message };
+    return { effect: "rejected", reason: Reason.targetNotFound, message };
   }
   const release = target.spec?.release?.namespace ?? "";
   if (release === "" || release === namespace) return undefined;
   const elsewhere = quoted(typeof release === "string" ? release : JSON.stringify(release));
   return {
-    effect: "refused",
+    effect: "rejected",
     reason: Reason.targetNamespaceForbidden,
     message: `the release of ApplicationInstance ${name} is in namespace ${elsewhere}, not in the target's own namespace ${namespace}`,
   };
@@ -35,7 +35,7 @@ export const targetCapable: Check = (operation, world) => {
   const engines = targetOf(operation, world)?.metadata.annotations?.[annotation];
   if (engines === undefined || engines.split(",").some((engine) => engine.trim() === ENGINE)) return undefined;
   return {
-    effect: "refused",
+    effect: "rejected",
     reason: Reason.capabilityMissing,
     message: `annotation ${annotation} of ApplicationInstance ${quoted(operation.spec.targetRef.name)} lists ${quoted(engines)}, not ${ENGINE}`,
   };

@@ -28,12 +28,12 @@ export const sameCluster: Check = (operation, { settings }) => {
   if (wanted === undefined || (wanted === settings.clusterId && wanted !== "")) return undefined;
   const here = settings.clusterId === "" ? "this cluster has no name" : `this cluster is ${quoted(settings.clusterId)}`;
   return {
-    effect: "refused",
+    effect: "rejected",
     reason: Reason.clusterMismatch,
     message: `the label ${Label.clusterId} names cluster ${quoted(wanted)}; ${here}`,
   };
 };
 
 function outOfScope(message: string): Hindrance {
-  return { effect: "refused", reason: Reason.outOfScope, message };
+  return { effect: "rejected", reason: Reason.outOfScope, message };
 }

@@ -9,5 +9,5 @@ export const templateUsable: Check = (operation, world) => {
 
 /** What an Operation's status says about a template that cannot be used. */
 export function noTemplate(problem: string): Hindrance {
-  return { effect: "refused", reason: Reason.templateInvalid, message: problem };
+  return { effect: "rejected", reason: Reason.templateInvalid, message: problem };
 }
