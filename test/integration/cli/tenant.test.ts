@@ -86,7 +86,7 @@ describe("who may edit one namespace", () => {
     });
     const wrong = await cli("restore", "shop", "dry", "--from", "b", "--from-namespace", "org-b", "--dry-run=server");
     expect(wrong.code).toBe(1);
-    expect(wrong.stderr).toContain("who restores from org-b must be allowed to create Operations there");
+    expect(wrong.stderr).toContain("whoever restores from org-b must be allowed to create Operations there");
     expect(await exists("dry")).toBe(false);
   });
 
