@@ -120,6 +120,10 @@ export function program({ name, open, ended }: ProgramOptions): Command {
           restoreFlags,
         )
           .option("--approval-required", "somebody has to approve it first")
+          .option(
+            "--preview",
+            "make nothing: tell what the backup holds, what is there already, and what would hold it back",
+          )
           .option("--yes", "do not ask before what is there is changed"),
       ),
     ),

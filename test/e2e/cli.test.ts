@@ -62,6 +62,14 @@ describe("kubectl operation", () => {
     expect(await cli("status", "--max-age", "1ms")).toMatchObject({ code: 2 });
   });
 
+  it("tells by kind what a restore would do, and makes none", async () => {
+    const { code, stdout } = await cli("restore", "shop", "seen", "--from", "daily", "--preview");
+    expect(stdout).toMatch(/^apps\/v1\/Deployment +1 +1 +1 kept as it is$/m);
+    expect(stdout).toMatch(/^v1\/Secret +1 +1 +1 kept as it is$/m);
+    expect(code).toBe(0);
+    expect(await cli("get", "seen")).toMatchObject({ code: 1 });
+  });
+
   it("restores it over what is there, and says that nothing changed", async () => {
     const { code, stdout, stderr } = await cli("restore", "shop", "back", "--from", "daily", "--wait", "--strict");
     expect({ code, stdout }).toEqual({

@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import { type DryRun, FIELD_MANAGER, reportChange, tryCreate } from "../mutation.ts";
 import type { ObjectFormat } from "../output.ts";
 import { backupParameters, madeName, operationFor, restoreParameters, type Wish } from "../requests.ts";
+import { preview } from "./preview.ts";
 import { waitFor } from "./wait.ts";
 
 /** `backup` and `restore`: an Operation is created, and waited for where that is asked. */
@@ -32,12 +33,29 @@ export async function backup(
 export async function restore(
   target: string,
   name: string | undefined,
-  options: RequestOptions & { readonly from: string; readonly fromNamespace?: readonly string[] },
+  options: RequestOptions & {
+    readonly from: string;
+    readonly fromNamespace?: readonly string[];
+    readonly preview?: boolean;
+  },
   context: Context,
 ): Promise<number> {
   const { from, fromNamespace = [] } = options;
   const source = { from, fromNamespaces: fromNamespace, into: context.access.namespace };
   const parameters = restoreParameters(options, source);
+  if (options.preview) {
+    const made = name ?? madeName(`${target}-restore`, context.now(), { exact: false });
+    const approvalRequired = options.approvalRequired === true;
+    const manifest = operationFor({
+      type: "Restore",
+      target,
+      namespace: source.into,
+      name: made,
+      parameters,
+      approvalRequired,
+    });
+    return await preview({ manifest, source, asked: parameters, output: options.output }, context);
+  }
   if (parameters.existingResourcePolicy === "update" && options.dryRun === "none") {
     const what = `This changes what is in namespace ${source.into} to what the backup "${from}" has.`;
     await confirmed(what, options, context);

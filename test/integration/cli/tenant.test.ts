@@ -90,6 +90,20 @@ describe("who may edit one namespace", () => {
     expect(await exists("dry")).toBe(false);
   });
 
+  test("sees what a restore would meet, and none is made", async () => {
+    const { code, stdout } = await cli("restore", "shop", "seen", "--from", "daily", "--preview");
+    expect(stdout).toContain("Restore seen into namespace org-a from operation/daily of org-a");
+    expect(stdout).toContain("Nothing would hold it back, as far as can be seen.");
+    expect(stdout).toContain("note: what the backup holds is for who may read Velero's files in namespace velero");
+    expect(code).toBe(0);
+    const failed = await cli("restore", "shop", "seen", "--from", "bad", "--preview", "-o", "json");
+    expect(failed.code).toBe(2);
+    expect(JSON.parse(failed.stdout).hindrances).toEqual([
+      expect.stringContaining("RestoreForbidden: operation/bad has not succeeded"),
+    ]);
+    expect(await exists("seen")).toBe(false);
+  });
+
   test("confirms a restore that overwrites; where nobody is asked, by --yes", async () => {
     const args = ["restore", "shop", "over", "--from", "daily", "--existing-resource-policy", "update"];
     const unasked = await cli(...args);
@@ -145,6 +159,24 @@ describe("who may edit one namespace", () => {
     expect(stdout).toMatch(/^Velero: +Backup velero\/daily$/m);
     expect(stdout).toMatch(/^Job: +vworkspace-system\/daily-\w+, attempt 1$/m);
     expect(await cli("watch", "daily")).toMatchObject({ code: 0 });
+    const logs = await cli("logs", "daily");
+    expect(logs).toMatchObject({ code: 0, stdout: expect.stringContaining("reason: VeleroBackupCompleted") });
+    expect(logs.stderr).toContain("there is no right to read logs in namespace vworkspace-system");
+  });
+
+  test("learns what is backed up, as far as Operations tell", async () => {
+    const { code, stdout, stderr } = await cli("status", "--max-age", "24h");
+    expect(stdout).toMatch(/^shop +Failing +\S+ +daily /m);
+    expect(stderr).toContain("no right to see ApplicationInstances");
+    expect(stdout).toMatch(/^later +Never /m);
+    expect(code).toBe(2);
+  });
+
+  test("is offered the names that fit", async () => {
+    const offered = async (...words: string[]) => (await runCli(["__complete", ...words], { kubeconfig: eve })).stdout;
+    expect(await offered("rerun", "-n", "org-a", "")).toBe("bad\n:4\n");
+    expect(await offered("restore", "-n", "org-a", "shop", "--from", "da")).toBe("daily\n:4\n");
+    expect(await offered("backup", "--namespace=org-a", "sh")).toBe("shop\n:4\n");
   });
 });
 
