@@ -60,6 +60,7 @@ const RULES: Readonly<Record<Account, readonly Rule[]>> = {
     ["velero", "velero.io", "backupstoragelocations", "list,watch"],
     ["velero", "velero.io", "backups", "list,watch"],
     ["velero", "velero.io", "restores", "list,watch"],
+    ["velero", "apps", "deployments", "list,watch", "velero"],
   ],
   "operation-backup-runner": [
     ["cluster", "ops.vworkspace.io", "operations", "get,list,watch"],
