@@ -6,6 +6,7 @@ import { Exit } from "../exit.ts";
 import { type DryRun, FIELD_MANAGER, reportChange } from "../mutation.ts";
 import type { ObjectFormat } from "../output.ts";
 import { situationOf } from "../situation.ts";
+import { printable } from "../terminal.ts";
 import { waitFor } from "./wait.ts";
 
 /** `cancel` and `rerun`: what people ask of an Operation that is there, by its annotations. docs/contract.md#cancel. */
@@ -17,7 +18,16 @@ export interface ChangeOptions {
 
 export async function cancel(names: readonly string[], options: ChangeOptions, context: Context): Promise<number> {
   let exit: number = Exit.done;
-  for (const name of names) exit = Math.max(exit, await cancelOne(name, options, context));
+  for (const name of names) {
+    try {
+      await cancelOne(name, options, context);
+    } catch (error) {
+      context.interrupt.throwIfAborted();
+      // One that cannot be cancelled keeps nobody from cancelling the others.
+      context.terminal.err(`error: ${printable(error instanceof Error ? error.message : String(error))}`);
+      exit = Exit.error;
+    }
+  }
   return exit;
 }
 

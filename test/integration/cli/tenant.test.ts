@@ -124,7 +124,9 @@ describe("who may edit one namespace", () => {
     expect(await cli("cancel", "waits", "--dry-run=client")).toMatchObject({
       stdout: "operation/waits asked to cancel (dry run)\n",
     });
-    expect(await cli("cancel", "waits")).toMatchObject({ code: 0, stdout: "operation/waits asked to cancel\n" });
+    const cancelled = await cli("cancel", "nobody", "waits");
+    expect(cancelled).toMatchObject({ code: 1, stdout: "operation/waits asked to cancel\n" });
+    expect(cancelled.stderr).toContain("there is no operation/nobody");
     expect(await cli("wait", "waits")).toMatchObject({ code: 2, stdout: "operation/waits cancelled\n" });
     expect(await cli("cancel", "waits")).toMatchObject({
       code: 0,
