@@ -18,6 +18,10 @@ export interface Announcement {
 
 /** The API server refuses longer messages. */
 const MAX_MESSAGE_BYTES = 1024;
+/** A thousand at once would each open a connection, and everything else would wait behind them. */
+const AT_ONCE = 2;
+/** As many may wait; what comes then is not written: statuses say the same. */
+const MAX_WAITING = 1_000;
 
 /** Writes Events (core/v1) about objects, for `kubectl describe` and `kubectl events`. */
 export class EventRecorder {
@@ -25,6 +29,8 @@ export class EventRecorder {
   readonly #logger: Logger;
   readonly #component: string;
   readonly #instance: string;
+  readonly #waiting: (() => void)[] = [];
+  #writing = 0;
 
   /**
    * @param component shown as the source: `operation-dispatcher`
@@ -37,8 +43,27 @@ export class EventRecorder {
     this.#instance = instance;
   }
 
-  /** Writes one Event. Never throws: nothing depends on an Event, so a failure is only logged. */
-  async announce(object: KubeObject, { type, reason, message, at }: Announcement): Promise<void> {
+  /** Writes one Event, when its turn comes. Never throws: nothing depends on an Event, so a failure is only logged. */
+  async announce(object: KubeObject, announcement: Announcement): Promise<void> {
+    if (this.#waiting.length >= MAX_WAITING) {
+      const { kind, metadata } = object;
+      const about = { reason: announcement.reason, object: `${kind} ${metadata.namespace}/${metadata.name}` };
+      this.#logger.debug(about, "too many Events wait to be written, leaving this one out");
+      return;
+    }
+    if (this.#writing >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#writing += 1;
+    try {
+      await this.#write(object, announcement);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#writing -= 1;
+      // Its turn is handed on.
+      else next();
+    }
+  }
+
+  async #write(object: KubeObject, { type, reason, message, at }: Announcement): Promise<void> {
     const { name, namespace, uid, resourceVersion } = object.metadata;
     // The name depends only on the content, so that after a restart, or with a second writer, there is still one Event.
     const hash = createHash("sha256")
