@@ -34,26 +34,40 @@ export interface TriggerParts {
  * docs/contract.md#admission.
  */
 export function connectTriggers(parts: TriggerParts): void {
-  const { caches, indexes, templates, line, decide, wakeOrphan, wakeTarget } = parts;
+  const wakers = wakersOf(parts);
+  onOperations(parts, wakers);
+  onJobsAndPods(parts, wakers);
+  onVeleroObjects(parts, wakers);
+  onTargets(parts, wakers);
+  onWhatChecksRead(parts, wakers);
+}
 
+interface Wakers {
+  /** Has an Operation's place in the line judged anew, and a decision made about it. */
+  readonly wake: (key: string) => void;
+  /** Wakes the waiting Operations that match. */
+  readonly wakeWaiting: (matches: (operation: VeleroOperation) => boolean) => void;
+  /** Work in a namespace may be over: that of an Operation, or what a deleted Operation has left. */
+  readonly wakeNamespace: (namespace: string) => void;
+  /** Wakes the Operations that a Job works for; if there are none, asks for a look at the orphan. */
+  readonly wakeOwners: (job: Job) => void;
+}
+
+function wakersOf({ caches, indexes, line, decide, wakeOrphan, wakeTarget }: TriggerParts): Wakers {
   const wake = (key: string) => {
     line.touch(key);
     decide(key);
   };
-
   const wakeWaiting = (matches: (operation: VeleroOperation) => boolean) => {
     for (const operation of indexes.openOperations.values()) {
       if (isVeleroOperation(operation) && isWaiting(operation) && matches(operation)) wake(keyOf(operation));
     }
   };
-
-  /** Work in a namespace may be over: that of an Operation, or what a deleted Operation has left. */
   const wakeNamespace = (namespace: string) => {
     // The Operation that has ended may be the one for which the target is paused.
     for (const target of indexes.pausedTargets.get(namespace)) wakeTarget(keyOf(target));
     line.touchNamespace(namespace);
   };
-
   const wakeOwners = (job: Job) => {
     const owners = ownersOf(job).flatMap((owner) => [
       ...indexes.operationsByUid.get(owner),
@@ -68,7 +82,10 @@ export function connectTriggers(parts: TriggerParts): void {
     wakeOrphan(job.metadata.name);
     for (const namespace of jobNamespaces(job)) wakeNamespace(namespace);
   };
+  return { wake, wakeWaiting, wakeNamespace, wakeOwners };
+}
 
+function onOperations({ caches, indexes, line, decide, wakeOrphan }: TriggerParts, { wakeNamespace }: Wakers): void {
   caches.operations.onChange((key, current, previous) => {
     line.note(key, current, previous);
     if (current !== undefined) decide(key);
@@ -79,15 +96,17 @@ export function connectTriggers(parts: TriggerParts): void {
     if (namespace === undefined) return;
     if (current === undefined || whatOthersSee(current) !== whatOthersSee(previous)) wakeNamespace(namespace);
   });
+}
 
-  caches.jobs.onChange((_, current, previous) => {
-    for (const job of [previous, current]) if (job !== undefined) wakeOwners(job);
-  });
+function onJobsAndPods({ caches, indexes }: TriggerParts, { wake, wakeOwners }: Wakers): void {
   const wakeOwnersOf = (pod: Pod | undefined) => {
     const { namespace = "", labels } = pod?.metadata ?? {};
     const job = caches.jobs.get(`${namespace}/${labels?.[Label.jobName]}`);
     if (job !== undefined) wakeOwners(job);
   };
+  caches.jobs.onChange((_, current, previous) => {
+    for (const job of [previous, current]) if (job !== undefined) wakeOwners(job);
+  });
   // A Job that was made and deleted between two lists was never seen here; its Operation still needs one.
   caches.jobs.onRelist(() => {
     for (const operation of indexes.openOperations.values()) if (isAdmitted(operation.status)) wake(keyOf(operation));
@@ -103,7 +122,9 @@ export function connectTriggers(parts: TriggerParts): void {
     const job = caches.jobs.get(`${namespace}/${name}`);
     if (job !== undefined) wakeOwners(job);
   });
+}
 
+function onVeleroObjects({ caches, indexes, line }: TriggerParts, { wake, wakeNamespace }: Wakers): void {
   for (const store of caches.veleroObjects) {
     store.onChange((_, current, previous) => {
       const object = current ?? previous;
@@ -125,7 +146,9 @@ export function connectTriggers(parts: TriggerParts): void {
       if (veleroStage(current?.status?.phase) !== veleroStage(previous?.status?.phase)) line.poke();
     });
   }
+}
 
+function onTargets({ caches, indexes, wakeTarget }: TriggerParts, { wake }: Wakers): void {
   caches.targets.onChange((key, current) => {
     if (current !== undefined && isPaused(current)) wakeTarget(key);
     // Admitted Operations too: they may have to pause the target.
@@ -133,6 +156,10 @@ export function connectTriggers(parts: TriggerParts): void {
       if (key === `${operation.metadata.namespace}/${operation.spec?.targetRef.name}`) wake(keyOf(operation));
     }
   });
+}
+
+/** Whatever the admission checks read beside Operations and targets. */
+function onWhatChecksRead({ caches, indexes, templates }: TriggerParts, { wake, wakeWaiting }: Wakers): void {
   caches.snapshotClasses.onChange((name) => wakeWaiting(({ spec }) => spec.parameters?.csiSnapshotClassName === name));
   caches.locations.onChange((_, current, previous) => {
     // Velero writes each location every minute.
