@@ -2,13 +2,19 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { isVeleroOperation, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType } from "../api/reasons.ts";
 import { conditionOf } from "../api/status.ts";
+import { concurrentBackups, VELERO_DEPLOYMENT } from "../api/velero.ts";
 import type { Clock } from "../kube/clock.ts";
 import { keyOf } from "../kube/metadata.ts";
+import type { WorkQueue } from "../kube/queue.ts";
+import type { Deployment } from "../kube/resources.ts";
 import { entrantOf, placeText, waiting } from "./admission/line.ts";
 import type { Entrant } from "./line/entrant.ts";
 import { type Capacity, type Limits, Line, type Place } from "./line/line.ts";
+import type { Settings } from "./settings.ts";
+import type { Caches } from "./state/caches.ts";
 import { isOpen } from "./state/operationState.ts";
 import type { World } from "./state/world.ts";
+import type { WritesInFlight } from "./state/writesInFlight.ts";
 
 export interface LiveLineParts {
   readonly limits: Limits;
@@ -230,4 +236,42 @@ export class LiveLine {
     const operation = this.#parts.operationByUid(uid);
     if (operation !== undefined) this.#parts.decide(keyOf(operation), how);
   }
+}
+
+export interface LineParts {
+  readonly caches: Pick<Caches, "operations" | "veleroServer">;
+  readonly writesInFlight: WritesInFlight;
+  readonly world: () => World;
+  readonly queue: Pick<WorkQueue, "add">;
+  readonly settings: Settings;
+  readonly clock: Clock;
+}
+
+/** The line as the caches have it, with as much room as Velero has. */
+export function openLine({ caches, writesInFlight, world, queue, settings, clock }: LineParts): LiveLine {
+  const capacity = () =>
+    veleroCapacity(settings, caches.veleroServer.get(`${settings.veleroNamespace}/${VELERO_DEPLOYMENT}`));
+  const line = new LiveLine({
+    limits: settings.limits,
+    capacity: capacity(),
+    world,
+    operation: (key) => {
+      const operation = caches.operations.get(key);
+      return operation && writesInFlight.current(operation);
+    },
+    operationByUid: (uid) => world().operation(uid),
+    decide: (key, how) => queue.add(key, how),
+    clock,
+  });
+  caches.veleroServer.onChange(() => {
+    line.capacity = capacity();
+  });
+  return line;
+}
+
+/** What Velero works on at once, and one that is next. Of Restores it does one at a time. docs/velero-facts.md#veleros-own-queue. */
+function veleroCapacity({ limits }: Settings, server: Deployment | undefined): Capacity {
+  const backups =
+    limits.concurrentBackups > 0 ? limits.concurrentBackups : ((server && concurrentBackups(server)) ?? 1);
+  return { Backup: backups + 1, Restore: 2 };
 }
