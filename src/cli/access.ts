@@ -17,7 +17,16 @@ export interface Access {
 
 /** Opens it; nothing is asked yet. @throws Error when no cluster is named */
 export function openAccess(choice: ClusterChoice, env: NodeJS.ProcessEnv): Access {
-  const { config, namespace } = chooseCluster(choice, env, os.homedir());
+  const { config, namespace } = chooseCluster(choice, env, homeFolder());
   const transport = new Transport(config, `operation-runner/${VERSION} (cli)`);
   return { client: new KubeClient(transport), transport, namespace, config };
+}
+
+/** Empty for a user whom the system does not know, as in a container that runs under any number. */
+function homeFolder(): string {
+  try {
+    return os.homedir();
+  } catch {
+    return "";
+  }
 }

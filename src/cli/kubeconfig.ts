@@ -23,7 +23,7 @@ export interface ChosenCluster {
  * `~/.kube/config`, else the pod's service account; of several files the first that says something counts. The programs
  * that run unattended have a stricter loader (src/kube/config.ts).
  *
- * @param home the person's home folder
+ * @param home the person's home folder; empty: they have none
  * @throws Error saying what was looked for
  */
 export function chooseCluster(choice: ClusterChoice, env: NodeJS.ProcessEnv, home: string): ChosenCluster {
@@ -60,7 +60,7 @@ function filesOf({ kubeconfig }: ClusterChoice, env: NodeJS.ProcessEnv, home: st
   }
   if (named.length > 0) return present;
   const own = path.join(home, ".kube", "config");
-  return existsSync(own) ? [own] : [];
+  return home !== "" && existsSync(own) ? [own] : [];
 }
 
 function loaded(file: string): KubeConfig {

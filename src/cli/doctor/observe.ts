@@ -153,7 +153,9 @@ async function settingsOf(
   const containers = (dispatcher.ok ? dispatcher.value?.spec?.template?.spec?.containers : undefined) ?? [];
   const variables = containers.flatMap(({ env }) => env ?? []).filter(({ value }) => value !== undefined);
   const env = Object.fromEntries(variables.map(({ name, value }) => [name, value]));
-  const folder = await mkdtemp(path.join(os.tmpdir(), "operation-doctor-"));
+  const folder = await mkdtemp(path.join(os.tmpdir(), "operation-doctor-")).catch(() => undefined);
+  if (folder === undefined)
+    return { ok: false, why: `no file can be written in ${os.tmpdir()}, which reading them needs` };
   try {
     const file = path.join(folder, "settings.yaml");
     await writeFile(file, configMap.value?.data?.["settings.yaml"] ?? "");

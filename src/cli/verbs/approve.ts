@@ -20,7 +20,7 @@ export interface ApproveOptions extends ChangeOptions {
 export async function approve(name: string, options: ApproveOptions, context: Context): Promise<number> {
   const { access, interrupt, now } = context;
   const validMs = durationOf(options.validFor);
-  const by = (options.by ?? os.userInfo().username).slice(0, MAX_TEXT);
+  const by = (options.by ?? userName()).slice(0, MAX_TEXT);
   const key = await readKey(options.keyFile);
   const operation = await readOperation(context, name);
   if (!isVeleroOperation(operation)) throw new Error(`operation/${name}: ${situationOf(operation).message}`);
@@ -61,4 +61,12 @@ async function readKey(file: string): Promise<string> {
   });
   if (key.trim() === "") throw new Error(`--key-file: ${file} is empty`);
   return key;
+}
+
+function userName(): string {
+  try {
+    return os.userInfo().username;
+  } catch {
+    throw new UsageError("--by: who approves must be named: this user has no name here");
+  }
 }

@@ -85,6 +85,15 @@ test("what is wrong is named, with what there is", async () => {
   );
 });
 
+test("who has no home folder, as in a container, has no file there: not even one in the current folder", async () => {
+  const here = await folder();
+  await kubeconfig(path.join(here, ".kube", "config"), "here");
+  const before = process.cwd();
+  onTestFinished(() => process.chdir(before));
+  process.chdir(here);
+  expect(() => chooseCluster({}, {}, "")).toThrow("no cluster");
+});
+
 test("credentials come from a program where the kubeconfig names one", async () => {
   const home = await folder();
   const status = { token: "from-a-program" };
