@@ -41,7 +41,7 @@ export function description(described: Described, style: Terminal["style"]): str
     ["State", `${styled(situation, style)} for ${ago(situation.since, now)}`],
     ["Why", whyOf(situation)],
     ...adviceOf(situation, operation),
-    ["Asked since", requestsOf(operation, situation)],
+    ["Requested", requestsOf(operation, situation)],
     ["Progress", progressOf(operation.status?.progress)],
     ["Took", operation.status?.duration],
     ["Result", resultOf(operation)],

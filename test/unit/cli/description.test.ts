@@ -56,7 +56,7 @@ describe("a description", () => {
   test("tells what was asked for and is not done", () => {
     const { metadata: meta, ...rest } = operation("Backup", { status: blocked });
     const asked = { ...rest, metadata: { ...meta, annotations: { "ops.vworkspace.io/cancel": "true" } } };
-    expect(described(undefined, { operation: asked }).join("\n")).toContain("Asked since: that it is cancelled");
+    expect(described(undefined, { operation: asked }).join("\n")).toContain("Requested: that it is cancelled");
   });
 
   test("shows what is in the platform's namespaces as far as it was seen", () => {
