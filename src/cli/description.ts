@@ -82,10 +82,10 @@ function adviceOf(situation: Situation, { metadata: { name } }: Operation): [str
   }
   const remedy = remedyOf(situation.reason);
   if (remedy === undefined) return [];
-  const todo = `${remedy.todo.replaceAll("NAME", name)} (${ACTORS[remedy.who]})`;
+  const todo = remedy.todo.replaceAll("NAME", name);
   return [
     ["Meaning", remedy.meaning],
-    ["To do", todo],
+    ["To do", remedy.who === "nobody" ? todo : `${ACTORS[remedy.who]}: ${todo}`],
   ];
 }
 

@@ -3,7 +3,7 @@ import { ownCluster } from "../cluster/testCluster.ts";
 import { runCli } from "../integration/cli/runCli.ts";
 import { installApplication } from "../scenario/application.ts";
 import { whileVeleroIsDown } from "../scenario/interruptVelero.ts";
-import { installPlatform } from "../scenario/platform.ts";
+import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE } from "../scenario/platform.ts";
 
 // The commands for people on a whole platform: real Velero, real Jobs.
 const cluster = await ownCluster();
@@ -50,6 +50,38 @@ describe("kubectl operation", () => {
     expect(status.stdout).toMatch(/^shop +Ok +<none> +daily +[\d.]+(B|KiB) /m);
     expect(status.code).toBe(0);
     expect((await cli("status", "-o", "html")).stdout).toContain("1 of 1 targets are backed up as they should be.");
+  });
+
+  // The remedy of each is to apply the manifests again.
+  it.each([
+    [
+      "a policy that is not bound",
+      ["validatingadmissionpolicybinding/runner-backup.ops.vworkspace.io"],
+      /^policies: runner-backup/,
+    ],
+    [
+      "a right that is missing",
+      ["-n", VELERO_NAMESPACE, "rolebinding/operation-backup-runner"],
+      /^rights: missing: operation-backup-runner: create backups/,
+    ],
+    [
+      "templates that are missing",
+      ["-n", SYSTEM_NAMESPACE, "configmap/operation-jobs"],
+      /^templates: .*the ConfigMap does not exist/,
+    ],
+  ])("names %s, and its remedy mends it", async (_, deleted, told) => {
+    const problems = async () => {
+      const { findings } = JSON.parse((await cli("doctor", "-o", "json")).stdout);
+      return findings.flatMap(({ check, level, message }: { check: string; level: string; message: string }) =>
+        level === "problem" ? [`${check}: ${message}`] : [],
+      );
+    };
+    expect(await cluster.kubectl(["delete", ...deleted])).toMatchObject({ code: 0 });
+    const found = await problems();
+    expect(new Set(found.map((each: string) => each.split(":")[0])).size).toBe(1);
+    expect(found[0]).toMatch(told);
+    await cluster.apply("manifests");
+    await expect.poll(problems, { timeout: 60_000 }).toEqual([]);
   });
 
   it("says what is wrong with the platform, and that the application is not backed up any more", async () => {

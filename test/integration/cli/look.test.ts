@@ -79,7 +79,7 @@ describe("describe", () => {
     const { code, stdout } = await cli("describe", "waiting");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Why: +TargetNotFound: no ApplicationInstance shop$/m);
-    expect(stdout).toMatch(/^To do: +create it.*\(who asked for it\)$/m);
+    expect(stdout).toMatch(/^To do: +(\S.*): create it/m);
     const runner = { jobName: "gone", jobNamespace: fixture.jobNamespace };
     await fixture.report("waiting", { runner });
     expect((await cli("describe", "waiting")).stdout).toMatch(/^Job: .*\/gone, attempt 1, which is gone$/m);
@@ -128,6 +128,14 @@ describe("wait ends as the Operation did", () => {
     const { code, stdout, stderr } = await cli("wait", "slow", "--timeout", "300ms");
     expect({ code, stdout }).toEqual({ code: 124, stdout: "" });
     expect(stderr).toContain("timed out: operation/slow is waiting: TargetNotFound");
+  });
+
+  test("not in time, because nobody looks at it: it says so meanwhile", async () => {
+    await fixture.operation({ name: "unnoticed" });
+    const { code, stderr } = await cli("wait", "unnoticed", "--timeout", "33s");
+    expect(code).toBe(124);
+    expect(stderr).toContain("nobody has looked at operation/unnoticed for 3");
+    expect(stderr).toContain("is the dispatcher running?");
   });
 
   test("interrupted: it goes on, and that is said", async () => {

@@ -39,7 +39,7 @@ describe("a description", () => {
     const text = described(blocked).join("\n");
     expect(text).toContain("State:     Waiting for 3m");
     expect(text).toContain("Why:       StorageLocationUnavailable: default is Unavailable: no such bucket");
-    expect(text).toMatch(/To do: +mend the BackupStorageLocation .*\(the platform's admin\)/);
+    expect(text).toMatch(/To do: +the platform's admin: mend the BackupStorageLocation /);
   });
 
   test("names the Operation in what to do", () => {
