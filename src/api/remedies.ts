@@ -240,6 +240,10 @@ const kubernetes: Readonly<Record<string, Remedy>> = {
     "Another container of the pod still runs after the runner's has ended.",
     "make the other container a native sidecar in the ConfigMap operation-jobs",
   ),
+  VeleroIdle: admin(
+    "Velero works on nothing of this type, and yet leaves the object waiting.",
+    "wait a minute: Velero's queue has missed its turn; if it lasts, see whether Velero's server runs",
+  ),
   StatusTooLarge: requester(
     "The Operation has no room for its status in the API server's store.",
     `delete it, and ${ANEW} with shorter parameters and annotations`,

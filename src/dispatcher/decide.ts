@@ -26,6 +26,7 @@ import { deleteLingeringJob, deleteUnstartedJob, isLingeringAfterSuccess, linger
 import { endOf, rejectionTrouble } from "./jobs/podState.ts";
 import { recreateAfterRejection } from "./jobs/recreateJob.ts";
 import { successor } from "./jobs/successor.ts";
+import { reportIdleVelero } from "./jobs/veleroIdle.ts";
 import { afterEnd } from "./rerun.ts";
 import { NOTHING, unblocked, write } from "./state/statusDecision.ts";
 import type { Action, Decision, World } from "./state/world.ts";
@@ -135,10 +136,20 @@ function admitted(operation: VeleroOperation, world: World): Decision | undefine
     case "stale":
       return { action: deletionOf(state.job, "it gave up, and the resumed attempt needs its name for another Job") };
     case "active":
-      return withPause(operation, world, reportPods(operation, world, state.jobs));
+      return withIdleVelero(operation, world, withPause(operation, world, reportPods(operation, world, state.jobs)));
     case "ended":
       return afterJob(operation, world, state.job);
   }
+}
+
+/** Where there is nothing else to do, an object that Velero leaves waiting is reported. */
+function withIdleVelero(operation: VeleroOperation, world: World, decision: Decision): Decision {
+  if (decision.action !== undefined) return decision;
+  const idle = reportIdleVelero(operation, world);
+  const [lookAgainAt] = [decision.lookAgainAt, idle?.lookAgainAt]
+    .filter((at) => at !== undefined)
+    .sort((a, b) => +a - +b);
+  return { ...decision, ...idle, ...(lookAgainAt && { lookAgainAt }) };
 }
 
 /** A requested cancel is recorded first, because the Job that is to carry it out may be impossible to create. */

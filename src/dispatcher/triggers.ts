@@ -141,9 +141,14 @@ function onVeleroObjects({ caches, indexes, line }: TriggerParts, { wake, wakeNa
     });
   }
 
-  for (const store of caches.otherVeleroObjects) {
+  // What Velero begins with, or lets go of, it may begin with others after that.
+  for (const store of [...caches.veleroObjects, ...caches.otherVeleroObjects]) {
     store.onChange((_, current, previous) => {
-      if (veleroStage(current?.status?.phase) !== veleroStage(previous?.status?.phase)) line.poke();
+      if (veleroStage(current?.status?.phase) === veleroStage(previous?.status?.phase)) return;
+      line.poke();
+      for (const object of indexes.velerosWork.get((current ?? previous)?.kind ?? "")) {
+        for (const operation of indexes.operationsByUid.get(operationUidOf(object) ?? "")) decide(keyOf(operation));
+      }
     });
   }
 }

@@ -1,6 +1,7 @@
 import { RIGHTS_POLICY } from "../../api/crossNamespace.ts";
 import { Label } from "../../api/labels.ts";
-import { attemptOf } from "../../api/operation.ts";
+import { attemptOf, type OperationType, SUPPORTED_TYPES } from "../../api/operation.ts";
+import { veleroStage } from "../../api/velero.ts";
 import type { Clock } from "../../kube/clock.ts";
 import { type KubeObject, keyOf } from "../../kube/metadata.ts";
 import { veleroLoad } from "../line/veleroLoad.ts";
@@ -30,6 +31,23 @@ export function currentWorld(parts: CurrentWorldParts): World {
   const { caches, indexes, writesInFlight, templates, settings, approvalKey, clock, placeOf } = parts;
   const here = (name: string) => `${settings.jobNamespace}/${name}`;
   const isOrphan = (object: KubeObject) => indexes.operationsByUid.get(operationUidOf(object) ?? "").length === 0;
+  const load: World["veleroLoad"] = (type) =>
+    veleroLoad(
+      indexes.velerosWork.get(type).map((object) => ({
+        name: object.metadata.name,
+        phase: object.status?.phase,
+        isOurs: !isOrphan(object),
+      })),
+    );
+  const idleSince: Record<OperationType, Date | undefined> = { Backup: clock.now(), Restore: clock.now() };
+  for (const store of [...caches.veleroObjects, ...caches.otherVeleroObjects]) {
+    store.onChange((_, current, previous) => {
+      if (veleroStage(current?.status?.phase) === veleroStage(previous?.status?.phase)) return;
+      for (const type of SUPPORTED_TYPES) {
+        idleSince[type] = load(type).atWork > 0 ? undefined : (idleSince[type] ?? clock.now());
+      }
+    });
+  }
   return {
     settings,
     approvalKey,
@@ -43,14 +61,8 @@ export function currentWorld(parts: CurrentWorldParts): World {
       return templates.current;
     },
     placeOf,
-    veleroLoad: (type) =>
-      veleroLoad(
-        indexes.velerosWork.get(type).map((object) => ({
-          name: object.metadata.name,
-          phase: object.status?.phase,
-          isOurs: !isOrphan(object),
-        })),
-      ),
+    veleroLoad: load,
+    veleroIdleSince: (type) => idleSince[type],
     operation: (uid) => {
       const [found] = indexes.operationsByUid.get(uid);
       return found && writesInFlight.current(found);

@@ -32,6 +32,8 @@ export interface World {
   placeOf(operation: VeleroOperation): Place;
   /** What Velero has to do of that type, for us and for others. */
   veleroLoad(type: VeleroOperation["spec"]["type"]): VeleroLoad;
+  /** Since when Velero works on no object of that type, as far as the dispatcher has seen; undefined while it does. */
+  veleroIdleSince(type: VeleroOperation["spec"]["type"]): Date | undefined;
   /** The Operation with that UID, whatever its state. */
   operation(uid: string): Operation | undefined;
   target(namespace: string, name: string): ApplicationInstance | undefined;

@@ -35,6 +35,7 @@ describe("every reason of an Operation", () => {
     "Terminating",
     "ContainerStillRuns",
     "StatusTooLarge",
+    "VeleroIdle",
   ])("Kubernetes' %s as well", (reason) => {
     expect(remedyOf(reason)).toMatchObject({ meaning: expect.any(String), todo: expect.any(String) });
   });

@@ -52,6 +52,8 @@ export class Cluster extends ClusterObjects {
   /** Since when the policy asks for rights; undefined where there is none. */
   rightsAskedSince: Date | undefined = new Date("2026-11-01T00:00:00Z");
 
+  /** Since when Velero works on nothing; undefined while it does. */
+  veleroIdleSince: Date | undefined;
   /** On how many Backups Velero's server works at once. */
   concurrentBackups = 1;
 
@@ -70,6 +72,7 @@ export class Cluster extends ClusterObjects {
       rightsAskedSince: this.rightsAskedSince,
       placeOf: (operation) => this.#placeOf(operation, world),
       veleroLoad: (type) => veleroLoad(this.#velerosObjects(type)),
+      veleroIdleSince: () => this.veleroIdleSince,
       operation: (uid) => [...this.operations.values()].find(({ metadata }) => metadata.uid === uid),
       target: (namespace, name) => this.targets.get(`${namespace}/${name}`),
       namespace: (name) => this.namespaces.get(name),

@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { VeleroOperation } from "../../../../src/api/operation.ts";
 import { backupSchema } from "../../../../src/api/velero.ts";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
@@ -18,7 +18,7 @@ const add = (minute: number, change: Parameters<Cluster["add"]>[0] = {}) =>
     ...change,
   });
 const message = (operation: VeleroOperation) => messageOf(cluster.status(cluster.settle(operation)), "Running");
-const RUNS = /^Job at-\d+-[0-9a-f]{10} is to carry it out$/;
+const RUNS = /^Job at-\d+-[0-9a-f]{10} /;
 
 /** A Backup of Velero's that nobody's Operation asked for. */
 function foreign(name: string, phase: string): void {
@@ -118,4 +118,48 @@ test("a Velero that does more at once is given more, of one namespace two at mos
 test("who is far behind is told that Velero is waited for, and not what it is at, which changes all the time", () => {
   const all = Array.from({ length: 20 }, (_, at) => add(at));
   expect(all.map(message).at(-1)).toBe("waits for Velero, position over 10 of 18");
+});
+
+describe("a Backup that Velero leaves waiting though it works on nothing else", () => {
+  const MISSED =
+    "Velero leaves Backup velero/b1 Queued though it works on no other Backup: its own queue has missed its turn";
+  const waiting = (phase: string) => {
+    const operation = add(1);
+    cluster.settle(operation);
+    const job = cluster.job(operation);
+    cluster.pod(job, { phase: "Running", containerStatuses: [{ name: "runner", state: { running: {} } }] });
+    cluster.join(operation, job);
+    const object = cluster.veleroObject(operation, phase, "b1");
+    cluster.setTime("12:00:00");
+    cluster.veleroIdleSince = new Date("2026-11-22T11:59:50Z");
+    return { operation, object };
+  };
+  const told = (operation: VeleroOperation) => {
+    const { action } = cluster.decide(operation);
+    return action?.kind === "announce" ? `${action.announcement.reason}: ${action.announcement.message}` : undefined;
+  };
+
+  test("is reported after ten seconds, and not before", () => {
+    const { operation } = waiting("Queued");
+    cluster.setTime("11:59:59");
+    expect(cluster.decide(operation)).toEqual({ lookAgainAt: new Date("2026-11-22T12:00:00Z") });
+    cluster.setTime("12:00:00");
+    expect(told(operation)).toContain(`VeleroIdle: ${MISSED}`);
+  });
+
+  test("in words that say that nobody looks at it, where nobody has", () => {
+    const { operation } = waiting("New");
+    expect(told(operation)).toMatch(
+      /^VeleroIdle: Velero has not begun with Backup velero\/b1, .* whether its server runs$/,
+    );
+  });
+
+  test("not while Velero works on something, nor once it works on this one", () => {
+    const { operation, object } = waiting("Queued");
+    cluster.veleroIdleSince = undefined;
+    expect(cluster.decide(operation)).toEqual({});
+    cluster.veleroIdleSince = new Date("2026-11-22T11:59:50Z");
+    cluster.setVeleroPhase(object, "InProgress");
+    expect(cluster.decide(operation)).toEqual({});
+  });
 });
