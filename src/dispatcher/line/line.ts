@@ -21,9 +21,6 @@ export interface Limits {
 /** How many objects of each type Velero may have at once: those that it works on, and one that is next. */
 export type Capacity = Readonly<Record<Type, number>>;
 
-/** Velero runs one Backup of a namespace at a time, so more than one at work and one that is next would only fill its queue. */
-const MAX_BACKUPS_OF_ONE_NAMESPACE = 2;
-
 const TYPES = ["Backup", "Restore"] as const;
 
 /**
@@ -201,19 +198,15 @@ export class Line {
       for (const { namespace } of this.#order) {
         if (slots <= 0 || TYPES.every((type) => room[type] <= 0 || this.#waitingNamespaces[type] === 0)) return free;
         const next = round < namespace.ready ? namespace.at(round) : undefined;
-        if (next === undefined || room[next.type] <= 0 || !this.#hasRoom(namespace, next, round)) continue;
+        // A namespace at its limit holds up no other.
+        const isFull = namespace.slots + round >= this.#limits.maxConcurrentPerNamespace;
+        if (next === undefined || room[next.type] <= 0 || isFull) continue;
         free.add(next.uid);
         room[next.type] -= 1;
         slots -= 1;
       }
       if (free.size === before) return free;
     }
-  }
-
-  /** Whether the namespace itself has room. A namespace at its limit holds up no other. */
-  #hasRoom(namespace: NamespaceLine, { type }: Entrant, taken: number): boolean {
-    if (namespace.slots + taken >= this.#limits.maxConcurrentPerNamespace) return false;
-    return type === "Restore" || namespace.backupsInVelero + taken < MAX_BACKUPS_OF_ONE_NAMESPACE;
   }
 
   /** In the order in which the Operations would go if there were room for one after the other. */

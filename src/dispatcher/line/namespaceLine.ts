@@ -31,7 +31,6 @@ export class NamespaceLine {
   readonly #waiting = new Sorted<Entrant>(byAge);
   readonly #restores = new Sorted<Entrant>(byAge);
   readonly #underWay = new Map<string, Entrant>();
-  #backupsInVelero = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -40,7 +39,6 @@ export class NamespaceLine {
   add(entrant: Entrant): void {
     if (entrant.state === "underWay") {
       this.#underWay.set(entrant.uid, entrant);
-      if (entrant.inVelero && entrant.type === "Backup") this.#backupsInVelero += 1;
       return;
     }
     this.#waiting.add(entrant);
@@ -50,7 +48,6 @@ export class NamespaceLine {
   remove(entrant: Entrant): void {
     if (entrant.state === "underWay") {
       this.#underWay.delete(entrant.uid);
-      if (entrant.inVelero && entrant.type === "Backup") this.#backupsInVelero -= 1;
       return;
     }
     this.#waiting.remove(entrant);
@@ -59,10 +56,6 @@ export class NamespaceLine {
 
   get slots(): number {
     return this.#underWay.size;
-  }
-
-  get backupsInVelero(): number {
-    return this.#backupsInVelero;
   }
 
   /** How many of the waiting Operations could run now, beside each other, if there were room. */

@@ -102,6 +102,8 @@ export class DispatcherFixture {
       OPERATION_RUNNER_NAMESPACES: `[${this.settings.namespaces}]`,
       OPERATION_RUNNER_VELERO_NAMESPACE: this.veleroNamespace,
       OPERATION_RUNNER_LOG_LEVEL: "debug",
+      // Nobody plays Velero here: what waits for it would wait for ever.
+      OPERATION_RUNNER_LIMITS_CONCURRENT_BACKUPS: "1000",
       POD_NAMESPACE: this.jobNamespace,
       POD_NAME: `dispatcher-${this.#processes.length}`,
       ...settings,

@@ -49,7 +49,6 @@ async function play(batches: readonly (readonly Request[])[], limits: Limits): P
   const dispatcher = fixture.dispatcher({
     OPERATION_RUNNER_LIMITS_MAX_CONCURRENT: String(limits.all),
     OPERATION_RUNNER_LIMITS_MAX_CONCURRENT_PER_NAMESPACE: String(limits.each),
-    OPERATION_RUNNER_LIMITS_CONCURRENT_BACKUPS: String(limits.all),
     OPERATION_RUNNER_LOG_LEVEL: "info",
   });
   await dispatcher.logged(({ msg }) => msg === "lease acquired");

@@ -64,12 +64,10 @@ function hasRoom(self: Entrant, taken: readonly Entrant[], { entrants, limits, c
   const underWay = [...entrants.filter(({ state }) => state === "underWay"), ...taken];
   const here = underWay.filter(({ namespace }) => namespace === self.namespace);
   const inVelero = [...entrants.filter((one) => one.inVelero), ...taken].filter(({ type }) => type === self.type);
-  const backupsHere = inVelero.filter(({ namespace }) => namespace === self.namespace);
   return (
     underWay.length < limits.maxConcurrent &&
     here.length < limits.maxConcurrentPerNamespace &&
-    inVelero.length < capacity[self.type] &&
-    (self.type === "Restore" || backupsHere.length < 2)
+    inVelero.length < capacity[self.type]
   );
 }
 
