@@ -124,7 +124,7 @@ function onJobsAndPods({ caches, indexes }: TriggerParts, { wake, wakeOwners }: 
   });
 }
 
-function onVeleroObjects({ caches, indexes, line }: TriggerParts, { wake, wakeNamespace }: Wakers): void {
+function onVeleroObjects({ caches, indexes, line, decide }: TriggerParts, { wake, wakeNamespace }: Wakers): void {
   for (const store of caches.veleroObjects) {
     store.onChange((_, current, previous) => {
       const object = current ?? previous;
