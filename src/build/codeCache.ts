@@ -23,7 +23,7 @@ async function makeCodeCache(folder: string): Promise<void> {
   const files = Object.keys(PARTS).map((part) => path.join(folder, fileOf(part)));
   const loaded = files.map((file) => ({ file, ...runFile(file, createRequire(file)) }));
   const runner = loaded.find(({ file }) => path.basename(file) === fileOf("run"));
-  const exitCode = await rehearse(runnerSchema.parse(runner?.exports).main);
+  const { exitCode } = await rehearse(runnerSchema.parse(runner?.exports).main);
   if (exitCode !== 0) throw new Error(`the rehearsed backup ended with exit code ${exitCode}`);
   // V8 takes no code that was made under other flags than its own.
   setFlagsFromString("--hash-seed=0");

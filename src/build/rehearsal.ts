@@ -15,7 +15,14 @@ const storedSchema = z.looseObject({
 type Stored = z.infer<typeof storedSchema>;
 
 /** Of a collection, an object or its status: where it lies, and its name. */
-const PATH = /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)(?:\/namespaces\/[^/]+(?=\/))?\/([^/]+)(?:\/([^/]+))?(?:\/status)?$/;
+const PATH = /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)(?:\/namespaces\/[^/]+(?=\/))?\/([^/]+)(?:\/([^/]+))?(\/status)?$/;
+const VERBS: Readonly<Record<string, string>> = {
+  DELETE: "delete",
+  GET: "get",
+  PATCH: "patch",
+  POST: "create",
+  PUT: "update",
+};
 
 const request = {
   type: "Backup",
@@ -29,9 +36,12 @@ const accepted = { type: "Accepted", status: "True", reason: "TemplateValidated"
  * store, and agrees to everything.
  *
  * @param main the runner's
- * @returns its exit code
+ * @returns its exit code, and what it asked the API server, such as `create backups`
  */
-export async function rehearse(main: (env: NodeJS.ProcessEnv) => Promise<number>): Promise<number> {
+export async function rehearse(
+  main: (env: NodeJS.ProcessEnv) => Promise<number>,
+): Promise<{ readonly exitCode: number; readonly requests: readonly string[] }> {
+  const requests: string[] = [];
   const server = createServer((asked, response) => void answer(asked, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -55,7 +65,7 @@ export async function rehearse(main: (env: NodeJS.ProcessEnv) => Promise<number>
   const kubeconfig = path.join(folder, "kubeconfig");
   writeFileSync(kubeconfig, JSON.stringify(kubeconfigFor(url)), { mode: 0o600 });
   try {
-    return await main({
+    const exitCode = await main({
       KUBECONFIG: kubeconfig,
       TERMINATION_MESSAGE_PATH: path.join(folder, "message"),
       OPERATION_NAMESPACE: "team",
@@ -64,6 +74,7 @@ export async function rehearse(main: (env: NodeJS.ProcessEnv) => Promise<number>
       JOB_UID: "job",
       POD_NAMESPACE: "system",
     });
+    return { exitCode, requests };
   } finally {
     server.close();
     server.closeAllConnections();
@@ -73,7 +84,9 @@ export async function rehearse(main: (env: NodeJS.ProcessEnv) => Promise<number>
   async function answer(asked: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(asked.url ?? "/", url);
     if (pathname.startsWith("/file/")) return sendFile(pathname, response);
-    const [, , plural = "", name] = PATH.exec(pathname) ?? [];
+    const [, , plural = "", name, subresource = ""] = PATH.exec(pathname) ?? [];
+    const verb = name === undefined && asked.method === "GET" ? "list" : VERBS[asked.method ?? ""];
+    requests.push(`${searchParams.has("watch") ? "watch" : verb} ${plural}${subresource}`);
     const found = objects.get(plural)?.get(name ?? searchParams.get("fieldSelector")?.split("=")[1] ?? "");
     const listed = found === undefined ? [] : [found];
     const sent = storedSchema.safeParse(JSON.parse((await text(asked)) || "{}")).data;

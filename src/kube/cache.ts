@@ -16,7 +16,7 @@ export class ResourceCache<T extends KubeObject> {
   readonly synced: Promise<void>;
   readonly #client: KubeClient;
   readonly #resource: Resource<T>;
-  readonly #options: Omit<WatchOptions, "signal" | "onContact">;
+  readonly #options: Omit<WatchOptions, "signal" | "onContact" | "from">;
   readonly #logger: Logger;
   readonly #objects = new Map<string, T>();
   readonly #listeners = new Set<ChangeListener<T>>();
@@ -24,7 +24,7 @@ export class ResourceCache<T extends KubeObject> {
   readonly #markSynced: () => void;
   #lastContact: number | undefined;
 
-  constructor(client: KubeClient, resource: Resource<T>, options: Omit<WatchOptions, "signal" | "onContact">) {
+  constructor(client: KubeClient, resource: Resource<T>, options: Omit<WatchOptions, "signal" | "onContact" | "from">) {
     this.#client = client;
     this.#resource = resource;
     this.#options = options;

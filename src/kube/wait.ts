@@ -15,7 +15,7 @@ export async function awaitCondition<T extends KubeObject>(
   resource: Resource<T>,
   { namespace, name }: ObjectName,
   condition: (object: T | undefined) => boolean,
-  options: Omit<WatchOptions, "namespace" | "labelSelector" | "fieldSelector">,
+  options: Omit<WatchOptions<T>, "namespace" | "labelSelector" | "fieldSelector">,
 ): Promise<T | undefined> {
   let synced = false;
   let current: T | undefined;

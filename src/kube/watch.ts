@@ -20,7 +20,9 @@ import { customResourceDefinitions } from "./resources.ts";
 /** What a watch yields: first every object that exists, as `added`; then `synced`; then every change. */
 export type WatchEvent<T> = Change<T> | { readonly type: "synced" };
 
-export interface WatchOptions extends Selection {
+export interface WatchOptions<T extends KubeObject = KubeObject> extends Selection {
+  /** All that is selected, as somebody read it: the watch begins there, and lists only if that is too long ago. */
+  readonly from?: T | undefined;
   /** Ends the watch. Nothing else does. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
@@ -75,9 +77,10 @@ type State =
 export async function* watchResource<T extends KubeObject>(
   client: KubeClient,
   resource: Resource<T>,
-  options: WatchOptions,
+  options: WatchOptions<T>,
 ): AsyncGenerator<WatchEvent<T>, never> {
   const watcher = new Watcher(client, resource, options);
+  if (options.from !== undefined) yield* watcher.begin(options.from);
   for (;;) {
     options.signal.throwIfAborted();
     yield* watcher.step();
@@ -102,6 +105,13 @@ class Watcher<T extends KubeObject> {
     this.#resource = resource;
     this.#options = options;
     this.#logger = options.logger.child({ watch: qualifiedName(resource) });
+  }
+
+  /** Takes one object for all that a list would have brought. */
+  *begin(object: T): Generator<WatchEvent<T>> {
+    yield* changes(this.#known, "ADDED", object);
+    yield { type: "synced" };
+    this.#state = { kind: "watching", resourceVersion: object.metadata.resourceVersion };
   }
 
   /** Does what the state asks for, once. Logs every failure, and waits as long as it asks for. */

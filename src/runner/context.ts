@@ -4,6 +4,7 @@ import type { Clock } from "../kube/clock.ts";
 import { isTransient, mayBeRestored } from "../kube/errors.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import type { Fetcher } from "./fetcher.ts";
+import type { LatestOperation } from "./latestOperation.ts";
 
 /**
  * Which Operation this run works on, in which Job, and the platform's settings: all from its environment (settings.ts).
@@ -37,6 +38,8 @@ export interface RunnerContext {
   /** Aborts on SIGTERM. Every step then stops at once and throws the signal's reason. */
   readonly signal: AbortSignal;
   readonly settings: RunnerSettings;
+  /** The Operation as this run saw it last. */
+  readonly latest: LatestOperation;
   /** Records Events, which tell people about transitions. */
   readonly events: EventRecorder;
   /** Reads Velero's files from the object store. */

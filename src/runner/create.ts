@@ -17,6 +17,7 @@ import { isNamespaceTerminating } from "./object/namespaceTerminating.ts";
 import { isMadeFor, type Plan } from "./object/plan.ts";
 import type { ObjectEnd } from "./object/recordedObject.ts";
 import { engineRef, getVelero, veleroResource } from "./object/veleroObject.ts";
+import { objectState } from "./objectState.ts";
 
 /**
  * Creates the Velero object of an attempt, once: first it writes the intent into status.engineRef, then it sends one
@@ -127,9 +128,12 @@ export async function record(
   const ref = operation.status?.engineRef;
   // An object with the recorded name and another uid is the recorded one, recreated by Velero (findVeleroObject).
   if (ref?.uid === uid || (ref?.uid !== undefined && ref.name === name)) return object;
-  const written = await writeStatus(context, attemptIn(operation), (latest) =>
-    latest.status?.engineRef?.uid === undefined ? { engineRef: engineRef(context, type, name, uid) } : {},
-  );
+  const written = await writeStatus(context, attemptIn(operation), (latest) => {
+    if (latest.status?.engineRef?.uid !== undefined) return {};
+    // What it says so far goes into the same write, unless a cancel decides what comes next.
+    const state = isCancelled(latest) ? undefined : objectState(context, type, object, false);
+    return { ...state, engineRef: engineRef(context, type, name, uid) };
+  });
   const now = written.status?.engineRef;
   if (now?.uid === uid) return object;
   // If both have the same name, this one is gone already: the recorded one has the name.

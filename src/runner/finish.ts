@@ -29,11 +29,16 @@ export async function finish(
   known: RecordedObject,
 ): Promise<Ending> {
   const { object, cancelled = false, remains } = end;
-  const operation = await readAttempt(context, attempt);
+  const operation = context.latest.of(attempt) ?? (await readAttempt(context, attempt));
   const { type } = operation.spec;
   const ended = isVeleroTerminal(object?.status?.phase) ? object : undefined;
-  const outputs = ended && (await collectOutputs(retryingBriefly(context), operation, ended));
-  const done = ended && (await new ProgressReader(context).read(ended));
+  const [outputs, done] =
+    ended === undefined
+      ? []
+      : await Promise.all([
+          collectOutputs(retryingBriefly(context), operation, ended),
+          new ProgressReader(context).read(ended),
+        ]);
   const written = await writeStatus(context, attempt, (latest) => {
     checkRecordedObject(latest, known);
     return {

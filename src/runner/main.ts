@@ -12,6 +12,7 @@ import type { RunnerContext, RunnerSettings } from "./context.ts";
 import { httpFetcher } from "./download/fetch.ts";
 import { type Ending, EXIT } from "./exit.ts";
 import { endingCondition } from "./finish.ts";
+import { LatestOperation } from "./latestOperation.ts";
 import { run } from "./run.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 
@@ -66,7 +67,16 @@ function contextOf(
   const client = connect(env, { component: "runner", version: VERSION });
   const instance = env.POD_NAME ?? settings.job.name ?? "operation-runner";
   const events = new EventRecorder(client, logger, { component: "operation-runner", instance });
-  return { client, clock: systemClock, logger, signal, settings, events, fetcher: httpFetcher(env) };
+  return {
+    client,
+    clock: systemClock,
+    logger,
+    signal,
+    settings,
+    latest: new LatestOperation(),
+    events,
+    fetcher: httpFetcher(env),
+  };
 }
 
 /** Turns every unexpected error into exit code 1: the Job starts another pod, because Velero may still be at work. */

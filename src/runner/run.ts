@@ -1,7 +1,6 @@
 import { type CancelReason, cancelDecided, cancelRequested, decidedReason, isCancelled } from "../api/cancel.ts";
 import { cutBytes } from "../api/message.ts";
-import { isTerminal, type VeleroOperation } from "../api/operation.ts";
-import { platformExclusions } from "../api/platformExclusions.ts";
+import { isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
 import { type ConditionChange, conditionOf } from "../api/status.ts";
 import { isRefusedForLocation, type VeleroObject } from "../api/velero.ts";
@@ -9,7 +8,7 @@ import { type Backoff, backoffDelay } from "../kube/backoff.ts";
 import { isRefusal } from "../kube/errors.ts";
 import { type Attempt, attemptIn, readAttempt } from "./attempt/attempt.ts";
 import { joinAttempt } from "./attempt/join.ts";
-import { writeStatus } from "./attempt/writeStatus.ts";
+import { reportStatus, writeStatus } from "./attempt/writeStatus.ts";
 import { cleanUpAfterDeletion } from "./cancel/afterDeletion.ts";
 import { cancel } from "./cancel/cancel.ts";
 import { finishedBeforeCancel } from "./cancel/cancelStep.ts";
@@ -32,15 +31,13 @@ import { follow } from "./follow/follow.ts";
 import { exceededRunTime } from "./follow/maxRunTime.ts";
 import { advanced, ProgressReader } from "./follow/progress.ts";
 import { handBack, refusedForLocation } from "./handBack.ts";
-import { redacted } from "./hideVeleroMessages.ts";
 import { findVeleroObject } from "./object/findVeleroObject.ts";
 import { isNameCollision } from "./object/nameCollision.ts";
 import { prepare } from "./object/prepare.ts";
 import { checkRecordedObject, type ObjectEnd, type RecordedObject } from "./object/recordedObject.ts";
 import { areGone, remove } from "./object/remove.ts";
 import { veleroResource } from "./object/veleroObject.ts";
-import { knownOutputs } from "./outputs/outputs.ts";
-import { verdict } from "./verdict.ts";
+import { objectState } from "./objectState.ts";
 
 /**
  * Carries out one Operation, from whatever point an earlier run has reached. Every step can be repeated: a crash
@@ -62,7 +59,7 @@ export async function run(context: RunnerContext): Promise<Ending> {
       if (operation.spec.type === "Backup" && attempt.attempt > 1)
         await removeNameCollisions(context, attempt.uid, attempt.attempt - 1);
       const { uid, attempt: number } = attempt;
-      return await carryOut({ ...context, logger: context.logger.child({ uid, attempt: number }) }, attempt);
+      return await carryOut({ ...context, logger: context.logger.child({ uid, attempt: number }) }, operation);
     } catch (error) {
       if (error instanceof NotAdmitted) context.logger.info(error.message);
       else if (error instanceof RunNotAllowed) return { exitCode: EXIT.final, message: error.message };
@@ -76,10 +73,10 @@ export async function run(context: RunnerContext): Promise<Ending> {
 /** The pause before a run continues an attempt that was handed back. */
 const HANDED_BACK: Backoff = { minMs: 1_000, maxMs: 60_000 };
 
-async function carryOut(context: RunnerContext, attempt: Attempt): Promise<Ending> {
+async function carryOut(context: RunnerContext, joined: VeleroOperation): Promise<Ending> {
+  const attempt = attemptIn(joined);
   try {
-    for (;;) {
-      const operation = await readAttempt(retryingRefusals(context), attempt);
+    for (let operation = joined; ; operation = await readAttempt(retryingRefusals(context), attempt)) {
       try {
         const ending = await advance(context, attempt, operation);
         if (ending !== undefined) return ending;
@@ -166,8 +163,9 @@ async function followToTheEnd(
   const { type } = operation.spec;
   const attempt = attemptIn(operation);
   const progress = new ProgressReader(context);
-  for await (const view of follow(context, operation, object)) {
+  for await (const view of follow(context, context.latest.of(attempt) ?? operation, object)) {
     const { operation: request } = view;
+    if (request !== undefined && isVeleroOperation(request)) context.latest.see(request);
     if (request === undefined) throw new OperationGone("the Operation was deleted", attempt.uid);
     const latest = await confirmFailure(context, view.object);
     const exceeded = latest && !cancelRequested(request) ? exceededRunTime(context, latest) : undefined;
@@ -176,13 +174,12 @@ async function followToTheEnd(
       return await cancelObject(context, operation, latest, decision);
     }
 
-    const change = verdict({ type, object: redacted(context, latest), cancelRequested: isCancelled(request) });
-    if (latest === undefined || isTerminal(change.phase)) return { object: latest };
-    const done = change.phase === "Running" ? await progress.read(latest) : undefined;
-    const outputs = knownOutputs(type, latest, platformExclusions(context.settings.restoreExcludedResources));
-    await writeStatus(context, attempt, (seen) => {
+    const state = latest && objectState(context, type, latest, isCancelled(request));
+    if (latest === undefined || state === undefined) return { object: latest };
+    const done = state.phase === "Running" ? await progress.read(latest) : undefined;
+    await reportStatus(context, attempt, (seen) => {
       checkRecordedObject(seen, known);
-      return { ...change, outputs, ...(done && { progress: advanced(seen.status?.progress, done) }) };
+      return { ...state, ...(done && { progress: advanced(seen.status?.progress, done) }) };
     });
   }
   throw new Error("following an object never ends by itself");

@@ -117,7 +117,7 @@ async function rehearsed(
   change: (config: Kubeconfig) => object = (config) => config,
 ): Promise<{ exitCode: number; stderr: string }> {
   let stderr = "";
-  const exitCode = await rehearse(async (env) => {
+  const { exitCode } = await rehearse(async (env) => {
     const kubeconfig = env.KUBECONFIG ?? "";
     await writeFile(kubeconfig, JSON.stringify(change(JSON.parse(await readFile(kubeconfig, "utf8")))));
     const child = spawn(process.execPath, [...flags, path.join(folder, "operation-runner.js"), "run"], {

@@ -24,6 +24,7 @@ export async function readAttempt(context: RunnerContext, attempt: Attempt): Pro
   const operation = await readOperation(context, attempt, attempt.uid);
   if (isTerminal(operation.status?.phase) || attemptOf(operation) !== attempt.attempt) throw new AttemptOver(operation);
   if (!isAdmitted(operation.status)) throw new NotAdmitted(`attempt ${attempt.attempt} waits to be admitted again`);
+  context.latest.see(operation);
   return operation;
 }
 

@@ -11,27 +11,58 @@ import { type Attempt, readAttempt } from "./attempt.ts";
 
 const FIELD_MANAGER = "operation-runner";
 
+/** What changes in the status of an Operation. */
+type Decide = (operation: VeleroOperation) => StatusChange;
+
 /**
- * Changes the Operation's status: reads the Operation, asks `decide` what changes, and replaces the status at the
- * resourceVersion that was read. When another writer was faster (409), it begins again. It writes nothing when nothing
- * changes, and nothing over a terminal phase. docs/contract.md#status-writes.
+ * Changes the Operation's status: asks `decide` what changes, and replaces the status at the resourceVersion that this was
+ * decided on. The first try is decided on the Operation as this run saw it last. When another writer was faster (409), or
+ * when there seems to be nothing to write, it reads the Operation and decides anew. It writes nothing when nothing changes,
+ * and nothing over a terminal phase. docs/contract.md#status-writes.
  *
- * @param decide is given the Operation as it is now; may be called more than once
+ * @param decide is given the Operation; may be called more than once
  * @returns the Operation as it is after the write
  * @throws OperationGone, AttemptOver as {@link readAttempt}, and what `decide` throws
  */
-export async function writeStatus(
-  context: RunnerContext,
-  attempt: Attempt,
-  decide: (operation: VeleroOperation) => StatusChange,
-): Promise<VeleroOperation> {
-  for (;;) {
-    const operation = await readAttempt(context, attempt);
-    const moment = { now: context.clock.now(), generation: operation.metadata.generation };
-    const status = nextStatus(operation.status, decide(operation), moment);
-    const written = await replaceStatus(context, operation, status);
+export async function writeStatus(context: RunnerContext, attempt: Attempt, decide: Decide): Promise<VeleroOperation> {
+  const latest = onLatest(context, attempt, decide);
+  if (latest !== undefined && !latest.isSame) {
+    const written = await replaceStatus(context, latest.operation, latest.status);
     if (written !== undefined) return written;
   }
+  for (;;) {
+    const operation = await readAttempt(context, attempt);
+    const written = await replaceStatus(context, operation, statusAfter(context, operation, decide));
+    if (written !== undefined) return written;
+  }
+}
+
+/**
+ * As {@link writeStatus}, for what is to be seen and nothing else hangs on: where the Operation said it when this run saw
+ * it last, nothing is asked.
+ */
+export async function reportStatus(context: RunnerContext, attempt: Attempt, decide: Decide): Promise<void> {
+  if (onLatest(context, attempt, decide)?.isSame !== true) await writeStatus(context, attempt, decide);
+}
+
+/** What would be written over the Operation as this run saw it last; undefined when only the present one can tell. */
+function onLatest(context: RunnerContext, attempt: Attempt, decide: Decide) {
+  const operation = context.latest.of(attempt);
+  if (operation === undefined) return undefined;
+  try {
+    const status = statusAfter(context, operation, decide);
+    return { operation, status, isSame: isDeepStrictEqual(status, operation.status) };
+  } catch {
+    // What speaks against the write may be out of date.
+    return undefined;
+  }
+}
+
+function statusAfter({ clock }: RunnerContext, operation: VeleroOperation, decide: Decide): Status {
+  return nextStatus(operation.status, decide(operation), {
+    now: clock.now(),
+    generation: operation.metadata.generation,
+  });
 }
 
 /**
@@ -54,11 +85,13 @@ export async function replaceStatus(
     const written = await writeFitting(status, (form) =>
       retry(() => context.client.replaceStatus(operations, { ...operation, status: form }, options), context),
     );
-    for (const announcement of announcements(operation.status, status)) {
-      await context.events.announce(operation, announcement);
-    }
-    return { ...operation, metadata: { ...written.metadata, namespace }, status: written.status };
+    const now = { ...operation, metadata: { ...written.metadata, namespace }, status: written.status };
+    context.latest.see(now);
+    const told = announcements(operation.status, status);
+    await Promise.all(told.map((announcement) => context.events.announce(operation, announcement)));
+    return now;
   } catch (error) {
+    context.latest.forget();
     // An earlier try may have taken effect although its answer was lost; the next try then gets 409, too.
     if (isConflict(error)) return undefined;
     if (isNotFound(error)) throw new OperationGone(`there is no Operation ${namespace}/${name}`, uid);

@@ -159,15 +159,16 @@ async function signedUrl(
     metadata: { ...target, labels: ownershipLabels(object) },
     spec: { target: { kind, name: fileName } },
   };
+  let created: DownloadRequest | undefined;
   try {
-    await retry(() => client.create(downloadRequests, manifest, context), context);
+    created = await retry(() => client.create(downloadRequests, manifest, context), context);
   } catch (error) {
     if (isUnknownKind(error)) throw new DownloadError(`this version of Velero has no ${kind}`);
     // The name is random, so an earlier try of this call has taken it, and its answer was lost.
     if (!isAlreadyExists(error)) throw error;
   }
   try {
-    const { metadata, status } = await signedRequest(context, target, limits);
+    const { metadata, status } = await signedRequest(context, target, created, limits);
     return { url: status.downloadURL, askedAt: new Date(metadata.creationTimestamp) };
   } finally {
     await client.delete(downloadRequests, target).catch((error: unknown) => {
@@ -192,12 +193,13 @@ function isUnknownKind(error: unknown): boolean {
 async function signedRequest(
   context: RunnerContext,
   target: { namespace: string; name: string },
+  created: DownloadRequest | undefined,
   { urlTimeoutMs }: DownloadLimits,
 ): Promise<DownloadRequest & { status: { downloadURL: string } }> {
   const { client, signal, logger, clock } = context;
   const enough = new AbortController();
   const tooLate = new AbortController();
-  const options = { logger, clock, signal: AbortSignal.any([signal, tooLate.signal]) };
+  const options = { logger, clock, signal: AbortSignal.any([signal, tooLate.signal]), from: created };
   const timer = clock.sleep(urlTimeoutMs, enough.signal).then(
     () => tooLate.abort(),
     () => undefined,

@@ -115,7 +115,8 @@ class Watched<T extends KubeObject> {
   async run(): Promise<never> {
     const { client, logger, clock } = this.#context;
     const { name, namespace, uid } = this.#target.metadata;
-    const options = { namespace, fieldSelector: `metadata.name=${name}`, signal: this.#signal, logger, clock };
+    const selection = { namespace, fieldSelector: `metadata.name=${name}`, from: this.#target };
+    const options = { ...selection, signal: this.#signal, logger, clock };
     for await (const event of watchResource(client, this.#resource, options)) {
       if (event.type === "synced") this.synced = true;
       else this.current = event.type !== "deleted" && event.object.metadata.uid === uid ? event.object : undefined;

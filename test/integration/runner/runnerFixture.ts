@@ -35,6 +35,7 @@ import { createLogger } from "../../../src/log.ts";
 import type { RunnerContext } from "../../../src/runner/context.ts";
 import { httpFetcher } from "../../../src/runner/download/fetch.ts";
 import type { Ending } from "../../../src/runner/exit.ts";
+import { LatestOperation } from "../../../src/runner/latestOperation.ts";
 import { run } from "../../../src/runner/run.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { waitFor } from "../../scenario/platform.ts";
@@ -230,6 +231,7 @@ export class RunnerFixture {
         terminationMessagePath: "/dev/null",
       },
       events: new EventRecorder(runClient, logger, { component: "operation-runner", instance: job.name }),
+      latest: new LatestOperation(),
       fetcher: httpFetcher({}),
     };
     const ended = run(context);

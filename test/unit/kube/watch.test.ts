@@ -8,7 +8,7 @@ import { FakeClock } from "./fakeClock.ts";
 import { configMap, type Exchange, listOf, recordingLogger, serve, status } from "./loopback.ts";
 
 /** Follows ConfigMaps and hands out what the watch tells, one by one, as short text. */
-function follow(client: KubeClient, options: Partial<WatchOptions> = {}) {
+function follow(client: KubeClient, options: Partial<WatchOptions<ConfigMap>> = {}) {
   const controller = new AbortController();
   const { logger, lines } = recordingLogger();
   const watch = watchResource(client, configMaps, {
@@ -60,6 +60,23 @@ function script(lists: unknown[], watches: ((exchange: Exchange) => void)[]) {
   };
   return { asked, handler };
 }
+
+test("a watch that begins at an object which was just read lists nothing", async () => {
+  const { asked, handler } = script([], [({ send }) => send({ type: "MODIFIED", object: configMap("a", 11) })]);
+  const { client } = await serve(handler);
+  const { next } = follow(client, { from: configMap("a", 9) });
+  expect(await next(3)).toEqual(["added a@9", "synced", "modified a@11"]);
+  expect(asked).toEqual(["watch from 9"]);
+});
+
+test("when the server no longer knows where such a watch begins, it lists, and tells the difference", async () => {
+  const expired = ({ json }: Exchange) => json(410, status(410, "Expired", "too old resource version"));
+  const { asked, handler } = script([listOf(20, configMap("b", 15))], [expired]);
+  const { client } = await serve(handler);
+  const { next } = follow(client, { from: configMap("a", 9) });
+  expect(await next(5)).toEqual(["added a@9", "synced", "deleted a@9", "added b@15", "synced"]);
+  expect(asked.slice(0, 2)).toEqual(["watch from 9", "list"]);
+});
 
 test("a cut connection is resumed at once from the last event, half a line is told once it arrives whole", async () => {
   const whole = JSON.stringify({ type: "MODIFIED", object: configMap("a", 12) });

@@ -4,6 +4,7 @@ import { systemClock } from "../../../src/kube/clock.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
 import type { RunnerContext } from "../../../src/runner/context.ts";
 import { httpFetcher } from "../../../src/runner/download/fetch.ts";
+import { LatestOperation } from "../../../src/runner/latestOperation.ts";
 import { type Exchange, recordingLogger, serve, status } from "../kube/loopback.ts";
 
 /** What a runner finds in Velero's namespace. */
@@ -113,6 +114,7 @@ export async function fakeVelero(velero: FakeVelero, signal = new AbortControlle
       terminationMessagePath: "/dev/null",
     },
     events: new EventRecorder(client, logger, { component: "test", instance: "test" }),
+    latest: new LatestOperation(),
     fetcher: httpFetcher({}),
   };
   return { context, lines, requests, made, selectors };

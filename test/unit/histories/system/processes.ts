@@ -5,6 +5,7 @@ import { KubeClient } from "../../../../src/kube/client.ts";
 import type { Clock } from "../../../../src/kube/clock.ts";
 import { EventRecorder } from "../../../../src/kube/events.ts";
 import type { Fetcher } from "../../../../src/runner/fetcher.ts";
+import { LatestOperation } from "../../../../src/runner/latestOperation.ts";
 import { conclude } from "../../../../src/runner/main.ts";
 import { readSettings } from "../../../../src/runner/settings.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
@@ -60,6 +61,7 @@ export class Processes {
       signal: stop.signal,
       settings: readSettings(env),
       events: new EventRecorder(client, logger, { component: "runner", instance: pod }),
+      latest: new LatestOperation(),
       fetcher,
     }).then(({ exitCode, message }) => {
       this.connections.delete(actor);
