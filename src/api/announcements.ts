@@ -4,18 +4,25 @@ import { ConditionType, Reason } from "./reasons.ts";
 
 /**
  * The Events for a change of the status: one for each condition whose status or reason has changed. That an Operation waits
- * for its turn is no event: thousands may wait at once, and each will be admitted with an Event.
+ * for its turn is no event: thousands may wait at once, and each will be admitted with an Event. Nor is a condition that is new
+ * and False without saying anything bad, nor that Velero works no longer, where another condition says how that ended.
  */
 export function announcements(before: Status | undefined, after: Status): Announcement[] {
-  return (after.conditions ?? []).flatMap((condition) => {
+  const changed = (after.conditions ?? []).filter((condition) => {
     const last = before?.conditions?.find(({ type }) => type === condition.type);
-    if (last?.status === condition.status && last.reason === condition.reason) return [];
+    if (last === undefined) return condition.status !== "False" || isBad(condition);
+    return last.status !== condition.status || last.reason !== condition.reason;
+  });
+  const hasEnded = changed.some(({ type, status }) => ENDINGS.has(type) && status === "True");
+  return changed.flatMap((condition) => {
+    if (hasEnded && condition.type === ConditionType.running) return [];
     if (isWaiting(condition)) return [];
     const { reason, message, lastTransitionTime: at } = condition;
     return [{ type: isBad(condition) ? "Warning" : "Normal", reason, message, at } as const];
   });
 }
 
+const ENDINGS: ReadonlySet<string> = new Set([ConditionType.succeeded, ConditionType.failed, ConditionType.cancelled]);
 const GOOD_WHEN_TRUE: ReadonlySet<string> = new Set([ConditionType.accepted, ConditionType.succeeded]);
 const BAD_WHEN_TRUE: ReadonlySet<string> = new Set([
   ConditionType.blocked,

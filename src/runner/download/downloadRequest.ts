@@ -115,7 +115,7 @@ async function download<T>(
   const { location, limits } = source;
   const { caCert } = location?.spec?.objectStorage ?? {};
   const ca = caCert === undefined ? undefined : Buffer.from(caCert, "base64").toString("utf8");
-  const { url, askedAt } = await signedUrl(context, kind, source);
+  const { url, askedAt, deleted } = await signedUrl(context, kind, source);
   try {
     const options = { ca, signal: context.signal, limits };
     const retries = { maxRetryTimeMs: limits.retryTimeMs, isRetryable };
@@ -125,6 +125,8 @@ async function download<T>(
     const { absent, garbled } = error;
     if (garbled) throw new DownloadError(`${kind}: ${error.message}`, { garbled });
     throw new DownloadError(error.message + (error.untrusted ? howToTrust(location) : ""), { absent });
+  } finally {
+    await deleted;
   }
 }
 
@@ -146,12 +148,14 @@ function howToTrust(location: StorageLocation | undefined): string {
 
 /**
  * Asks Velero for a signed URL, and deletes the DownloadRequest afterwards; Velero would delete it after ten minutes.
+ *
+ * @returns the URL, while the DownloadRequest is still being deleted
  */
 async function signedUrl(
   context: RunnerContext,
   kind: DownloadKind,
   { object, name: fileName = object.metadata.name, limits }: DownloadSource,
-): Promise<{ url: string; askedAt: Date }> {
+): Promise<{ url: string; askedAt: Date; deleted: Promise<void> }> {
   const name = `${object.metadata.name}-${randomUUID()}`;
   const { client, settings } = context;
   const target = { namespace: settings.veleroNamespace, name };
@@ -167,10 +171,7 @@ async function signedUrl(
     // The name is random, so an earlier try of this call has taken it, and its answer was lost.
     if (!isAlreadyExists(error)) throw error;
   }
-  try {
-    const { metadata, status } = await signedRequest(context, target, created, limits);
-    return { url: status.downloadURL, askedAt: new Date(metadata.creationTimestamp) };
-  } finally {
+  const remove = async () => {
     await client.delete(downloadRequests, target).catch((error: unknown) => {
       if (!isNotFound(error))
         context.logger.debug(
@@ -178,6 +179,13 @@ async function signedUrl(
           "could not delete the DownloadRequest; Velero deletes it after ten minutes",
         );
     });
+  };
+  try {
+    const { metadata, status } = await signedRequest(context, target, created, limits);
+    return { url: status.downloadURL, askedAt: new Date(metadata.creationTimestamp), deleted: remove() };
+  } catch (error) {
+    await remove();
+    throw error;
   }
 }
 

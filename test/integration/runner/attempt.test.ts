@@ -118,7 +118,7 @@ describe("an attempt that is over", () => {
         },
       ],
     });
-    expect(conditionsOf(ready)).toEqual({ Accepted: "True/TemplateValidated" });
+    expect(conditionsOf(ready)).toEqual({ Accepted: "True/TemplateValidated", Running: "False/Pending" });
     await fixture.velero.setStatus("Backup", name, { phase: "Completed" });
     expect(await again.ended).toMatchObject({ exitCode: 0 });
 

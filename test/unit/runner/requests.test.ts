@@ -23,8 +23,6 @@ test("what a runner asks the API server for a quiet backup is what the documenta
     "create downloadrequests",
     "create events",
     "create events",
-    "create events",
-    "create events",
     "delete downloadrequests",
     "delete downloadrequests",
     "get backupstoragelocations",

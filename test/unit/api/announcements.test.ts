@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { announcements } from "../../../src/api/announcements.ts";
+import type { Condition } from "../../../src/api/operation.ts";
+
+function condition(type: string, status: Condition["status"], reason: string): Condition {
+  return { type, status, reason, message: `${type} is ${status}`, lastTransitionTime: "2026-01-01T00:00:00Z" };
+}
+
+const accepted = condition("Accepted", "True", "TemplateValidated");
+const pending = condition("Running", "False", "Pending");
+const running = condition("Running", "True", "VeleroBackupInProgress");
+
+test.each<[string, Condition[], Condition[], string[]]>([
+  ["an admission is told, and not what is not so yet", [], [accepted, pending], ["Normal TemplateValidated"]],
+  ["the start is told", [accepted, pending], [accepted, running], ["Normal VeleroBackupInProgress"]],
+  [
+    "an end is told once",
+    [accepted, running],
+    [
+      accepted,
+      condition("Running", "False", "VeleroBackupSucceeded"),
+      condition("Succeeded", "True", "VeleroBackupCompleted"),
+    ],
+    ["Normal VeleroBackupCompleted"],
+  ],
+  [
+    "a degraded end is told as both",
+    [accepted, running],
+    [
+      accepted,
+      condition("Running", "False", "VeleroBackupSucceeded"),
+      condition("Succeeded", "True", "VeleroBackupCompleted"),
+      condition("Degraded", "True", "VeleroBackupPartiallyFailed"),
+    ],
+    ["Normal VeleroBackupCompleted", "Warning VeleroBackupPartiallyFailed"],
+  ],
+  [
+    "trouble with the pod is told",
+    [accepted, running],
+    [accepted, condition("Running", "False", "Unschedulable")],
+    ["Normal Unschedulable"],
+  ],
+  ["a refusal is told", [], [condition("Accepted", "False", "TargetNotFound")], ["Warning TargetNotFound"]],
+  ["what stays is not told again", [accepted, running], [accepted, running], []],
+])("%s", (_, before, after, expected) => {
+  const told = announcements({ conditions: before }, { conditions: after });
+  expect(told.map(({ type, reason }) => `${type} ${reason}`)).toEqual(expected);
+});
