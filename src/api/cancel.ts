@@ -37,6 +37,6 @@ function decision({ status }: Operation): { reason: CancelReason; message: strin
 }
 
 /** Whether this attempt must be cancelled: somebody asks for it, or the status records it. */
-export function isCancelled(operation: Operation): boolean {
+export function mustCancel(operation: Operation): boolean {
   return cancelRequested(operation) || cancelDecided(operation);
 }

@@ -157,7 +157,7 @@ export function isAdmitted(status: Status | undefined): boolean {
 }
 
 /** Whether the attempt ended without a result because its runner gave up: its Velero object may still live. */
-export function runnerGaveUp(status: Status | undefined): boolean {
+export function endedWithoutResult(status: Status | undefined): boolean {
   return conditionOf(status, ConditionType.failed)?.reason === Reason.runnerFailed;
 }
 

@@ -90,7 +90,7 @@ export function locationHindrance(location: StorageLocation | undefined, type: O
  * nothing for it, and will accept another one once the location is available. Velero,
  * pkg/controller/backup_controller.go and restore_controller.go.
  */
-export function isRefusedForLocation({ status }: VeleroObject): boolean {
+export function failedValidationForLocation({ status }: VeleroObject): boolean {
   const errors = status?.validationErrors ?? [];
   if (status?.phase !== "FailedValidation" || errors.length === 0) return false;
   return errors.every((error) => LOCATION_REFUSALS.some((refusal) => refusal.test(error)));

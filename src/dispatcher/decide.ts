@@ -28,7 +28,7 @@ import { recreateAfterRejection } from "./jobs/recreateJob.ts";
 import { successor } from "./jobs/successor.ts";
 import { reportIdleVelero } from "./jobs/veleroIdle.ts";
 import { afterEnd } from "./rerun.ts";
-import { NOTHING, unblocked, write } from "./state/statusDecision.ts";
+import { decideStatus, NOTHING, unblocked } from "./state/statusDecision.ts";
 import type { Action, Decision, World } from "./state/world.ts";
 import { buildJob } from "./templates/buildJob.ts";
 
@@ -36,13 +36,13 @@ type Guard = (operation: VeleroOperation, world: World) => Decision | undefined;
 
 /** In this order; the first guard that returns a decision wins. */
 const guards: readonly Guard[] = [
-  restoredCopy,
-  deleted,
+  decideRestoredCopy,
+  decideDeleted,
   deleteUnstartedJob,
-  ended,
-  cancelled,
-  admittedWithoutDigest,
-  admitted,
+  decideEnded,
+  decideCancelled,
+  decideAdmittedWithoutDigest,
+  decideAdmitted,
   admission,
 ];
 
@@ -64,20 +64,20 @@ export function decide(operation: Operation, world: World): Decision {
 }
 
 /** A restored copy never runs, whatever status came with it. docs/contract.md#restored-copy. */
-function restoredCopy(operation: VeleroOperation, world: World): Decision | undefined {
+function decideRestoredCopy(operation: VeleroOperation, world: World): Decision | undefined {
   const hindrance = notRestoredCopy(operation, world);
   if (hindrance === undefined) return undefined;
   if (isTerminal(operation.status?.phase)) return NOTHING;
-  return write(operation, world, hindranceStatus(operation, hindrance));
+  return decideStatus(operation, world, hindranceStatus(operation, hindrance));
 }
 
 /** Begins nothing for an Operation that is being deleted. A runner that works on it sees the deletion itself. */
-function deleted({ metadata }: VeleroOperation): Decision | undefined {
+function decideDeleted({ metadata }: VeleroOperation): Decision | undefined {
   return metadata.deletionTimestamp === undefined ? undefined : NOTHING;
 }
 
 /** A request for another run comes before a lingering Job, which may linger for a day. */
-function ended(operation: VeleroOperation, world: World): Decision | undefined {
+function decideEnded(operation: VeleroOperation, world: World): Decision | undefined {
   const next = afterEnd(operation, world);
   if (next === undefined) return undefined;
   const { action } = next;
@@ -91,7 +91,7 @@ function ended(operation: VeleroOperation, world: World): Decision | undefined {
  * Ends a cancelled Operation that no runner has begun. Where one may have begun, only a runner knows what to undo, and the
  * guards that follow make sure that there is one. docs/contract.md#cancel.
  */
-function cancelled(operation: VeleroOperation, world: World): Decision | undefined {
+function decideCancelled(operation: VeleroOperation, world: World): Decision | undefined {
   if (!cancelRequested(operation) || hasBegun(operation)) return undefined;
   const jobs = isAdmitted(operation.status) ? activeJobs(operation, world) : [];
   if (jobs.some((job) => !neverStarted(job, world.podsOf(job)))) return undefined;
@@ -102,7 +102,7 @@ function cancelled(operation: VeleroOperation, world: World): Decision | undefin
     return { action: deletionOf(job, "its Operation is cancelled, and no container of the Job ever started") };
   if (own.length > 0) return NOTHING;
   const because = { reason: Reason.cancelledByUser, message: "cancelled before a runner began" };
-  return write(operation, world, {
+  return decideStatus(operation, world, {
     phase: "Failed",
     conditions: [
       ...unblocked(operation.status),
@@ -117,17 +117,17 @@ function cancelled(operation: VeleroOperation, world: World): Decision | undefin
  * anything for it, it has to pass the checks that keep tenants apart once more. It keeps its place meanwhile.
  * docs/contract.md#admitted-spec.
  */
-function admittedWithoutDigest(operation: VeleroOperation, world: World): Decision | undefined {
+function decideAdmittedWithoutDigest(operation: VeleroOperation, world: World): Decision | undefined {
   const { status, spec } = operation;
   if (!isAdmitted(status) || status?.admittedSpec !== undefined || status?.engineRef?.uid !== undefined)
     return undefined;
   const hindrance = firstOf(TENANCY_CHECKS, operation, world);
-  if (hindrance !== undefined) return write(operation, world, hindranceStatus(operation, hindrance));
-  return write(operation, world, { admittedSpec: specDigest(spec) });
+  if (hindrance !== undefined) return decideStatus(operation, world, hindranceStatus(operation, hindrance));
+  return decideStatus(operation, world, { admittedSpec: specDigest(spec) });
 }
 
 /** An admitted Operation has a Job until it ends. The dispatcher reports what a runner cannot report. */
-function admitted(operation: VeleroOperation, world: World): Decision | undefined {
+function decideAdmitted(operation: VeleroOperation, world: World): Decision | undefined {
   if (!isAdmitted(operation.status)) return undefined;
   const state = jobState(operation, world);
   switch (state.kind) {
@@ -158,7 +158,7 @@ function withoutJob(operation: VeleroOperation, world: World): Decision {
   const { trouble } = reportedTrouble(operation);
   const state = trouble ? ({ kind: "trouble", ...trouble } as const) : ({ kind: "starting", hasPod: false } as const);
   const conditions = awaitedCancel(operation, world, troubleMessage(state));
-  const recorded = conditions.length === 0 ? NOTHING : write(operation, world, { conditions });
+  const recorded = conditions.length === 0 ? NOTHING : decideStatus(operation, world, { conditions });
   const first = withPause(operation, world, recorded);
   return first.action === undefined ? createJob(operation, world) : first;
 }
@@ -184,7 +184,7 @@ function withPause(operation: VeleroOperation, world: World, decision: Decision)
 function endWithoutResult(operation: VeleroOperation, job: Job, world: World): Decision {
   const { trouble } = reportedTrouble(operation);
   const reported = trouble?.reason === Reason.runnerFailed ? undefined : trouble;
-  return write(operation, world, runnerFailed(endOf(job, world, reported)));
+  return decideStatus(operation, world, runnerFailed(endOf(job, world, reported)));
 }
 
 function createJob(operation: VeleroOperation, world: World): Decision {
@@ -195,7 +195,8 @@ function createJob(operation: VeleroOperation, world: World): Decision {
     const manifest = buildJob(operation, template.template, world.settings, attempt);
     return { action: { kind: "createJob", name: jobName({ name, uid }, attempt), manifest } };
   }
-  if (!hasBegun(operation)) return write(operation, world, hindranceStatus(operation, noTemplate(template.problem)));
+  if (!hasBegun(operation))
+    return decideStatus(operation, world, hindranceStatus(operation, noTemplate(template.problem)));
   // Velero may be at work, so the Operation stays admitted and keeps its place. Once an admin has mended the template, it
   // gets a Job again.
   return reportTrouble(

@@ -7,7 +7,7 @@ import type { Clock } from "../kube/clock.ts";
 import { keyOf } from "../kube/metadata.ts";
 import type { WorkQueue } from "../kube/queue.ts";
 import type { Deployment } from "../kube/resources.ts";
-import { entrantOf, placeText, waiting } from "./admission/line.ts";
+import { entrantOf, placeText, waiting } from "./admission/entrants.ts";
 import type { Entrant } from "./line/entrant.ts";
 import { type Capacity, type Limits, Line, type Place } from "./line/line.ts";
 import type { Settings } from "./settings.ts";
@@ -103,7 +103,7 @@ export class LiveLine {
   }
 
   /** Lets an Operation in again that stood aside, because it is tried again. */
-  readmit({ metadata }: VeleroOperation): void {
+  judgeAnew({ metadata }: VeleroOperation): void {
     this.#aside.delete(metadata.uid);
     this.#stale.add(keyOf({ metadata }));
   }

@@ -5,12 +5,19 @@ import { Annotation } from "../api/labels.ts";
 import { quoted } from "../api/message.ts";
 import { isTerminal, jobsOfAttempt, type Status, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
-import { conditionOf, openAttempt, resumeAttempt, runnerGaveUp, type StatusChange, timestamp } from "../api/status.ts";
+import {
+  conditionOf,
+  endedWithoutResult,
+  openAttempt,
+  resumeAttempt,
+  type StatusChange,
+  timestamp,
+} from "../api/status.ts";
 import type { Job } from "../kube/resources.ts";
 import { admittedChange } from "./admission/admission.ts";
-import { livesOn } from "./admission/line.ts";
+import { livesOn } from "./admission/entrants.ts";
 import { deletionOf, endedOwnJob, isMadeByDispatcher, unknownJobs } from "./jobs/jobState.ts";
-import { NOTHING, unblocked, write } from "./state/statusDecision.ts";
+import { decideStatus, NOTHING, unblocked } from "./state/statusDecision.ts";
 import type { Decision, World } from "./state/world.ts";
 
 const MAX_TOKEN = 128;
@@ -47,7 +54,7 @@ export function afterEnd(operation: VeleroOperation, world: World): Decision | u
     if (token === undefined) return recordLateJobs(operation, world, withLateJobs);
     const message = `re-run ${quoted(token)} is rejected: remove ${Annotation.cancel} first`;
     const conditions = [{ type: ConditionType.blocked, status: "True", reason: Reason.rerunRefused, message } as const];
-    return write(operation, world, { conditions }, withLateJobs);
+    return decideStatus(operation, world, { conditions }, withLateJobs);
   }
   if (token === undefined && requests.length === 0) return recordLateJobs(operation, world, withLateJobs);
   const asked = {
@@ -63,7 +70,7 @@ export function afterEnd(operation: VeleroOperation, world: World): Decision | u
   if (token !== undefined && requests.length === 0 && world.now < due) {
     const message = `re-run ${quoted(token)} waits until ${timestamp(due)}, because ${status.runner?.attempt} attempts have failed`;
     const conditions = [{ type: ConditionType.blocked, status: "True", reason: Reason.rerunRefused, message } as const];
-    return { ...write(operation, world, { conditions }, withLateJobs), lookAgainAt: due };
+    return { ...decideStatus(operation, world, { conditions }, withLateJobs), lookAgainAt: due };
   }
   return openAnew(operation, world, withLateJobs, asked);
 }
@@ -93,12 +100,12 @@ function openAnew(
   { requestedBy = [], ...change }: Asked,
 ): Decision {
   const opened = openAttempt(last);
-  if (requestedBy.length === 0) return write(operation, world, change, opened);
+  if (requestedBy.length === 0) return decideStatus(operation, world, change, opened);
   const runner = { ...opened.runner, requestedBy: [...requestedBy] };
   // Whoever may create Jobs in this namespace has all the runners' rights anyway. So such a Job asks anew, as somebody who
   // has the right to the source namespace.
   const request = isCrossNamespace(operation) && { digest: requestDigest(operation), at: timestamp(world.now) };
-  return write(operation, world, { ...change, runner }, { ...opened, ...(request && { request }) });
+  return decideStatus(operation, world, { ...change, runner }, { ...opened, ...(request && { request }) });
 }
 
 /** Adds these Jobs to `runner.jobUIDs`: their runners then know that the attempt has ended. */
@@ -113,7 +120,7 @@ function recordLateJobs(operation: VeleroOperation, world: World, withLateJobs: 
   const blocked = conditionOf(withLateJobs, ConditionType.blocked);
   const conditions = blocked?.reason === Reason.rerunRefused ? unblocked(withLateJobs) : [];
   if (withLateJobs === operation.status && conditions.length === 0) return NOTHING;
-  return write(operation, world, { conditions }, withLateJobs);
+  return decideStatus(operation, world, { conditions }, withLateJobs);
 }
 
 /**
@@ -121,7 +128,7 @@ function recordLateJobs(operation: VeleroOperation, world: World, withLateJobs: 
  * matter: even a backup that Velero has completed since must still be removed.
  */
 function isCancelUnfinished(operation: VeleroOperation, world: World): boolean {
-  if (!runnerGaveUp(operation.status)) return false;
+  if (!endedWithoutResult(operation.status)) return false;
   return cancelDecided(operation) || (cancelRequested(operation) && livesOn(operation, world));
 }
 
@@ -148,7 +155,7 @@ function resume(
   };
   const resumed = resumeAttempt({ ...operation.status, runner: past });
   const admitted = admittedChange({ ...operation, status: resumed }, world);
-  return write(operation, world, { ...admitted, ...change }, resumed);
+  return decideStatus(operation, world, { ...admitted, ...change }, resumed);
 }
 
 /** The token, if the dispatcher has not acted on it yet. */

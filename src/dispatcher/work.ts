@@ -65,7 +65,7 @@ async function workOnOperation(
 ): Promise<void> {
   const found = caches.operations.get(key);
   // Its approval or its right may have ended by the clock alone.
-  if (found !== undefined && isVeleroOperation(found) && isOpen(found)) line.readmit(found);
+  if (found !== undefined && isVeleroOperation(found) && isOpen(found)) line.judgeAnew(found);
   while (!line.isUpToDate) await line.judge();
   const operation = caches.operations.get(key);
   if (operation === undefined || !isVeleroOperation(operation) || writesInFlight.awaitsEcho(operation)) return;

@@ -132,7 +132,7 @@ export function isTransient(error: unknown): boolean {
  * Whether the same request may succeed later: the server is in trouble, or a right or kind is missing for a moment. A
  * server refuses what it otherwise allows while RBAC or a CRD is being applied again, and just after it has started.
  */
-export function mayBeRestored(error: unknown): boolean {
+export function mayPassLater(error: unknown): boolean {
   return isTransient(error) || hasCode(error, 401) || isForbidden(error) || isNoSuchKind(error);
 }
 

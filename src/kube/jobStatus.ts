@@ -24,7 +24,7 @@ export function hasStarted({ status = {} }: Pod): boolean {
 }
 
 /** Whether a Job has ended: no pod of it will ever start again. */
-export function hasEnded(job: Job): boolean {
+export function jobHasEnded(job: Job): boolean {
   return endingOf(job) !== undefined;
 }
 

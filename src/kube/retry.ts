@@ -1,3 +1,4 @@
+import pRetry from "p-retry";
 import type { Logger } from "pino";
 import { type Backoff, backoffDelay } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
@@ -24,20 +25,18 @@ const BACKOFF: Backoff = { minMs: 250, maxMs: 10_000 };
 export async function retry<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { signal, logger, clock, maxRetryTimeMs = 60_000, isRetryable = isTransient } = options;
   const startedAt = clock.monotonic();
-  for (let tries = 1; ; tries++) {
-    signal.throwIfAborted();
-    try {
-      const answer = await call();
-      signal.throwIfAborted();
-      return answer;
-    } catch (error) {
-      signal.throwIfAborted();
+  return await pRetry(call, {
+    // How long to wait, and until when, is decided below, by the clock that was handed in.
+    retries: Number.POSITIVE_INFINITY,
+    minTimeout: 0,
+    signal,
+    onFailedAttempt: async ({ error, attemptNumber }) => {
       if (!isRetryable(error)) throw error;
       const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
-      const waitMs = Math.max(asked, backoffDelay(tries, BACKOFF, Math.random()));
-      logger.warn({ err: error, tries, waitMs }, "call failed, will try again");
+      const waitMs = Math.max(asked, backoffDelay(attemptNumber, BACKOFF, Math.random()));
+      logger.warn({ err: error, tries: attemptNumber, waitMs }, "call failed, will try again");
       if (clock.monotonic() + waitMs - startedAt > maxRetryTimeMs) throw error;
       await clock.sleep(waitMs, signal);
-    }
-  }
+    },
+  });
 }

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
-import { isTransient, mayBeRestored } from "../kube/errors.ts";
+import { isTransient, mayPassLater } from "../kube/errors.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import type { Fetcher } from "./fetcher.ts";
 import type { LatestOperation } from "./latestOperation.ts";
@@ -57,7 +57,7 @@ export interface RunnerContext {
  * while RBAC or a CRD is being applied again.
  */
 export function retryingRefusals(context: RunnerContext): RunnerContext {
-  return { ...context, isRetryable: mayBeRestored };
+  return { ...context, isRetryable: mayPassLater };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { isCancelled } from "../api/cancel.ts";
+import { mustCancel } from "../api/cancel.ts";
 import { MANAGED_BY } from "../api/labels.ts";
 import { veleroNames } from "../api/names.ts";
 import { attemptOf, type EngineRef, type VeleroOperation } from "../api/operation.ts";
@@ -8,7 +8,7 @@ import { isAlreadyExists, isRefusal } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
 import { attemptIn } from "./attempt/attempt.ts";
 import { writeStatus } from "./attempt/writeStatus.ts";
-import { cancel } from "./cancel/cancel.ts";
+import { removeObject } from "./cancel/cancel.ts";
 import { type RunnerContext, retryingRefusals } from "./context.ts";
 import { Failure } from "./errors.ts";
 import { redactedRefusal } from "./hideVeleroMessages.ts";
@@ -35,7 +35,7 @@ export async function createOnce(context: RunnerContext, operation: VeleroOperat
   for (;;) {
     // This write fails if the Operation has changed, so it also proves that no cancel or deletion came before the POST.
     const ready = await writeStatus(context, attempt, (latest) => ({ engineRef: intentFor(context, latest, taken) }));
-    if (isCancelled(ready)) return { object: undefined, cancelled: true };
+    if (mustCancel(ready)) return { object: undefined, cancelled: true };
     const intent = ready.status?.engineRef;
     if (intent?.name === undefined || intent.uid !== undefined) return { object: await recordedObject(context, ready) };
 
@@ -131,13 +131,13 @@ export async function record(
   const written = await writeStatus(context, attemptIn(operation), (latest) => {
     if (latest.status?.engineRef?.uid !== undefined) return {};
     // What it says so far goes into the same write, unless a cancel decides what comes next.
-    const state = isCancelled(latest) ? undefined : objectState(context, type, object, false);
+    const state = mustCancel(latest) ? undefined : objectState(context, type, object, false);
     return { ...state, engineRef: engineRef(context, type, name, uid) };
   });
   const now = written.status?.engineRef;
   if (now?.uid === uid) return object;
   // If both have the same name, this one is gone already: the recorded one has the name.
-  if (now?.name !== name) await cancel(context, type, object);
+  if (now?.name !== name) await removeObject(context, type, object);
   return await recordedObject(context, written);
 }
 

@@ -5,7 +5,7 @@ import type { VeleroObject } from "../api/velero.ts";
  * The run may not act, and has written nothing: the Operation is not admitted, not a Backup or Restore by Velero, or
  * cancelled.
  */
-export class RunNotAllowed extends Error {
+export class RunMustEnd extends Error {
   override readonly name = "RunNotAllowed";
 }
 
@@ -41,7 +41,7 @@ export class ObjectChanged extends Error {
 }
 
 /** The attempt is not admitted, or no longer: the run waits until the dispatcher admits it. */
-export class NotAdmitted extends Error {
+export class RunMustWait extends Error {
   override readonly name = "NotAdmitted";
 }
 

@@ -1,4 +1,4 @@
-import { exceededDeadline, isCancelled } from "../api/cancel.ts";
+import { exceededDeadline, mustCancel } from "../api/cancel.ts";
 import { cutBytes } from "../api/message.ts";
 import { attemptOf, isTerminal, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType } from "../api/reasons.ts";
@@ -45,7 +45,7 @@ export async function finish(
       ...verdict({
         type,
         object: redacted(context, object),
-        cancelRequested: cancelled || isCancelled(latest),
+        byCancel: cancelled || mustCancel(latest),
         exceeded: exceededDeadline(latest),
         outputs,
         remains,

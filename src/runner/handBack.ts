@@ -1,4 +1,4 @@
-import { isCancelled } from "../api/cancel.ts";
+import { mustCancel } from "../api/cancel.ts";
 import { cutBytes } from "../api/message.ts";
 import type { VeleroOperation } from "../api/operation.ts";
 import { ConditionType, Reason } from "../api/reasons.ts";
@@ -8,8 +8,8 @@ import { attemptIn } from "./attempt/attempt.ts";
 import { writeStatus } from "./attempt/writeStatus.ts";
 import type { RunnerContext } from "./context.ts";
 import { LocationUnavailable } from "./errors.ts";
+import { locationNameOf } from "./object/locationOf.ts";
 import { remove } from "./object/remove.ts";
-import { locationNameOf } from "./object/storageLocation.ts";
 import { veleroResource } from "./object/veleroObject.ts";
 
 /**
@@ -27,7 +27,7 @@ export async function handBack(
   await writeStatus(context, attemptIn(operation), (latest) => {
     const { status } = latest;
     // Another run has created an object, or a cancel has come: this run continues with that instead.
-    if (status?.engineRef?.uid !== refused?.metadata.uid || isCancelled(latest)) return {};
+    if (status?.engineRef?.uid !== refused?.metadata.uid || mustCancel(latest)) return {};
     const { storageLocation: _before, ...runner } = status?.runner ?? {};
     return {
       phase: "Pending",
@@ -53,7 +53,10 @@ export async function handBack(
 const NOT_ADMITTED = "not admitted yet";
 
 /** Finds out which location to wait for, when an object has failed validation because of it. */
-export async function refusedForLocation(context: RunnerContext, refused: VeleroObject): Promise<LocationUnavailable> {
+export async function locationUnavailableFor(
+  context: RunnerContext,
+  refused: VeleroObject,
+): Promise<LocationUnavailable> {
   const location = await locationNameOf(context, refused).catch((error: unknown) => {
     if (isNotFound(error)) return undefined;
     throw error;

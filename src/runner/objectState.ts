@@ -16,9 +16,9 @@ export function objectState(
   context: RunnerContext,
   type: OperationType,
   object: VeleroObject,
-  cancelRequested: boolean,
+  byCancel: boolean,
 ): StatusChange | undefined {
-  const change = verdict({ type, object: redacted(context, object), cancelRequested });
+  const change = verdict({ type, object: redacted(context, object), byCancel });
   if (isTerminal(change.phase)) return undefined;
   const exclusions = platformExclusions(context.settings.restoreExcludedResources);
   return { ...change, outputs: knownOutputs(type, object, exclusions) };

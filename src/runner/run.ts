@@ -1,17 +1,14 @@
-import { type CancelReason, cancelDecided, cancelRequested, decidedReason, isCancelled } from "../api/cancel.ts";
-import { cutBytes } from "../api/message.ts";
+import { cancelRequested, mustCancel } from "../api/cancel.ts";
 import { isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
-import { ConditionType, Reason } from "../api/reasons.ts";
-import { type ConditionChange, conditionOf } from "../api/status.ts";
-import { isRefusedForLocation, type VeleroObject } from "../api/velero.ts";
+import { Reason } from "../api/reasons.ts";
+import { failedValidationForLocation, type VeleroObject } from "../api/velero.ts";
 import { type Backoff, backoffDelay } from "../kube/backoff.ts";
 import { isRefusal } from "../kube/errors.ts";
 import { type Attempt, attemptIn, readAttempt } from "./attempt/attempt.ts";
 import { joinAttempt } from "./attempt/join.ts";
-import { reportStatus, writeStatus } from "./attempt/writeStatus.ts";
+import { reportStatus } from "./attempt/writeStatus.ts";
 import { cleanUpAfterDeletion } from "./cancel/afterDeletion.ts";
-import { cancel } from "./cancel/cancel.ts";
-import { finishedBeforeCancel } from "./cancel/cancelStep.ts";
+import { CANCEL_REQUESTED, cancelDecision, cancelOperation } from "./cancel/cancel.ts";
 import { removeNameCollisions } from "./cancel/nameCollisions.ts";
 import { type RunnerContext, retryingForever, retryingRefusals } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
@@ -19,10 +16,10 @@ import {
   AttemptOver,
   Failure,
   LocationUnavailable,
-  NotAdmitted,
   ObjectChanged,
   OperationGone,
-  RunNotAllowed,
+  RunMustEnd,
+  RunMustWait,
 } from "./errors.ts";
 import { type Ending, EXIT } from "./exit.ts";
 import { endRun, fail, finish } from "./finish.ts";
@@ -30,7 +27,7 @@ import { confirmFailure } from "./follow/confirmFailure.ts";
 import { follow } from "./follow/follow.ts";
 import { exceededRunTime } from "./follow/maxRunTime.ts";
 import { advanced, ProgressReader } from "./follow/progress.ts";
-import { handBack, refusedForLocation } from "./handBack.ts";
+import { handBack, locationUnavailableFor } from "./handBack.ts";
 import { findVeleroObject } from "./object/findVeleroObject.ts";
 import { isNameCollision } from "./object/nameCollision.ts";
 import { prepare } from "./object/prepare.ts";
@@ -61,8 +58,8 @@ export async function run(context: RunnerContext): Promise<Ending> {
       const { uid, attempt: number } = attempt;
       return await carryOut({ ...context, logger: context.logger.child({ uid, attempt: number }) }, operation);
     } catch (error) {
-      if (error instanceof NotAdmitted) context.logger.info(error.message);
-      else if (error instanceof RunNotAllowed) return { exitCode: EXIT.final, message: error.message };
+      if (error instanceof RunMustWait) context.logger.info(error.message);
+      else if (error instanceof RunMustEnd) return { exitCode: EXIT.final, message: error.message };
       else if (error instanceof AttemptOver) return await endRun(retryingRefusals(context), error.operation);
       else if (error instanceof OperationGone) return await cleanUpAfterDeletion(retryingForever(context), error);
       else throw error;
@@ -108,11 +105,11 @@ async function advance(
   const known = { name: made.object?.metadata.name ?? ref?.name, uid: ref?.uid ?? made.object?.metadata.uid };
   const end =
     made.object === undefined ? made : await followToTheEnd(retryingForever(context), operation, made.object, known);
-  const refused = end.object;
-  if (refused !== undefined && isRefusedForLocation(refused))
-    throw await refusedForLocation(retryingRefusals(context), refused);
+  const ended = end.object;
+  if (ended !== undefined && failedValidationForLocation(ended))
+    throw await locationUnavailableFor(retryingRefusals(context), ended);
   // Velero did not run this one, because the store has a backup of its name: try again under the attempt's other name.
-  if (refused !== undefined && isNameCollision(refused) && (await takeOtherName(context, operation, refused)))
+  if (ended !== undefined && isNameCollision(ended) && (await takeOtherName(context, operation, ended)))
     return undefined;
   return await finish(retryingForever(context), attempt, end, known);
 }
@@ -132,7 +129,7 @@ async function findOrCreate(context: RunnerContext, operation: VeleroOperation):
   if (found.kind === "vanished") return { object: undefined };
   for (const refused of found.toRemove)
     await remove(retryingRefusals(context), veleroResource(operation.spec.type), refused, false);
-  if (isCancelled(operation)) return { object: undefined, cancelled: true };
+  if (mustCancel(operation)) return { object: undefined, cancelled: true };
   if (!(await areGone(context, found.toRemove)))
     return await findOrCreate(context, await readAttempt(retryingRefusals(context), attemptIn(operation)));
   return await createOnce(context, operation, await prepare(retryingRefusals(context), operation));
@@ -145,7 +142,7 @@ async function withFinalRefusals<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    if (isRefusal(error)) throw new RunNotAllowed(error.message);
+    if (isRefusal(error)) throw new RunMustEnd(error.message);
     throw error;
   }
 }
@@ -169,12 +166,12 @@ async function followToTheEnd(
     if (request === undefined) throw new OperationGone("the Operation was deleted", attempt.uid);
     const latest = await confirmFailure(context, view.object);
     const exceeded = latest && !cancelRequested(request) ? exceededRunTime(context, latest) : undefined;
-    if (latest !== undefined && (isCancelled(request) || exceeded !== undefined)) {
+    if (latest !== undefined && (mustCancel(request) || exceeded !== undefined)) {
       const decision = exceeded === undefined ? CANCEL_REQUESTED : cancelDecision(Reason.deadlineExceeded, exceeded);
-      return await cancelObject(context, operation, latest, decision);
+      return await cancelOperation(context, operation, latest, decision);
     }
 
-    const state = latest && objectState(context, type, latest, isCancelled(request));
+    const state = latest && objectState(context, type, latest, mustCancel(request));
     if (latest === undefined || state === undefined) return { object: latest };
     const done = state.phase === "Running" ? await progress.read(latest) : undefined;
     await reportStatus(context, attempt, (seen) => {
@@ -183,43 +180,4 @@ async function followToTheEnd(
     });
   }
   throw new Error("following an object never ends by itself");
-}
-
-function cancelDecision(reason: CancelReason, message: string): ConditionChange {
-  return { type: ConditionType.cancelled, status: "Unknown", reason, message };
-}
-
-const CANCEL_REQUESTED = cancelDecision(
-  Reason.cancelRequested,
-  "the cancel was requested, and the runner is removing the Velero object",
-);
-
-/**
- * Ends the object, on request or because Velero has taken too long. First it records the cancel and its reason, so that
- * a later run continues the cancel even if this one is killed. A cancel that was recorded before keeps its reason.
- */
-async function cancelObject(
-  context: RunnerContext,
-  operation: VeleroOperation,
-  object: VeleroObject,
-  decision: ConditionChange,
-): Promise<ObjectEnd> {
-  const attempt = attemptIn(operation);
-  const decided = cancelDecided(await readAttempt(context, attempt));
-  if (!finishedBeforeCancel({ asked: object, decided })) {
-    await writeStatus(context, attempt, (latest) => {
-      const before = decidedReason(latest) ?? decision.reason;
-      return before === decision.reason ? { conditions: [decision] } : {};
-    });
-  }
-  const report = async (message: string): Promise<void> => {
-    await writeStatus(context, attempt, ({ status }) => {
-      const running = conditionOf(status, ConditionType.running);
-      const { status: is = "False", reason = Reason.pending } = running ?? {};
-      return { conditions: [{ type: ConditionType.running, status: is, reason, message: cutBytes(message) }] };
-    });
-  };
-  const result = await cancel(context, operation.spec.type, object, { decided, report });
-  if (result.kind === "kept") return { object: result.object };
-  return { object: undefined, cancelled: true, remains: result.remains };
 }

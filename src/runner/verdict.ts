@@ -12,7 +12,7 @@ export interface Seen {
   /** Velero's object as it was last read; undefined once it has vanished, or if a cancel came before it was created. */
   readonly object: VeleroObject | undefined;
   /** This Operation asked for the cancel. If false, somebody else deleted the object. */
-  readonly cancelRequested: boolean;
+  readonly byCancel: boolean;
   /** The message about the limit that was exceeded, if that is why the attempt is cancelled. */
   readonly exceeded?: string | undefined;
   readonly outputs?: Outputs | undefined;
@@ -33,7 +33,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   PartiallyFailed: partiallyFailed,
   Failed: failed,
   FailedValidation: failedValidation,
-  Deleting: deleted,
+  Deleting: gone,
 };
 
 /**
@@ -42,7 +42,7 @@ const ROWS: Readonly<Record<string, Row>> = {
  */
 export function verdict(seen: Seen): StatusChange {
   const phase = seen.object === undefined ? undefined : seen.object.status?.phase || "New";
-  const change = phase === undefined ? deleted(seen) : rowOf(phase)(seen, phase);
+  const change = phase === undefined ? gone(seen) : rowOf(phase)(seen, phase);
   return seen.outputs === undefined ? change : { ...change, outputs: seen.outputs };
 }
 
@@ -85,13 +85,13 @@ function partiallyFailed(seen: Seen): StatusChange {
 }
 
 /** Why an Operation that succeeded is degraded. */
-interface Trouble {
+interface Shortcoming {
   readonly reason: ReasonName;
   readonly message: string;
 }
 
 /** The message of Degraded lists every trouble; its reason is that of the first one. */
-function succeeded(seen: Seen, success: ConditionChange, first: readonly Trouble[]): StatusChange {
+function succeeded(seen: Seen, success: ConditionChange, first: readonly Shortcoming[]): StatusChange {
   const reason = veleroReason(seen.type, "Succeeded");
   const troubles = [...first, ...troublesOf(seen)];
   const [worst] = troubles;
@@ -107,7 +107,7 @@ function succeeded(seen: Seen, success: ConditionChange, first: readonly Trouble
 }
 
 /** Troubles that Velero itself does not count as failures. The worst comes first. */
-function troublesOf(seen: Seen): Trouble[] {
+function troublesOf(seen: Seen): Shortcoming[] {
   const { unreadableFiles = [], skippedVolumes = [], unknownResources = [] } = seen.outputs ?? {};
   const volumes = `volumes not ${seen.type === "Backup" ? "backed up" : "restored"}`;
   return [
@@ -120,7 +120,7 @@ function troublesOf(seen: Seen): Trouble[] {
 }
 
 /** Velero also says Completed when no object matched the request. */
-function nothingMatched({ type, object, outputs }: Seen): Trouble[] {
+function nothingMatched({ type, object, outputs }: Seen): Shortcoming[] {
   const { backupItemCount, restoreItemCount } = outputs ?? {};
   const always = type === "Backup" && holdsNamespace(object) ? 1 : 0;
   const items = type === "Backup" ? backupItemCount : restoreItemCount;
@@ -161,7 +161,7 @@ function itemResults(outputs: Outputs | undefined): string[] {
   return counts.flatMap(([result, count = "0"]) => (count === "0" ? [] : [`${count} ${result}`]));
 }
 
-function troubleWith(reason: ReasonName, what: string, which: readonly string[]): Trouble[] {
+function troubleWith(reason: ReasonName, what: string, which: readonly string[]): Shortcoming[] {
   return which.length === 0 ? [] : [{ reason, message: `${what}: ${which.join(", ")}` }];
 }
 
@@ -192,8 +192,8 @@ function failedValidation(seen: Seen): StatusChange {
   };
 }
 
-function deleted(seen: Seen): StatusChange {
-  const [condition, reason, message] = seen.cancelRequested
+function gone(seen: Seen): StatusChange {
+  const [condition, reason, message] = seen.byCancel
     ? ([ConditionType.cancelled, cancelReason(seen), cancelledMessage(seen)] as const)
     : ([ConditionType.failed, Reason.externalDeletion, externalMessage(seen)] as const);
   return {

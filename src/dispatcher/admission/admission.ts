@@ -4,12 +4,12 @@ import { attemptOf, jobsOfAttempt, type VeleroOperation } from "../../api/operat
 import { ConditionType, Reason } from "../../api/reasons.ts";
 import type { ConditionChange, StatusChange } from "../../api/status.ts";
 import { activeJobs } from "../jobs/jobState.ts";
-import { unblocked, write } from "../state/statusDecision.ts";
+import { decideStatus, unblocked } from "../state/statusDecision.ts";
 import type { Decision, World } from "../state/world.ts";
 import { approvalEnds } from "./checks/approval.ts";
 import { firstHindrance } from "./checks.ts";
+import { placeText } from "./entrants.ts";
 import type { Hindrance } from "./hindrance.ts";
-import { placeText } from "./line.ts";
 import { pauseAhead } from "./pauseTarget.ts";
 
 /**
@@ -19,15 +19,15 @@ import { pauseAhead } from "./pauseTarget.ts";
  */
 export function admission(operation: VeleroOperation, world: World): Decision {
   const hindrance = firstHindrance(operation, world);
-  if (hindrance !== undefined) return write(operation, world, hindranceStatus(operation, hindrance));
+  if (hindrance !== undefined) return decideStatus(operation, world, hindranceStatus(operation, hindrance));
   const place = world.placeOf(operation);
   switch (place.kind) {
     case "free": {
       const pause = pauseAhead(operation, world);
-      if (pause === undefined) return write(operation, world, admittedChange(operation, world));
+      if (pause === undefined) return decideStatus(operation, world, admittedChange(operation, world));
       // What held it back until now is over, even if the pause then fails and the status says so.
       const conditions = [undecided, ...unblocked(operation.status)];
-      return { action: pause, ...write(operation, world, { phase: "Pending", conditions }) };
+      return { action: pause, ...decideStatus(operation, world, { phase: "Pending", conditions }) };
     }
     case "conflict":
     case "leftBehind":
@@ -127,5 +127,5 @@ function notRunning(reason: string, message: string): ConditionChange {
 /** The approval of an Operation that waits may expire meanwhile. */
 function untilApprovalEnds(operation: VeleroOperation, world: World, change: StatusChange): Decision {
   const lookAgainAt = approvalEnds(operation, world);
-  return { ...write(operation, world, change), ...(lookAgainAt && { lookAgainAt }) };
+  return { ...decideStatus(operation, world, change), ...(lookAgainAt && { lookAgainAt }) };
 }

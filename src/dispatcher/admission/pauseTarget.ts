@@ -7,7 +7,7 @@ import { conditionOf } from "../../api/status.ts";
 import { activeJobs } from "../jobs/jobState.ts";
 import type { Action, World } from "../state/world.ts";
 import { firstHindrance } from "./checks.ts";
-import { isUnderWay } from "./line.ts";
+import { isUnderWay } from "./entrants.ts";
 
 type Annotate = Extract<Action, { kind: "annotateTarget" }>;
 

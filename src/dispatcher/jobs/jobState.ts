@@ -1,7 +1,7 @@
 import { Label } from "../../api/labels.ts";
 import { jobName } from "../../api/names.ts";
 import { attemptOf, jobsOfAttempt, pastJobs, type VeleroOperation } from "../../api/operation.ts";
-import { hasEnded } from "../../kube/jobStatus.ts";
+import { jobHasEnded } from "../../kube/jobStatus.ts";
 import type { Job } from "../../kube/resources.ts";
 import type { Action, World } from "../state/world.ts";
 import { FIELD_MANAGER } from "../templates/buildJob.ts";
@@ -38,19 +38,19 @@ export function activeJobs(operation: VeleroOperation, world: World): Job[] {
   const others = world
     .jobsOf(operation)
     .filter((job) => job.metadata.uid !== own?.metadata.uid && isOf(operation, job));
-  return [...(own === undefined ? [] : [own]), ...others].filter((job) => !hasEnded(job));
+  return [...(own === undefined ? [] : [own]), ...others].filter((job) => !jobHasEnded(job));
 }
 
 /** The dispatcher's own Job, if it has ended. An attempt that is resumed beside it would be taken for failed at once. */
 export function endedOwnJob(operation: VeleroOperation, world: World): Job | undefined {
   const own = ownJob(operation, world);
-  return own !== undefined && hasEnded(own) ? own : undefined;
+  return own !== undefined && jobHasEnded(own) ? own : undefined;
 }
 
 /** The dispatcher's own Job, if a pod of it may still start or run. */
 export function unfinishedOwnJob(operation: VeleroOperation, world: World): Job | undefined {
   const own = ownJob(operation, world);
-  return own === undefined || hasEnded(own) ? undefined : own;
+  return own === undefined || jobHasEnded(own) ? undefined : own;
 }
 
 /** The deletion of a Job, which the API server carries out only on the very state that the decision saw. */
@@ -78,7 +78,7 @@ export function unknownJobs(operation: VeleroOperation, world: World): Job[] {
   const isBeingDeleted = ({ metadata }: Job) => metadata.deletionTimestamp !== undefined;
   return world
     .jobsOf(operation)
-    .filter((job) => !listed.has(job.metadata.uid) && !hasEnded(job) && !isBeingDeleted(job));
+    .filter((job) => !listed.has(job.metadata.uid) && !jobHasEnded(job) && !isBeingDeleted(job));
 }
 
 /**

@@ -5,7 +5,7 @@ import { type ConditionChange, conditionOf, type StatusChange, timestamp } from 
 import { isAtWork } from "../../api/velero.ts";
 import type { Job } from "../../kube/resources.ts";
 import type { Settings } from "../settings.ts";
-import { NOTHING, write } from "../state/statusDecision.ts";
+import { decideStatus, NOTHING } from "../state/statusDecision.ts";
 import type { Decision, World } from "../state/world.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
 import { deletionOf } from "./jobState.ts";
@@ -44,7 +44,7 @@ export function reportTrouble(
   if (until !== undefined && until <= world.now) return endAtStartLimit(operation, world, jobs);
   const change = changeFor(operation, world, state);
   const [lookAgainAt] = [until, state.lookAgainAt].filter((at) => at !== undefined).sort((a, b) => +a - +b);
-  const decision = change === undefined ? NOTHING : write(operation, world, change);
+  const decision = change === undefined ? NOTHING : decideStatus(operation, world, change);
   return { ...decision, ...(lookAgainAt && { lookAgainAt }) };
 }
 
@@ -138,7 +138,7 @@ export function endAtStartLimit(operation: VeleroOperation, world: World, jobs: 
     `no runner has been at work since ${since}, for longer than limits.maxStartTime (${world.settings.limits.maxStartTime}): ` +
     `${trouble?.reason}: ${trouble?.message}`;
   const allJobUIDs = new Set([...jobUIDs, ...jobs.map(({ metadata }) => metadata.uid)]);
-  return write(operation, world, { ...runnerFailed(message), runner: { ...runner, jobUIDs: [...allJobUIDs] } });
+  return decideStatus(operation, world, { ...runnerFailed(message), runner: { ...runner, jobUIDs: [...allJobUIDs] } });
 }
 
 /** The end of an attempt whose runner reported no result. */

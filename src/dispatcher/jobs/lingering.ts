@@ -1,11 +1,11 @@
 import { isTerminal, type VeleroOperation } from "../../api/operation.ts";
-import { runnerGaveUp } from "../../api/status.ts";
+import { endedWithoutResult } from "../../api/status.ts";
 import type { Job } from "../../kube/resources.ts";
 import { NOTHING } from "../state/statusDecision.ts";
 import type { Decision, World } from "../state/world.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
 import { deletionOf, unfinishedOwnJob } from "./jobState.ts";
-import { hasEnded, lingeringContainer, lingeringText } from "./overduePods.ts";
+import { lingeringContainer, lingeringText, podHasEnded } from "./overduePods.ts";
 
 const DAY_SECONDS = 86_400;
 
@@ -17,7 +17,7 @@ const DAY_SECONDS = 86_400;
  */
 export function deleteUnstartedJob(operation: VeleroOperation, world: World): Decision | undefined {
   const job = unfinishedJob(operation, world);
-  if (job === undefined || !runnerGaveUp(operation.status)) return undefined;
+  if (job === undefined || !endedWithoutResult(operation.status)) return undefined;
   if (!operation.status?.runner?.jobUIDs?.includes(job.metadata.uid)) return undefined;
   if (job.metadata.deletionTimestamp !== undefined) return NOTHING;
   return { action: deletionOf(job, "the attempt ended before a runner of this Job was at work") };
@@ -53,7 +53,7 @@ export function deleteLingeringJob(operation: VeleroOperation, world: World): De
 
 /** Whether the runner of a Job has exited with code 0, and only another container keeps its pod from ending. */
 export function isLingeringAfterSuccess(job: Job, { podsOf }: Pick<World, "podsOf">): boolean {
-  const left = podsOf(job).filter((pod) => !hasEnded(pod));
+  const left = podsOf(job).filter((pod) => !podHasEnded(pod));
   return (
     left.length > 0 &&
     (job.status?.active ?? 0) <= left.length &&
@@ -69,7 +69,7 @@ function unfinishedJob(operation: VeleroOperation, world: World): Job | undefine
 }
 
 function lingeringPod(job: Job, { podsOf }: Pick<World, "podsOf">) {
-  const [pod, ...others] = podsOf(job).filter((each) => !hasEnded(each));
+  const [pod, ...others] = podsOf(job).filter((each) => !podHasEnded(each));
   const container = pod && lingeringContainer(pod);
   if (pod === undefined || container === undefined || others.length > 0) return undefined;
   return { from: container.from, at: container.since, text: lingeringText(pod, container.name) };

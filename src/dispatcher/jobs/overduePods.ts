@@ -44,7 +44,7 @@ export function overdueStart(pod: Pod, events: readonly Event[]): Overdue | unde
 /** A deleted pod whose end its node does not confirm. The Job controller starts no other pod until then. */
 export function overdueEnd(pod: Pod): (Overdue & { readonly since: string }) | undefined {
   const { name, deletionTimestamp: since } = pod.metadata;
-  if (since === undefined || hasEnded(pod)) return undefined;
+  if (since === undefined || podHasEnded(pod)) return undefined;
   const node = pod.spec?.nodeName;
   const unconfirmed = node === undefined ? "still exists" : `its node ${node} has not confirmed that`;
   const message =
@@ -62,7 +62,7 @@ export function lingeringContainer(
   const other = all.find(
     ({ name, state }: ContainerStatus) => name !== RUNNER_CONTAINER && state?.running !== undefined,
   );
-  if (finishedAt == null || other === undefined || hasEnded(pod)) return undefined;
+  if (finishedAt == null || other === undefined || podHasEnded(pod)) return undefined;
   return { name: other.name ?? "without a name", since: finishedAt, from: after(finishedAt) };
 }
 
@@ -74,7 +74,7 @@ export function lingeringText(pod: Pod, container: string): string {
   );
 }
 
-export function hasEnded({ status }: Pod): boolean {
+export function podHasEnded({ status }: Pod): boolean {
   return status?.phase === "Succeeded" || status?.phase === "Failed";
 }
 

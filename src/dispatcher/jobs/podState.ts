@@ -5,7 +5,14 @@ import { failureOf } from "../../kube/jobStatus.ts";
 import type { ContainerStatus, Event, Job, Pod } from "../../kube/resources.ts";
 import type { World } from "../state/world.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
-import { hasEnded, lingeringContainer, lingeringText, type Overdue, overdueEnd, overdueStart } from "./overduePods.ts";
+import {
+  lingeringContainer,
+  lingeringText,
+  type Overdue,
+  overdueEnd,
+  overdueStart,
+  podHasEnded,
+} from "./overduePods.ts";
 
 /** What the pods of unfinished Jobs are doing. */
 export type PodState =
@@ -70,7 +77,7 @@ export function podState(
   if (atWork.some((each) => isContradicted(each, reported))) return { kind: "running", doubted: true };
   const [newest] = pods.toSorted(newestFirst);
   const refused = refusal(jobs.filter(lacksPod).flatMap(world.refusalsOf), newest);
-  const suspended = pods.some((pod) => !hasEnded(pod)) ? undefined : suspension(jobs);
+  const suspended = pods.some((pod) => !podHasEnded(pod)) ? undefined : suspension(jobs);
   if (refused === undefined && suspended !== undefined) return { kind: "suspended", ...asCondition(suspended) };
   const overdue = newest && overdueTrouble(newest, world);
   const isOverdue = overdue !== undefined && overdue.from <= world.now;

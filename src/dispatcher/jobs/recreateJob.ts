@@ -3,7 +3,7 @@ import { failureOf, hasStarted } from "../../kube/jobStatus.ts";
 import type { Job, Pod } from "../../kube/resources.ts";
 import type { World } from "../state/world.ts";
 import { isMadeByDispatcher } from "./jobState.ts";
-import { hasEnded, overdueEnd } from "./overduePods.ts";
+import { overdueEnd, podHasEnded } from "./overduePods.ts";
 
 // When the dispatcher makes its Job again, for the same attempt and under the same name.
 // docs/contract.md#jobs-made-again.
@@ -28,7 +28,7 @@ export function recreateAfterRejection(operation: VeleroOperation, job: Job, wor
 export function recreateAfterSilence(job: Job, { podsOf, now }: Pick<World, "podsOf" | "now">): Date | undefined {
   if (!isMadeByDispatcher(job) || job.metadata.deletionTimestamp !== undefined) return undefined;
   const ends = podsOf(job)
-    .filter((pod) => !hasEnded(pod))
+    .filter((pod) => !podHasEnded(pod))
     .map(overdueEnd)
     .map((end) => (end !== undefined && end.from <= now ? end.since : undefined));
   const [last] = ends.toSorted().reverse();

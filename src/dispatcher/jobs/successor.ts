@@ -4,7 +4,7 @@ import { timestamp } from "../../api/status.ts";
 import { isAtWork } from "../../api/velero.ts";
 import { endOfJob } from "../../kube/jobStatus.ts";
 import type { Job } from "../../kube/resources.ts";
-import { write } from "../state/statusDecision.ts";
+import { decideStatus } from "../state/statusDecision.ts";
 import type { Decision, World } from "../state/world.ts";
 import { awaitedCancel } from "./awaitedCancel.ts";
 import { endOf, type Trouble } from "./podState.ts";
@@ -44,11 +44,11 @@ export function successor(
     const message = isReported ? reported.message : `${follows}; ${endOf(job, world, reported)}`;
     const waiting = { type: ConditionType.running, status: "False", reason: Reason.runnerFailed, message } as const;
     const conditions = [waiting, ...awaitedCancel(operation, world, follows)];
-    return { ...write(operation, world, { conditions }), lookAgainAt: due };
+    return { ...decideStatus(operation, world, { conditions }), lookAgainAt: due };
   }
   // From here on the Job that gave up counts as past, even if its runner never recorded its UID.
   const message = `Job ${job.metadata.name} gave up; a new Job goes on following the Velero object`;
-  return write(operation, world, {
+  return decideStatus(operation, world, {
     runner: {
       ...runner,
       jobUIDs: [...jobUIDs.filter((one) => one !== uid), uid],

@@ -1,6 +1,6 @@
 import { isTerminal, isVeleroOperation, type Operation } from "../../api/operation.ts";
 import { ConditionType, Reason } from "../../api/reasons.ts";
-import { conditionOf, isAdmitted, runnerGaveUp } from "../../api/status.ts";
+import { conditionOf, endedWithoutResult, isAdmitted } from "../../api/status.ts";
 
 // What an Operation's status says about how far it is.
 
@@ -18,7 +18,7 @@ export function isQueued({ status }: Pick<Operation, "status">): boolean {
 /** Whether it matters to others: it has not ended, or its runner gave up while Velero may go on. */
 export function isOpen(operation: Operation): boolean {
   if (!isVeleroOperation(operation)) return false;
-  return !isTerminal(operation.status?.phase) || runnerGaveUp(operation.status);
+  return !isTerminal(operation.status?.phase) || endedWithoutResult(operation.status);
 }
 
 /** What matters about an Operation to others: as long as this text stays the same, nothing changes for them. */

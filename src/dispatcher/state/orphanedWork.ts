@@ -1,6 +1,6 @@
 import { Label } from "../../api/labels.ts";
 import { backups, isAtWork, type Restore, type VeleroObject } from "../../api/velero.ts";
-import { hasEnded } from "../../kube/jobStatus.ts";
+import { jobHasEnded } from "../../kube/jobStatus.ts";
 import type { Job } from "../../kube/resources.ts";
 import { COMPONENT_LABEL, componentOf } from "../templates/buildJob.ts";
 
@@ -28,7 +28,7 @@ export function orphanedObject({ kind, metadata }: VeleroObject): OrphanedWork {
 /** The namespace for which this Job of the dispatcher's may be at work; none if it has ended or was made by hand. */
 export function jobNamespaces(job: Job): readonly string[] {
   const { [Label.operation]: uid, [Label.operationNamespace]: namespace } = job.metadata.labels ?? {};
-  return uid === undefined || namespace === undefined || hasEnded(job) ? [] : [namespace];
+  return uid === undefined || namespace === undefined || jobHasEnded(job) ? [] : [namespace];
 }
 
 export function orphanedJob({ metadata: { namespace, name, labels } }: Job): OrphanedWork {

@@ -14,7 +14,7 @@ export const NOTHING: Decision = {};
  *
  * @param from the status to which the change is applied, if not the last one: that of a new attempt
  */
-export function write(
+export function decideStatus(
   operation: VeleroOperation,
   { now }: World,
   change: StatusChange,

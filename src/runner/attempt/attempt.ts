@@ -3,7 +3,7 @@ import { isAdmitted } from "../../api/status.ts";
 import { isNotFound } from "../../kube/errors.ts";
 import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
-import { AttemptOver, NotAdmitted, OperationGone, RunNotAllowed } from "../errors.ts";
+import { AttemptOver, OperationGone, RunMustEnd, RunMustWait } from "../errors.ts";
 
 /** The attempt that a run works on. A later Operation of the same name has another uid, and is left alone. */
 export type Attempt = Readonly<{ namespace: string; name: string; uid: string; attempt: number }>;
@@ -23,7 +23,7 @@ export function attemptIn(operation: VeleroOperation): Attempt {
 export async function readAttempt(context: RunnerContext, attempt: Attempt): Promise<VeleroOperation> {
   const operation = await readOperation(context, attempt, attempt.uid);
   if (isTerminal(operation.status?.phase) || attemptOf(operation) !== attempt.attempt) throw new AttemptOver(operation);
-  if (!isAdmitted(operation.status)) throw new NotAdmitted(`attempt ${attempt.attempt} waits to be admitted again`);
+  if (!isAdmitted(operation.status)) throw new RunMustWait(`attempt ${attempt.attempt} waits to be admitted again`);
   context.latest.see(operation);
   return operation;
 }
@@ -50,7 +50,7 @@ export async function readOperation(
     if (operation.metadata.deletionTimestamp !== undefined) {
       throw new OperationGone(`Operation ${key} is being deleted`, operation.metadata.uid);
     }
-    if (!isVeleroOperation(operation)) throw new RunNotAllowed(`Operation ${key} is not a Backup or Restore by Velero`);
+    if (!isVeleroOperation(operation)) throw new RunMustEnd(`Operation ${key} is not a Backup or Restore by Velero`);
     return operation;
   } catch (error) {
     if (isNotFound(error)) throw new OperationGone(`there is no Operation ${key}`, uid);

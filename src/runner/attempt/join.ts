@@ -16,7 +16,7 @@ import { isRestoredCopy } from "../../api/restoredCopy.ts";
 import { conditionOf, isAdmitted } from "../../api/status.ts";
 import { awaitCondition } from "../../kube/wait.ts";
 import type { RunnerContext, RunnerSettings } from "../context.ts";
-import { AttemptOver, RunNotAllowed } from "../errors.ts";
+import { AttemptOver, RunMustEnd } from "../errors.ts";
 import { readOperation } from "./attempt.ts";
 import { replaceStatus } from "./writeStatus.ts";
 
@@ -73,16 +73,16 @@ function mustWait(operation: VeleroOperation, job: RunnerSettings["job"]): boole
 export function joinOrWait(operation: VeleroOperation, job: RunnerSettings["job"]): "join" | "wait" {
   const { status, metadata } = operation;
   if (isRestoredCopy(operation)) {
-    throw new RunNotAllowed(`not admitted: ${Reason.restoredCopy}: it came out of a backup`);
+    throw new RunMustEnd(`not admitted: ${Reason.restoredCopy}: it came out of a backup`);
   }
   const isNoted = job.uid !== undefined && jobsOfAttempt(status?.runner).includes(job.uid);
   if (!isNoted) checkIsNoPastJob(operation, job.uid);
   if (isTerminal(status?.phase)) {
     if (status?.phase !== "Failed" || isNoted) throw new AttemptOver(operation);
     if (cancelRequested(operation))
-      throw new RunNotAllowed("the Operation was cancelled: remove ops.vworkspace.io/cancel first");
+      throw new RunMustEnd("the Operation was cancelled: remove ops.vworkspace.io/cancel first");
     if (job.uid === undefined)
-      throw new RunNotAllowed(
+      throw new RunMustEnd(
         "the Operation has failed: only a Job or the annotation ops.vworkspace.io/rerun runs it again",
       );
     return "wait";
@@ -90,11 +90,11 @@ export function joinOrWait(operation: VeleroOperation, job: RunnerSettings["job"
   // A Job of the dispatcher's can start so late that its uid was never recorded: its name tells the attempt.
   const pastNames = Array.from({ length: attemptOf(operation) - 1 }, (_, past) => jobName(metadata, past + 1));
   if (!isNoted && pastNames.includes(job.name ?? ""))
-    throw new RunNotAllowed("the attempt that this Job was made for is over");
+    throw new RunMustEnd("the attempt that this Job was made for is over");
   if (isAdmittedWithSpec(operation)) return "join";
   // Only a Job that people made can start before the admission, and only if the attempt was opened for a Job.
   if (isAdmitted(status) || jobsOfAttempt(status?.runner).length > 0) return "wait";
-  throw new RunNotAllowed(whyNotAdmitted(status));
+  throw new RunMustEnd(whyNotAdmitted(status));
 }
 
 /**
@@ -110,9 +110,9 @@ function checkIsNoPastJob({ status }: VeleroOperation, jobUid: string | undefine
   if (jobUid === undefined) return;
   const past = status?.history?.find(({ jobUIDs }) => jobUIDs?.includes(jobUid));
   if (past !== undefined) {
-    throw new RunNotAllowed(`this Job worked on attempt ${past.attempt}, which is over: ${past.reason ?? past.phase}`);
+    throw new RunMustEnd(`this Job worked on attempt ${past.attempt}, which is over: ${past.reason ?? past.phase}`);
   }
-  if (pastJobs(status).includes(jobUid)) throw new RunNotAllowed("this Job worked on an attempt that is over");
+  if (pastJobs(status).includes(jobUid)) throw new RunMustEnd("this Job worked on an attempt that is over");
 }
 
 /** The status with this Job among those that worked on the attempt. */

@@ -8,7 +8,7 @@ import { type Ending, EXIT } from "../exit.ts";
 import { isNamespaceTerminating } from "../object/namespaceTerminating.ts";
 import { operationSelector } from "../object/plan.ts";
 import { veleroResource } from "../object/veleroObject.ts";
-import { cancel } from "./cancel.ts";
+import { removeObject } from "./cancel.ts";
 import { removeNameCollisions } from "./nameCollisions.ts";
 
 /**
@@ -29,7 +29,7 @@ export async function cleanUpAfterDeletion(context: RunnerContext, gone: Operati
         { veleroObject: object.metadata.name },
         "the Operation was deleted, cancelling its unfinished Velero object",
       );
-      await cancel(context, type, object);
+      await removeObject(context, type, object);
     }
   }
   // Last, because Velero may since have failed what was still at work a moment ago.

@@ -7,7 +7,7 @@ import {
   DownloadError,
   type DownloadLimits,
 } from "../download/downloadRequest.ts";
-import { locationOf } from "../object/storageLocation.ts";
+import { locationOf } from "../object/locationOf.ts";
 import type { ArchiveOwner } from "./cancelStep.ts";
 
 /**

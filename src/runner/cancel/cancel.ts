@@ -1,15 +1,28 @@
-import type { OperationType } from "../../api/operation.ts";
+import { type CancelReason, cancelDecided, decidedReason } from "../../api/cancel.ts";
+import { cutBytes } from "../../api/message.ts";
+import type { OperationType, VeleroOperation } from "../../api/operation.ts";
+import { ConditionType, Reason } from "../../api/reasons.ts";
+import { type ConditionChange, conditionOf } from "../../api/status.ts";
 import { type DeleteBackupRequest, deleteBackupRequests, type VeleroObject } from "../../api/velero.ts";
 import { type Backoff, backoffDelay } from "../../kube/backoff.ts";
-import { mayBeRestored } from "../../kube/errors.ts";
+import { mayPassLater } from "../../kube/errors.ts";
 import type { Resource } from "../../kube/resource.ts";
+import { attemptIn, readAttempt } from "../attempt/attempt.ts";
+import { writeStatus } from "../attempt/writeStatus.ts";
 import { type RunnerContext, retryingBriefly } from "../context.ts";
 import { redactedNotes } from "../hideVeleroMessages.ts";
+import type { ObjectEnd } from "../object/recordedObject.ts";
 import { remove } from "../object/remove.ts";
 import { getVelero, veleroResource } from "../object/veleroObject.ts";
 import { findArchiveOwner } from "./archiveOwner.ts";
 import { deletionProgressed, objectChanged, phaseChanged } from "./awaitChange.ts";
-import { type ArchiveOwner, type CancelResult, type CancelStep, nextCancelStep } from "./cancelStep.ts";
+import {
+  type ArchiveOwner,
+  type CancelResult,
+  type CancelStep,
+  finishedBeforeCancel,
+  nextCancelStep,
+} from "./cancelStep.ts";
 import { cancelVolumeData } from "./cancelVolumeData.ts";
 import { createDeleteRequest, deleteRequestsFor } from "./deleteRequests.ts";
 
@@ -33,7 +46,7 @@ export interface CancelOptions {
  *   cancel was decided before
  * @throws ApiError and UnreachableError when a call to the API server fails; the signal's reason once it aborts
  */
-export async function cancel(
+export async function removeObject(
   context: RunnerContext,
   type: OperationType,
   object: VeleroObject,
@@ -47,7 +60,7 @@ export async function cancel(
   }
 }
 
-/** What one call of {@link cancel} remembers between its steps. */
+/** What one call of {@link removeObject} remembers between its steps. */
 class Cancellation {
   readonly #context: RunnerContext;
   readonly #type: OperationType;
@@ -86,16 +99,16 @@ class Cancellation {
     const { name } = this.#asked.metadata;
     // In this order: if a request was done when it was read, then the Backup was read after the request was done.
     if (this.#type === "Backup") this.#deleteRequests = await deleteRequestsFor(this.#context, name);
-    const current = await getVelero(this.#context, this.#type, name);
+    const now = await getVelero(this.#context, this.#type, name);
     const step = nextCancelStep({
-      asked: this.#asked,
+      whenCancelSeen: this.#asked,
       decided: this.#decided,
-      last: this.#last,
-      current,
+      lastSeen: this.#last,
+      now,
       deleteRequests: this.#deleteRequests,
       archiveOwner: this.#archiveOwner,
     });
-    this.#context.logger.debug({ step: step.do, phase: current?.status?.phase }, "next step of the cancel");
+    this.#context.logger.debug({ step: step.do, phase: now?.status?.phase }, "next step of the cancel");
     if ("object" in step && step.object !== undefined) this.#last = step.object;
     return step;
   }
@@ -154,11 +167,50 @@ class Cancellation {
     try {
       await createDeleteRequest(this.#context, object);
     } catch (error) {
-      if (!mayBeRestored(error)) throw error;
+      if (!mayPassLater(error)) throw error;
       this.#unanswered += 1;
       const failures = this.#unanswered;
       logger.warn({ err: error, failures }, "no answer to the DeleteBackupRequest, looking again whether it exists");
       await clock.sleep(backoffDelay(failures, UNANSWERED, Math.random()), signal);
     }
   }
+}
+
+export function cancelDecision(reason: CancelReason, message: string): ConditionChange {
+  return { type: ConditionType.cancelled, status: "Unknown", reason, message };
+}
+
+export const CANCEL_REQUESTED = cancelDecision(
+  Reason.cancelRequested,
+  "the cancel was requested, and the runner is removing the Velero object",
+);
+
+/**
+ * Ends the object, on request or because Velero has taken too long. First it records the cancel and its reason, so that
+ * a later run continues the cancel even if this one is killed. A cancel that was recorded before keeps its reason.
+ */
+export async function cancelOperation(
+  context: RunnerContext,
+  operation: VeleroOperation,
+  object: VeleroObject,
+  decision: ConditionChange,
+): Promise<ObjectEnd> {
+  const attempt = attemptIn(operation);
+  const decided = cancelDecided(await readAttempt(context, attempt));
+  if (!finishedBeforeCancel({ whenCancelSeen: object, decided })) {
+    await writeStatus(context, attempt, (latest) => {
+      const before = decidedReason(latest) ?? decision.reason;
+      return before === decision.reason ? { conditions: [decision] } : {};
+    });
+  }
+  const report = async (message: string): Promise<void> => {
+    await writeStatus(context, attempt, ({ status }) => {
+      const running = conditionOf(status, ConditionType.running);
+      const { status: is = "False", reason = Reason.pending } = running ?? {};
+      return { conditions: [{ type: ConditionType.running, status: is, reason, message: cutBytes(message) }] };
+    });
+  };
+  const result = await removeObject(context, operation.spec.type, object, { decided, report });
+  if (result.kind === "kept") return { object: result.object };
+  return { object: undefined, cancelled: true, remains: result.remains };
 }

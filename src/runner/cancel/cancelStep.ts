@@ -21,13 +21,13 @@ export type ArchiveOwner =
 /** All that a step depends on. */
 export interface CancelView {
   /** The object as it was when the cancel was seen. */
-  readonly asked: VeleroObject;
+  readonly whenCancelSeen: VeleroObject;
   /** An earlier run has recorded the cancel before the object was finished, and may have acted on it. */
   readonly decided: boolean;
   /** The object as it was last seen. */
-  readonly last: VeleroObject;
+  readonly lastSeen: VeleroObject;
   /** The object that has its name now, read after `deleteRequests`. */
-  readonly current: VeleroObject | undefined;
+  readonly now: VeleroObject | undefined;
   /** The DeleteBackupRequests for that name. */
   readonly deleteRequests: readonly DeleteBackupRequest[];
   /** Undefined until the step `inspectStore` was taken. */
@@ -58,28 +58,31 @@ export type CancelStep =
 
 /** @returns the next step; it never deletes anything that this attempt did not make */
 export function nextCancelStep(view: CancelView): CancelStep {
-  return view.asked.kind === restores.kind ? restoreStep(view) : backupStep(view);
+  return view.whenCancelSeen.kind === restores.kind ? restoreStep(view) : backupStep(view);
 }
 
 function restoreStep(view: CancelView): CancelStep {
-  const { asked, current } = view;
+  const { whenCancelSeen, now } = view;
   // Velero never recreates a Restore: another uid means another Restore.
-  if (current === undefined || current.metadata.uid !== asked.metadata.uid) return removed();
-  if (current.metadata.deletionTimestamp !== undefined) {
+  if (now === undefined || now.metadata.uid !== whenCancelSeen.metadata.uid) return removed();
+  if (now.metadata.deletionTimestamp !== undefined) {
     // Velero's finalizer holds the object until the run has ended. A Restore that failed validation never ran, and is
     // held only while its storage location is unavailable.
-    if (current.status?.phase !== "FailedValidation") return { do: "waitForDeletion", object: current };
+    if (now.status?.phase !== "FailedValidation") return { do: "waitForDeletion", object: now };
     return removed("Velero removes the Restore, which failed validation, when its storage location is available again");
   }
-  if (finishedBeforeCancel(view)) return { do: "end", result: { kind: "kept", object: current } };
-  const phase = current.status?.phase || "New";
-  if (RESTORE_RUNS.has(phase)) return { do: "waitForRun", object: current };
-  return { do: "delete", object: current, unchanged: phase === "New" };
+  if (finishedBeforeCancel(view)) return { do: "end", result: { kind: "kept", object: now } };
+  const phase = now.status?.phase || "New";
+  if (RESTORE_RUNS.has(phase)) return { do: "waitForRun", object: now };
+  return { do: "delete", object: now, unchanged: phase === "New" };
 }
 
 /** A Backup or Restore that was finished before the cancel was seen stays. */
-export function finishedBeforeCancel({ asked, decided }: Pick<CancelView, "asked" | "decided">): boolean {
-  return !decided && isRestorable(asked.status?.phase);
+export function finishedBeforeCancel({
+  whenCancelSeen,
+  decided,
+}: Pick<CancelView, "whenCancelSeen" | "decided">): boolean {
+  return !decided && isRestorable(whenCancelSeen.status?.phase);
 }
 
 /**
@@ -90,33 +93,33 @@ export function finishedBeforeCancel({ asked, decided }: Pick<CancelView, "asked
 const RESTORE_RUNS: ReadonlySet<string> = new Set(["InProgress", "Finalizing", "FinalizingPartiallyFailed"]);
 
 function backupStep(view: CancelView): CancelStep {
-  const { asked, current, deleteRequests } = view;
-  const ownRequests = deleteRequests.filter((request) => hasSameOwner(request, asked));
-  if (current === undefined || !hasSameOwner(current, asked)) return afterRemoval(view, ownRequests);
-  if (current.metadata.deletionTimestamp !== undefined) return { do: "waitForDeletion", object: current };
+  const { whenCancelSeen, now, deleteRequests } = view;
+  const ownRequests = deleteRequests.filter((request) => hasSameOwner(request, whenCancelSeen));
+  if (now === undefined || !hasSameOwner(now, whenCancelSeen)) return afterRemoval(view, ownRequests);
+  if (now.metadata.deletionTimestamp !== undefined) return { do: "waitForDeletion", object: now };
   // A request of this attempt's shows that an earlier run has begun to cancel.
   if (finishedBeforeCancel(view) && ownRequests.length === 0) {
-    return { do: "end", result: { kind: "kept", object: current } };
+    return { do: "end", result: { kind: "kept", object: now } };
   }
-  if (failedValidation(current)) return { do: "delete", object: current, unchanged: true };
-  switch (current.status?.phase || "New") {
+  if (failedValidation(now)) return { do: "delete", object: now, unchanged: true };
+  switch (now.status?.phase || "New") {
     case "New":
     case "Queued":
-      return { do: "delete", object: current, unchanged: true };
+      return { do: "delete", object: now, unchanged: true };
     case "ReadyToStart":
-      return { do: "waitForStart", object: current };
+      return { do: "waitForStart", object: now };
     case "Completed":
     case "PartiallyFailed":
     case "Failed":
     case "Deleting":
-      return removal(view, current, ownRequests);
+      return removal(view, now, ownRequests);
     default:
-      return { do: "waitForRun", object: current };
+      return { do: "waitForRun", object: now };
   }
 }
 
 function removal(
-  { asked, deleteRequests, archiveOwner }: CancelView,
+  { whenCancelSeen, deleteRequests, archiveOwner }: CancelView,
   current: VeleroObject,
   ownRequests: readonly DeleteBackupRequest[],
 ): CancelStep {
@@ -126,7 +129,7 @@ function removal(
   // it Failed before. A backup with our labels and another uid was recreated from the files, so the files are ours.
   const { phase, failureReason = "" } = current.status ?? {};
   const mayHaveCollided = phase === "Failed" || (phase === "Deleting" && failureReason !== "");
-  if (mayHaveCollided && current.metadata.uid === asked.metadata.uid) {
+  if (mayHaveCollided && current.metadata.uid === whenCancelSeen.metadata.uid) {
     if (archiveOwner === undefined) return { do: "inspectStore", object: current };
     if (archiveOwner !== "own") return { do: "delete", object: current, unchanged: true };
   }
@@ -138,13 +141,13 @@ function removal(
 }
 
 function afterRemoval(view: CancelView, ownRequests: readonly DeleteBackupRequest[]): CancelStep {
-  const { current, last, archiveOwner } = view;
+  const { now, lastSeen, archiveOwner } = view;
   const pending = ownRequests.filter(isPending);
   const unread = pending.filter(({ status }) => status?.phase !== "InProgress");
   if (unread.length > 0) return { do: "withdraw", requests: unread };
-  if (pending.length > 0 && current === undefined) return { do: "waitForDeletion", object: undefined };
-  if (current !== undefined) return removed("another Backup has its name now and was left alone");
-  if (isRunning(last)) {
+  if (pending.length > 0 && now === undefined) return { do: "waitForDeletion", object: undefined };
+  if (now !== undefined) return removed("another Backup has its name now and was left alone");
+  if (isRunning(lastSeen)) {
     return removed("somebody else deleted it during its run, so its files may stay in the object store");
   }
   return removed(

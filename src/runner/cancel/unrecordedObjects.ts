@@ -1,21 +1,21 @@
 import { Label } from "../../api/labels.ts";
 import { veleroNames } from "../../api/names.ts";
 import type { VeleroOperation } from "../../api/operation.ts";
-import { runnerGaveUp } from "../../api/status.ts";
-import { isAtWork, isRefusedForLocation } from "../../api/velero.ts";
+import { endedWithoutResult } from "../../api/status.ts";
+import { failedValidationForLocation, isAtWork } from "../../api/velero.ts";
 import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
 import { operationSelector } from "../object/plan.ts";
 import { remove } from "../object/remove.ts";
 import { veleroResource } from "../object/veleroObject.ts";
-import { cancel } from "./cancel.ts";
+import { removeObject } from "./cancel.ts";
 
 /**
  * Cancels Velero objects that no status records: one run was still creating the object when another run ended the
  * attempt. Nobody else would find them.
  *
  * @param upTo the last attempt that has ended
- * @throws as {@link cancel}
+ * @throws as {@link removeObject}
  */
 export async function removeUnrecordedObjects(
   context: RunnerContext,
@@ -24,7 +24,7 @@ export async function removeUnrecordedObjects(
 ): Promise<void> {
   const { status, spec, metadata } = operation;
   // After RunnerFailed, a re-run resumes the object that is still at work, recorded or not.
-  if (runnerGaveUp(status)) return;
+  if (endedWithoutResult(status)) return;
   const resource = veleroResource(spec.type);
   const selection = { namespace: context.settings.veleroNamespace, labelSelector: operationSelector(metadata.uid) };
   const { items } = await retry(() => context.client.list(resource, selection, context), context);
@@ -37,12 +37,12 @@ export async function removeUnrecordedObjects(
     // Labels can be copied onto any object; a runner gives its objects only the attempt's own names.
     if (!veleroNames(metadata, attempt).includes(object.metadata.name)) continue;
     // The attempt would have tried again under this name; now it is over.
-    if (isRefusedForLocation(object)) await remove(context, resource, object, false);
+    if (failedValidationForLocation(object)) await remove(context, resource, object, false);
     if (!isAtWork(object)) continue;
     context.logger.info(
       { veleroObject: object.metadata.name },
       "cancelling a Velero object whose attempt was over before the object was recorded",
     );
-    await cancel(context, spec.type, object);
+    await removeObject(context, spec.type, object);
   }
 }

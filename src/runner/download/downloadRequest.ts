@@ -63,7 +63,7 @@ export class DownloadError extends Error {
  * Runs one of several independent steps, described by `what`. If the step fails, that is recorded and the result is
  * undefined.
  */
-export type Try = <T>(what: string, step: () => Promise<T>) => Promise<T | undefined>;
+export type OrMissing = <T>(what: string, step: () => Promise<T>) => Promise<T | undefined>;
 
 /**
  * Downloads one of Velero's JSON files.

@@ -1,4 +1,4 @@
-import { isCancelled } from "../../api/cancel.ts";
+import { mustCancel } from "../../api/cancel.ts";
 import { type Operation, operations, type VeleroOperation } from "../../api/operation.ts";
 import type { VeleroObject } from "../../api/velero.ts";
 import type { KubeObject } from "../../kube/metadata.ts";
@@ -89,7 +89,7 @@ function isTransition(last: View, next: View): boolean {
 }
 
 function wantsCancel({ operation }: View): boolean {
-  return operation !== undefined && isCancelled(operation);
+  return operation !== undefined && mustCancel(operation);
 }
 
 /** One object, watched by name. Another object that takes its name does not count. */

@@ -1,6 +1,6 @@
-import { isCancelled } from "../../api/cancel.ts";
+import { mustCancel } from "../../api/cancel.ts";
 import type { VeleroOperation } from "../../api/operation.ts";
-import { isRefusedForLocation, type VeleroObject } from "../../api/velero.ts";
+import { failedValidationForLocation, type VeleroObject } from "../../api/velero.ts";
 import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
 import { isNameCollision } from "./nameCollision.ts";
@@ -28,13 +28,13 @@ export async function findVeleroObject(context: RunnerContext, operation: Velero
   const ref = operation.status?.engineRef;
   if (ref?.uid !== undefined && ref.name !== undefined) {
     const object = await getVelero(context, operation.spec.type, ref.name);
-    const isRecreated = object !== undefined && isCancelled(operation) && isMadeFor(operation, object.metadata.labels);
+    const isRecreated = object !== undefined && mustCancel(operation) && isMadeFor(operation, object.metadata.labels);
     return object?.metadata.uid === ref.uid || isRecreated ? { kind: "found", object } : { kind: "vanished" };
   }
   const selection = { namespace: context.settings.veleroNamespace, labelSelector: attemptSelector(operation) };
   const resource = veleroResource(operation.spec.type);
   const { items } = await retry(() => context.client.list(resource, selection, context), context);
-  const usable = items.filter((item) => !isRefusedForLocation(item));
+  const usable = items.filter((item) => !failedValidationForLocation(item));
   const object =
     usable.find((item) => item.metadata.name === ref?.name) ?? usable.find((item) => !isNameCollision(item));
   return object === undefined ? { kind: "none", toRemove: items } : { kind: "found", object };

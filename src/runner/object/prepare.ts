@@ -1,5 +1,3 @@
-import { isCrossNamespace, isRequestOver } from "../../api/crossNamespace.ts";
-import { specDigest } from "../../api/digest.ts";
 import { Label, MAX_SNAPSHOT_DRIVER_LENGTH } from "../../api/labels.ts";
 import type { VeleroOperation } from "../../api/operation.ts";
 import {
@@ -15,33 +13,13 @@ import { namespaces, type VolumeSnapshotClass, volumeSnapshotClasses } from "../
 import { attemptIn } from "../attempt/attempt.ts";
 import { writeStatus } from "../attempt/writeStatus.ts";
 import { type RunnerContext, retryingBriefly } from "../context.ts";
-import { Failure, LocationUnavailable, NotAdmitted } from "../errors.ts";
+import { Failure, LocationUnavailable } from "../errors.ts";
+import { checkAdmitted } from "./admittedSpec.ts";
 import { find } from "./find.ts";
 import { type Plan, planBackup, planRestore } from "./plan.ts";
 import { resourcesProblem } from "./resourceLists.ts";
 import { checkRestoreScope } from "./restoreScope.ts";
 import { backupRef, chooseSourceBackup } from "./sourceBackup.ts";
-
-/**
- * Checks that the spec is the one that was admitted, and that a Restore from another namespace begins soon enough after
- * it was asked for: its Job may have waited for a node. docs/contract.md#admitted-spec,
- * docs/contract.md#restores-from-another-namespace.
- */
-function checkAdmitted({ clock, settings }: RunnerContext, operation: VeleroOperation): void {
-  const { spec, status } = operation;
-  // An older dispatcher did not record the digest; the present one is about to.
-  if (status?.admittedSpec === undefined)
-    throw new NotAdmitted("the dispatcher has not recorded yet which spec it admitted");
-  if (status.admittedSpec !== specDigest(spec)) {
-    const message = "the spec has changed since it was admitted; create a new Operation instead";
-    throw new Failure(Reason.specChanged, message, { invalid: true });
-  }
-  const window = { now: clock.now(), windowMs: settings.requestWindowMs };
-  if (isCrossNamespace(operation) && isRequestOver(status, window)) {
-    const message = `the runner started too late: a Restore from another namespace must begin within ${window.windowMs / 1000} s after it was asked for, which was at ${status.request?.at}`;
-    throw new Failure(Reason.authorizationExpired, message, { invalid: true });
-  }
-}
 
 /**
  * Decides what to create for an Operation, after checking that it may be created. docs/contract.md#runner.
@@ -129,6 +107,6 @@ async function checkReadable(context: RunnerContext, name: string): Promise<void
   if (why !== undefined) throw new LocationUnavailable(`BackupStorageLocation "${name}" ${why}`, name);
 }
 
-function invalid(message: string): Failure {
+export function invalid(message: string): Failure {
   return new Failure(Reason.validationFailed, message, { invalid: true });
 }

@@ -13,14 +13,14 @@ import {
   type DownloadLimits,
   type DownloadSource,
   downloadJson,
-  type Try,
+  type OrMissing,
 } from "../download/downloadRequest.ts";
 import { NO_GZIP } from "../download/fetch.ts";
 import { movedBytes, movementsOf } from "../follow/dataMovement.ts";
 import { itemsOf } from "../follow/progress.ts";
 import { redactedNotes } from "../hideVeleroMessages.ts";
+import { locationOf } from "../object/locationOf.ts";
 import { doubtfulResources } from "../object/resourceLists.ts";
-import { locationOf } from "../object/storageLocation.ts";
 import { restoreOutputs } from "./restoreOutputs.ts";
 import { listResults, resultsSchema } from "./results.ts";
 import { skippedVolumes, unsizedSnapshots, volumeBytes, volumeInfosSchema } from "./volumes.ts";
@@ -79,7 +79,7 @@ export async function collectOutputs(
   const missing: string[] = [];
   const unreadable: string[] = [];
   /** Runs one step. If it fails, the outputs list its subject as missing or unreadable. */
-  const attempt: Try = async (what, step) => {
+  const attempt: OrMissing = async (what, step) => {
     try {
       return await step();
     } catch (error) {
@@ -162,7 +162,7 @@ interface Sizes {
 async function backupSizes(
   context: RunnerContext,
   source: DownloadSource & { readonly object: Backup },
-  attempt: Try,
+  attempt: OrMissing,
 ): Promise<Sizes> {
   const [archive, volumes] = await Promise.all([
     attempt("backupSizeBytes: size of the archive", () => readableArchive(context, source)),

@@ -3,7 +3,7 @@ import { placesOf } from "../../api/message.ts";
 import type { Outputs } from "../../api/outputs.ts";
 import type { Restore } from "../../api/velero.ts";
 import type { RunnerContext } from "../context.ts";
-import { DownloadError, type DownloadSource, downloadJson, type Try } from "../download/downloadRequest.ts";
+import { DownloadError, type DownloadSource, downloadJson, type OrMissing } from "../download/downloadRequest.ts";
 import {
   type ItemResult,
   isClaim,
@@ -25,7 +25,11 @@ export interface RestoreSource extends DownloadSource {
 /**
  * What Velero did with the items of a restore, and which volumes the restore left out. docs/contract.md#restored-items.
  */
-export async function restoreOutputs(context: RunnerContext, source: RestoreSource, attempt: Try): Promise<Outputs> {
+export async function restoreOutputs(
+  context: RunnerContext,
+  source: RestoreSource,
+  attempt: OrMissing,
+): Promise<Outputs> {
   const items = await attempt("what was created, updated, skipped", () => itemsOfRestore(context, source));
   if (items === undefined) return {};
   const leftOut = await attempt("skippedVolumes", () => leftOutBy(context, source, items));

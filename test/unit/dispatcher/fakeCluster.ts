@@ -9,7 +9,7 @@ import {
   type VeleroOperation,
 } from "../../../src/api/operation.ts";
 import { isAdmitted } from "../../../src/api/status.ts";
-import { entrantOf, waiting } from "../../../src/dispatcher/admission/line.ts";
+import { entrantOf, waiting } from "../../../src/dispatcher/admission/entrants.ts";
 import { decide } from "../../../src/dispatcher/decide.ts";
 import type { Entrant } from "../../../src/dispatcher/line/entrant.ts";
 import { Line, type Place } from "../../../src/dispatcher/line/line.ts";

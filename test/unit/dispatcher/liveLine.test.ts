@@ -45,7 +45,7 @@ const add = (number: number, namespace = `org-${number % 10}`) => {
 
 /** As the dispatcher decides upon it, and the API server writes it. */
 const decide = async (operation: VeleroOperation) => {
-  line.readmit(operation);
+  line.judgeAnew(operation);
   while (!line.isUpToDate) await line.judge();
   const place = line.placeOf(operation);
   const before = cluster.current(operation);
@@ -106,7 +106,7 @@ test("one whose turn comes to nothing does not keep it from others, and has it b
   line.setAside(first);
   await clock.advance(0);
   expect(urgent()).toEqual([keyOf(third)]);
-  line.readmit(first);
+  line.judgeAnew(first);
   while (!line.isUpToDate) await line.judge();
   expect(line.placeOf(first)).toEqual({ kind: "free" });
 });

@@ -10,7 +10,7 @@ describe("a Backup whose volumes were skipped", () => {
     verdict({
       type: "Backup",
       object: backup({ phase }),
-      cancelRequested: false,
+      byCancel: false,
       outputs: { errorCount: "2", warningCount: "0", skippedVolumes: skipped },
     }).conditions?.find((one) => one.type === "Degraded");
 
@@ -39,7 +39,7 @@ describe("a Backup whose files are not what Velero wrote", () => {
     const { phase, conditions } = verdict({
       type: "Backup",
       object: backup({ phase: "Completed" }),
-      cancelRequested: false,
+      byCancel: false,
       outputs,
     });
     expect(phase).toBe("Succeeded");
@@ -56,7 +56,7 @@ describe("a Backup whose files are not what Velero wrote", () => {
 
 describe("a Restore", () => {
   const ended = (outputs: Outputs, phase = "Completed") =>
-    verdict({ type: "Restore", object: restore({ phase }), cancelRequested: false, outputs }).conditions;
+    verdict({ type: "Restore", object: restore({ phase }), byCancel: false, outputs }).conditions;
   const became = (created: string, updated: string, skipped: string, failed: string): Outputs => ({
     restoreItemCount: "9",
     restoreCreatedCount: created,
@@ -95,7 +95,7 @@ describe("what Velero calls done though nothing matched", () => {
     verdict({
       type,
       object: { ...(type === "Backup" ? backup({ phase: "Completed" }) : restore({ phase: "Completed" })), spec },
-      cancelRequested: false,
+      byCancel: false,
       outputs,
     }).conditions?.find((one) => one.type === "Degraded");
 

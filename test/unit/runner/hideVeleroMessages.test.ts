@@ -17,7 +17,7 @@ test.each([
 ])("of a Backup that %s an Operation passes Velero's words on, unless the admin keeps them", async (_, object) => {
   const { open, closed } = await contexts();
   const tell = (context: typeof open) =>
-    JSON.stringify(verdict({ type: "Backup", object: redacted(context, object), cancelRequested: false }));
+    JSON.stringify(verdict({ type: "Backup", object: redacted(context, object), byCancel: false }));
   expect(tell(open)).toContain(SECRET);
   expect(tell(closed)).not.toContain("arn:aws");
   expect(tell(closed)).toContain(`kubectl get backups.velero.io ${object.metadata.name} -n velero`);

@@ -61,7 +61,7 @@ const OVER = { finishedAt: NOW, duration: "10m0s" };
 describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
   const kind = `velero.io/${type}`;
   const see = (phase: string | undefined, more: object = {}, outputs?: Outputs) =>
-    statusAfter({ type, object: object(type, phase, more), cancelRequested: false, outputs });
+    statusAfter({ type, object: object(type, phase, more), byCancel: false, outputs });
 
   it.each([
     [undefined, "New"],
@@ -190,7 +190,7 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
     ["has vanished", undefined, `${kind} was deleted before it ended, not by this Operation`],
   ])("is Failed by others when the object %s", (_, phase, message) => {
     const gone = phase === undefined ? undefined : object(type, phase);
-    expect(statusAfter({ type, object: gone, cancelRequested: false })).toEqual(
+    expect(statusAfter({ type, object: gone, byCancel: false })).toEqual(
       status(
         "Failed",
         "ExternalDeletion",
@@ -213,7 +213,7 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
         ? "cancelled, no velero.io/Backup of this attempt is kept"
         : "cancelled, velero.io/Restore deleted; the objects that it had restored until then stay";
     const gone = phase === undefined ? undefined : object(type, phase);
-    expect(statusAfter({ type, object: gone, cancelRequested: true })).toEqual(
+    expect(statusAfter({ type, object: gone, byCancel: true })).toEqual(
       status(
         "Failed",
         "CancelledByUser",
@@ -229,7 +229,7 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
 
   it("is Failed and Cancelled when a limit was exceeded, and tells which", () => {
     const exceeded = "Velero was at work for longer than limits.maxRunTime (4h)";
-    const { conditions } = verdict({ type, object: undefined, cancelRequested: true, exceeded, remains: "files stay" });
+    const { conditions } = verdict({ type, object: undefined, byCancel: true, exceeded, remains: "files stay" });
     const [first, second] = conditions ?? [];
     expect(first).toMatchObject({ type: "Running", status: "False", reason: "DeadlineExceeded" });
     expect(second).toMatchObject({ type: "Cancelled", status: "True", reason: "DeadlineExceeded" });
@@ -241,9 +241,9 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
   it.each([
     ["cancelled", true],
     ["deleted by somebody else", false],
-  ])("names no Backup that is not there: %s", (_, cancelRequested) => {
+  ])("names no Backup that is not there: %s", (_, byCancel) => {
     const before = { ...admitted, outputs: { [type === "Backup" ? "backupName" : "restoreName"]: "b1" } };
-    const after = nextStatus(before, verdict({ type, object: undefined, cancelRequested }), {
+    const after = nextStatus(before, verdict({ type, object: undefined, byCancel }), {
       now: new Date(NOW),
       generation: 2,
     });
@@ -256,7 +256,7 @@ describe.each(["Backup", "Restore"] as const)("the status of a %s", (type) => {
     "ends as Velero says when a cancel came after %s",
     (phase) => {
       const seen = { type, object: object(type, phase) };
-      expect(verdict({ ...seen, cancelRequested: true })).toEqual(verdict({ ...seen, cancelRequested: false }));
+      expect(verdict({ ...seen, byCancel: true })).toEqual(verdict({ ...seen, byCancel: false }));
     },
   );
 });
@@ -266,7 +266,7 @@ describe("messages", () => {
     const { conditions } = verdict({
       type: "Backup",
       object: undefined,
-      cancelRequested: true,
+      byCancel: true,
       remains: "its files may stay",
     });
     expect(conditions?.map(({ message }) => message)).toEqual([
@@ -280,13 +280,13 @@ describe("messages", () => {
     const { conditions } = verdict({
       type: "Backup",
       object: backup({ phase: "Failed", failureReason }),
-      cancelRequested: false,
+      byCancel: false,
     });
     expect(conditions?.find((one) => one.type === "Failed")?.message).toBe("x".repeat(1022));
   });
 
   it("say nothing of what is not known", () => {
-    const { conditions } = verdict({ type: "Backup", object: backup({ phase: "Completed" }), cancelRequested: false });
+    const { conditions } = verdict({ type: "Backup", object: backup({ phase: "Completed" }), byCancel: false });
     expect(conditions?.at(-1)?.message).toBe("velero.io/Backup completed");
   });
 });

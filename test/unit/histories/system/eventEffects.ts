@@ -1,7 +1,7 @@
 import { Annotation } from "../../../../src/api/labels.ts";
 import { type Operation, operations } from "../../../../src/api/operation.ts";
 import { backups, deleteBackupRequests, restores, type VeleroObject } from "../../../../src/api/velero.ts";
-import { hasEnded } from "../../../../src/kube/jobStatus.ts";
+import { jobHasEnded } from "../../../../src/kube/jobStatus.ts";
 import { type Job, jobs, pods } from "../../../../src/kube/resources.ts";
 import type { FakeClock } from "../../kube/fakeClock.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
@@ -135,7 +135,7 @@ export class EventEffects {
   }
 
   #unfinished(): Job[] {
-    return this.#parts.api.list(jobs).filter((job) => !hasEnded(job));
+    return this.#parts.api.list(jobs).filter((job) => !jobHasEnded(job));
   }
 
   #names(): string[] {

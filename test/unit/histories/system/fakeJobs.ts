@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { Label } from "../../../../src/api/labels.ts";
 import type { Clock } from "../../../../src/kube/clock.ts";
-import { hasEnded } from "../../../../src/kube/jobStatus.ts";
+import { jobHasEnded } from "../../../../src/kube/jobStatus.ts";
 import { type Job, jobs, type Pod, pods } from "../../../../src/kube/resources.ts";
 import type { FakeApiServer } from "./fakeApiServer.ts";
 
@@ -76,7 +76,7 @@ export class FakeJobs {
   /** Gives every Job that needs one a pod. */
   #reconcile(): void {
     for (const job of this.#api.list(jobs)) {
-      if (!hasEnded(job) && job.spec?.suspend !== true && (job.status?.active ?? 0) === 0) this.#createPod(job);
+      if (!jobHasEnded(job) && job.spec?.suspend !== true && (job.status?.active ?? 0) === 0) this.#createPod(job);
     }
   }
 

@@ -17,7 +17,7 @@ import {
   isRestorable,
   type VeleroObject,
 } from "../../../../src/api/velero.ts";
-import { hasEnded } from "../../../../src/kube/jobStatus.ts";
+import { jobHasEnded } from "../../../../src/kube/jobStatus.ts";
 import type { KubeObject } from "../../../../src/kube/metadata.ts";
 import { jobs } from "../../../../src/kube/resources.ts";
 import type { Write } from "./fakeApiServer.ts";
@@ -107,7 +107,7 @@ export class Invariants {
   #job({ actor, verb, after: is }: Write): void {
     if (is === undefined) return;
     const job = jobs.schema.parse(is);
-    if (hasEnded(job)) this.#endedJobs.add(job.metadata.name);
+    if (jobHasEnded(job)) this.#endedJobs.add(job.metadata.name);
     if (verb !== "create" || actor !== "people") return;
     const { env } = jobSpecSchema.parse(job.spec).template.spec.containers[0];
     const says = (wanted: string) => env.find(({ name }) => name === wanted)?.value ?? "";

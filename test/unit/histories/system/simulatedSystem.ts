@@ -17,7 +17,7 @@ import {
   restores,
   storageLocations,
 } from "../../../../src/api/velero.ts";
-import { hasEnded } from "../../../../src/kube/jobStatus.ts";
+import { jobHasEnded } from "../../../../src/kube/jobStatus.ts";
 import type { KubeObject } from "../../../../src/kube/metadata.ts";
 import {
   configMaps,
@@ -157,7 +157,7 @@ export class SimulatedSystem {
       }
       if (own.length > 1) throw this.#failure(`${operation.metadata.name} has two objects of Velero's`);
     }
-    const unfinished = this.#api.list(jobs).find((job) => !hasEnded(job));
+    const unfinished = this.#api.list(jobs).find((job) => !jobHasEnded(job));
     if (unfinished !== undefined) throw this.#failure(`a Job never ends: ${unfinished.metadata.name}`);
   }
 

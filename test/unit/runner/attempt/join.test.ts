@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { jobName } from "../../../../src/api/names.ts";
 import type { Condition, Status } from "../../../../src/api/operation.ts";
 import { joinOrWait } from "../../../../src/runner/attempt/join.ts";
-import { AttemptOver, RunNotAllowed } from "../../../../src/runner/errors.ts";
+import { AttemptOver, RunMustEnd } from "../../../../src/runner/errors.ts";
 import { operation } from "../operations.ts";
 
 function condition(type: string, status: "True" | "False", reason: string): Condition {
@@ -98,7 +98,7 @@ describe("a Job", () => {
       "this Job worked on attempt 1, which is over: VeleroBackupFailed",
     ],
   ])("may not act for an Operation that %s", (_, status, message) => {
-    expect(() => at(status)).toThrow(RunNotAllowed);
+    expect(() => at(status)).toThrow(RunMustEnd);
     expect(() => at(status)).toThrow(message);
   });
 
@@ -132,7 +132,7 @@ describe("a Job", () => {
     const late = operation("Backup", {
       status: { phase: "Pending", conditions: [accepted], admittedSpec, runner: { attempt: 2 }, history },
     });
-    expect(() => joinOrWait(late, { ...job, name: jobName(metadata, 1) })).toThrow(RunNotAllowed);
+    expect(() => joinOrWait(late, { ...job, name: jobName(metadata, 1) })).toThrow(RunMustEnd);
     expect(joinOrWait(late, { ...job, name: jobName(metadata, 2) })).toBe("join");
   });
 
@@ -148,14 +148,14 @@ describe("a Job", () => {
     const late = operation("Backup", { status });
     expect(() => joinOrWait(late, job)).toThrow("is over");
     for (const attempt of [1, 2, 3]) {
-      expect(() => joinOrWait(late, { ...job, uid: "u9", name: jobName(metadata, attempt) })).toThrow(RunNotAllowed);
+      expect(() => joinOrWait(late, { ...job, uid: "u9", name: jobName(metadata, attempt) })).toThrow(RunMustEnd);
     }
     expect(joinOrWait(late, { ...job, uid: "u9", name: jobName(metadata, 24) })).toBe("join");
   });
 
   test("may not act for an Operation that came out of a backup", () => {
     expect(() => at({ phase: "Pending", conditions: [accepted] }, { "velero.io/restore-name": "r1" })).toThrow(
-      RunNotAllowed,
+      RunMustEnd,
     );
   });
 });

@@ -13,13 +13,13 @@ import { backup, deleteRequest, OWN_LABELS, restore } from "../veleroObjects.ts"
 
 type View = Parameters<typeof nextCancelStep>[0];
 
-function step(current: VeleroObject | undefined, more: Partial<View> = {}): CancelStep {
-  const asked = more.asked ?? current ?? backup({ phase: "New" });
+function step(now: VeleroObject | undefined, more: Partial<View> = {}): CancelStep {
+  const whenCancelSeen = more.whenCancelSeen ?? now ?? backup({ phase: "New" });
   return nextCancelStep({
-    asked,
+    whenCancelSeen,
     decided: false,
-    last: asked,
-    current,
+    lastSeen: whenCancelSeen,
+    now,
     deleteRequests: [],
     archiveOwner: undefined,
     ...more,
@@ -61,7 +61,7 @@ describe("cancelling a Backup", () => {
   });
 
   it.each(["Completed", "PartiallyFailed"])("removes what became %s only afterwards", (phase) => {
-    expect(step(backup({ phase }), { asked: running }).do).toBe("requestDeletion");
+    expect(step(backup({ phase }), { whenCancelSeen: running }).do).toBe("requestDeletion");
   });
 
   it.each(["Completed", "PartiallyFailed"])("removes what became %s after an earlier run had decided so", (phase) => {
@@ -69,7 +69,7 @@ describe("cancelling a Backup", () => {
     expect(step(restore({ phase }), { decided: true }).do).toBe("delete");
   });
 
-  it("goes on with what an earlier runner asked Velero to delete", () => {
+  it("goes on with what an earlier runner whenCancelSeen Velero to delete", () => {
     const object = backup({ phase: "Completed" });
     expect(step(object, { deleteRequests: [deleteRequest()] }).do).toBe("waitForDeletion");
   });
@@ -90,8 +90,8 @@ describe("cancelling a Backup", () => {
   });
 
   it("says what it could not find out", () => {
-    const last = backup({ phase: "Failed" });
-    expect(step(undefined, { asked: last, last, archiveOwner: "unknown" })).toEqual({
+    const lastSeen = backup({ phase: "Failed" });
+    expect(step(undefined, { whenCancelSeen: lastSeen, lastSeen, archiveOwner: "unknown" })).toEqual({
       do: "end",
       result: {
         kind: "removed",
@@ -103,7 +103,7 @@ describe("cancelling a Backup", () => {
 
   it("tells what Velero objected to before it asks again", () => {
     const deleteRequests = [deleteRequest({ phase: "Processed", errors: ["backup is still in progress"] })];
-    expect(step(backup({ phase: "Completed" }), { asked: running, deleteRequests })).toMatchObject({
+    expect(step(backup({ phase: "Completed" }), { whenCancelSeen: running, deleteRequests })).toMatchObject({
       do: "requestDeletion",
       errors: ["backup is still in progress"],
     });
@@ -111,7 +111,7 @@ describe("cancelling a Backup", () => {
 
   it("does not count it as an objection when Velero refused somebody else", () => {
     const request = deleteRequest({ phase: "Processed", errors: ["no"] }, { labels: {} });
-    expect(step(backup({ phase: "Completed" }), { asked: running, deleteRequests: [request] })).toMatchObject({
+    expect(step(backup({ phase: "Completed" }), { whenCancelSeen: running, deleteRequests: [request] })).toMatchObject({
       do: "requestDeletion",
       errors: [],
     });
@@ -120,11 +120,11 @@ describe("cancelling a Backup", () => {
   it("touches nothing once the name is another's, and takes back what Velero has not read yet", () => {
     const others = backup({ phase: "Completed" }, { uid: "other", labels: OTHERS });
     const request = deleteRequest();
-    expect(step(others, { asked: running, deleteRequests: [request] })).toEqual({
+    expect(step(others, { whenCancelSeen: running, deleteRequests: [request] })).toEqual({
       do: "withdraw",
       requests: [request],
     });
-    expect(step(others, { asked: running })).toEqual({
+    expect(step(others, { whenCancelSeen: running })).toEqual({
       do: "end",
       result: { kind: "removed", remains: "another Backup has its name now and was left alone" },
     });
@@ -132,25 +132,25 @@ describe("cancelling a Backup", () => {
 
   it("waits for what Velero is deleting, though the object itself has gone first", () => {
     const deleteRequests = [deleteRequest({ phase: "InProgress" })];
-    expect(step(undefined, { asked: running, deleteRequests }).do).toBe("waitForDeletion");
+    expect(step(undefined, { whenCancelSeen: running, deleteRequests }).do).toBe("waitForDeletion");
     const processed = [deleteRequest({ phase: "Processed" })];
-    expect(step(undefined, { asked: backup({ phase: "Failed" }), deleteRequests: processed })).toEqual({
+    expect(step(undefined, { whenCancelSeen: backup({ phase: "Failed" }), deleteRequests: processed })).toEqual({
       do: "end",
       result: { kind: "removed" },
     });
   });
 
   it("touches nothing when its own object has lost our labels: somebody took it over", () => {
-    expect(step(backup({ phase: "New" }, { labels: {} }), { asked: backup({ phase: "New" }) }).do).toBe("end");
+    expect(step(backup({ phase: "New" }, { labels: {} }), { whenCancelSeen: backup({ phase: "New" }) }).do).toBe("end");
   });
 
   it("removes what Velero brought back from the store with our labels", () => {
     const back = backup({ phase: "Failed", failureReason: "disk full" }, { uid: "another-uid" });
-    expect(step(back, { asked: running }).do).toBe("requestDeletion");
+    expect(step(back, { whenCancelSeen: running }).do).toBe("requestDeletion");
   });
 
   it("says that files may come when somebody deleted the object under its run", () => {
-    expect(step(undefined, { asked: running })).toEqual({
+    expect(step(undefined, { whenCancelSeen: running })).toEqual({
       do: "end",
       result: {
         kind: "removed",
@@ -166,7 +166,7 @@ describe("cancelling a Backup", () => {
 });
 
 describe("cancelling a Restore", () => {
-  const asked = restore({ phase: "InProgress" });
+  const whenCancelSeen = restore({ phase: "InProgress" });
 
   it.each(["WaitingForPluginOperations", "Failed", "FailedValidation"])("deletes it in phase %s", (phase) => {
     const object = restore({ phase });
@@ -184,7 +184,7 @@ describe("cancelling a Restore", () => {
 
   it("waits while its finalizer holds it", () => {
     const held = restore({ phase: "InProgress" }, { deletionTimestamp: "2026-01-01T00:00:00Z" });
-    expect(step(held, { asked }).do).toBe("waitForDeletion");
+    expect(step(held, { whenCancelSeen }).do).toBe("waitForDeletion");
   });
 
   it("does not wait for one that was refused and never ran", () => {
@@ -204,12 +204,12 @@ describe("cancelling a Restore", () => {
   });
 
   it("deletes what was Completed only afterwards", () => {
-    expect(step(restore({ phase: "Completed" }), { asked }).do).toBe("delete");
+    expect(step(restore({ phase: "Completed" }), { whenCancelSeen }).do).toBe("delete");
   });
 
   it("is done when it is gone or another one has its name", () => {
-    expect(step(undefined, { asked })).toEqual({ do: "end", result: { kind: "removed" } });
-    expect(step(restore({ phase: "New" }, { uid: "other" }), { asked })).toEqual({
+    expect(step(undefined, { whenCancelSeen })).toEqual({ do: "end", result: { kind: "removed" } });
+    expect(step(restore({ phase: "New" }, { uid: "other" }), { whenCancelSeen })).toEqual({
       do: "end",
       result: { kind: "removed" },
     });
@@ -220,7 +220,7 @@ describe("cancelling a Restore", () => {
 class Runner {
   readonly #world: VeleroModel;
   #memory:
-    | { asked: VeleroObject; decided: boolean; last: VeleroObject; archiveOwner: ArchiveOwner | undefined }
+    | { whenCancelSeen: VeleroObject; decided: boolean; lastSeen: VeleroObject; archiveOwner: ArchiveOwner | undefined }
     | undefined;
   /** What the status says, whoever reads it. */
   #written = false;
@@ -245,13 +245,13 @@ class Runner {
       this.#decided = undefined;
       return;
     }
-    const { object: current, requests: deleteRequests } = this.#world;
-    const found = current?.metadata.labels === OWN_LABELS ? current : undefined;
+    const { object: now, requests: deleteRequests } = this.#world;
+    const found = now?.metadata.labels === OWN_LABELS ? now : undefined;
     const first = found ?? backup({ phase: "New" });
-    this.#memory ??= { asked: first, decided: this.#written, last: first, archiveOwner: undefined };
+    this.#memory ??= { whenCancelSeen: first, decided: this.#written, lastSeen: first, archiveOwner: undefined };
     this.#written ||= !finishedBeforeCancel(this.#memory);
-    const next = nextCancelStep({ ...this.#memory, current, deleteRequests });
-    if ("object" in next && next.object !== undefined) this.#memory.last = next.object;
+    const next = nextCancelStep({ ...this.#memory, now, deleteRequests });
+    if ("object" in next && next.object !== undefined) this.#memory.lastSeen = next.object;
     if (next.do === "end") this.result = next.result;
     else if (next.do === "delete") this.#decided = next;
     else if (next.do === "inspectStore")

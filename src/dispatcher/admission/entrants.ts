@@ -1,6 +1,6 @@
 import { cancelRequested } from "../../api/cancel.ts";
 import { isTerminal, type VeleroOperation } from "../../api/operation.ts";
-import { isAdmitted, runnerGaveUp } from "../../api/status.ts";
+import { endedWithoutResult, isAdmitted } from "../../api/status.ts";
 import { isAtWork, veleroStage } from "../../api/velero.ts";
 import { activeJobs } from "../jobs/jobState.ts";
 import type { Entrant } from "../line/entrant.ts";
@@ -16,7 +16,7 @@ const EXACT_POSITIONS = 10;
 export function livesOn(operation: VeleroOperation, world: World): boolean {
   const { status } = operation;
   if (status?.phase !== "Failed") return false;
-  if (!runnerGaveUp(status)) return false;
+  if (!endedWithoutResult(status)) return false;
   return isAtWork(world.veleroObject(operation));
 }
 

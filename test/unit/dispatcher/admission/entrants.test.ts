@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import type { VeleroOperation } from "../../../../src/api/operation.ts";
-import { positionText } from "../../../../src/dispatcher/admission/line.ts";
+import { positionText } from "../../../../src/dispatcher/admission/entrants.ts";
 import { settingsSchema } from "../../../../src/dispatcher/settings.ts";
 import { condition, type OperationChange } from "../clusterObjects.ts";
 import { Cluster, conditionsOf, messageOf } from "../fakeCluster.ts";
