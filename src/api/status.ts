@@ -156,7 +156,10 @@ export function isAdmitted(status: Status | undefined): boolean {
   );
 }
 
-/** Whether the attempt ended without a result because its runner gave up: its Velero object may still live. */
+/**
+ * Whether the attempt ended without a result (RunnerFailed): its Job gave up, or no runner started in time. Its Velero
+ * object may still live.
+ */
 export function endedWithoutResult(status: Status | undefined): boolean {
   return conditionOf(status, ConditionType.failed)?.reason === Reason.runnerFailed;
 }

@@ -133,7 +133,7 @@ async function createJob(
       const fields = wrongFields(error);
       if (fields.length > 0) {
         logger.error({ err: error, job: name }, "the API server refuses the Job made from the template");
-        return templates.reject(operation.spec.type, fields);
+        return templates.markUnusable(operation.spec.type, fields);
       }
       await reportNotCreated(context, operation, refusal(error), logger);
     }

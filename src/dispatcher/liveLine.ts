@@ -179,7 +179,7 @@ export class LiveLine {
   }
 
   #judgeLeft(namespace: string): void {
-    this.#line.setLeft(namespace, this.#parts.world().orphanedWork(namespace));
+    this.#line.setOrphanedWork(namespace, this.#parts.world().orphanedWork(namespace));
     this.#moved.add(namespace);
   }
 

@@ -52,7 +52,7 @@ export function afterEnd(operation: VeleroOperation, world: World): Decision | u
   if (cancelRequested(operation)) {
     // The runner of a Job made by hand finds the cancel itself, and exits.
     if (token === undefined) return recordLateJobs(operation, world, withLateJobs);
-    const message = `re-run ${quoted(token)} is rejected: remove ${Annotation.cancel} first`;
+    const message = `re-run ${quoted(token)} cannot begin: remove ${Annotation.cancel} first`;
     const conditions = [{ type: ConditionType.blocked, status: "True", reason: Reason.rerunRefused, message } as const];
     return decideStatus(operation, world, { conditions }, withLateJobs);
   }

@@ -64,7 +64,7 @@ async function workOnOperation(
   key: string,
 ): Promise<void> {
   const found = caches.operations.get(key);
-  // Its approval or its right may have ended by the clock alone.
+  // The clock alone may have changed what the checks say: an approval or a right has ended.
   if (found !== undefined && isVeleroOperation(found) && isOpen(found)) line.judgeAnew(found);
   while (!line.isUpToDate) await line.judge();
   const operation = caches.operations.get(key);

@@ -6,7 +6,7 @@ import type { VeleroObject } from "../api/velero.ts";
  * cancelled.
  */
 export class RunMustEnd extends Error {
-  override readonly name = "RunNotAllowed";
+  override readonly name = "RunMustEnd";
 }
 
 /** The Operation was deleted, or another one has its name now. The run must cancel its unfinished Velero objects. */
@@ -42,10 +42,13 @@ export class ObjectChanged extends Error {
 
 /** The attempt is not admitted, or no longer: the run waits until the dispatcher admits it. */
 export class RunMustWait extends Error {
-  override readonly name = "NotAdmitted";
+  override readonly name = "RunMustWait";
 }
 
-/** The Velero object cannot be created now, because its storage location is unavailable. Later it can. */
+/**
+ * The Velero object cannot be created, or failed Velero's validation, only because its storage location is unavailable.
+ * Later it can be created.
+ */
 export class LocationUnavailable extends Error {
   override readonly name = "LocationUnavailable";
   /** The BackupStorageLocation to wait for; undefined if Velero does not name it. */

@@ -30,7 +30,7 @@ export function admission(operation: VeleroOperation, world: World): Decision {
       return { action: pause, ...decideStatus(operation, world, { phase: "Pending", conditions }) };
     }
     case "conflict":
-    case "leftBehind":
+    case "orphanedWork":
       return untilApprovalEnds(operation, world, conflicting(operation, placeText(operation.spec, place, world)));
     case "queued": {
       const running = notRunning(Reason.queued, placeText(operation.spec, place, world));

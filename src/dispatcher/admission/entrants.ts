@@ -94,7 +94,7 @@ export function placeText(
   switch (place.kind) {
     case "conflict":
       return `waits for the ${place.other.type} ${place.other.name} in this namespace, which is ${place.otherIs}`;
-    case "leftBehind":
+    case "orphanedWork":
       return `waits for ${place.what}, which is at work in this namespace though its Operation was deleted`;
     case "queued":
       return `waits for ${place.for === "slot" ? "a free slot" : veleroText(type, place, world)}, ${positionText(place)}`;

@@ -1,5 +1,5 @@
 import { byAge, type Entrant, isSame, type Type } from "./entrant.ts";
-import { type Conflict, type LeftAtWork, NamespaceLine } from "./namespaceLine.ts";
+import { type Conflict, NamespaceLine, type OrphanedWork } from "./namespaceLine.ts";
 import { Sorted } from "./sorted.ts";
 
 /** Whether there is room for an Operation that passes its own checks and, if not, why. */
@@ -82,11 +82,11 @@ export class Line {
   }
 
   /** Sets what is at work in a namespace although its Operation is gone. It takes no slot: nobody would know when to free that. */
-  setLeft(namespace: string, left: readonly LeftAtWork[]): void {
+  setOrphanedWork(namespace: string, left: readonly OrphanedWork[]): void {
     const line = this.#namespaces.get(namespace) ?? new NamespaceLine(namespace);
-    if (line.left.length === 0 && left.length === 0) return;
+    if (line.orphanedWork.length === 0 && left.length === 0) return;
     this.#namespaces.set(namespace, line);
-    line.left = left;
+    line.orphanedWork = left;
     this.#placeInOrder(line);
     this.#free = undefined;
   }
@@ -162,8 +162,8 @@ export class Line {
     this.#lastTurn = Math.max(this.#lastTurn, turn);
     const namespace = this.#namespaces.get(name) ?? new NamespaceLine(name);
     this.#namespaces.set(name, namespace);
-    if (turn <= namespace.turn) return;
-    namespace.turn = turn;
+    if (turn <= namespace.lastServedAt) return;
+    namespace.lastServedAt = turn;
     this.#placeInOrder(namespace);
     this.#free = undefined;
   }
@@ -171,15 +171,15 @@ export class Line {
   /** Must be called whenever the namespace's turn, or whether an Operation could take it, may have changed. */
   #placeInOrder(namespace: NamespaceLine): void {
     const last = this.#turnOf.get(namespace.name);
-    const head = namespace.ready > 0 ? namespace.at(0) : undefined;
-    if (last !== undefined && last.head === head && last.turn === namespace.turn) return;
+    const head = namespace.readyCount > 0 ? namespace.at(0) : undefined;
+    if (last !== undefined && last.head === head && last.turn === namespace.lastServedAt) return;
     if (last !== undefined) {
       this.#order.remove(last);
       this.#waitingNamespaces[last.head.type] -= 1;
       this.#turnOf.delete(namespace.name);
     }
     if (head === undefined) return;
-    const next = { namespace, turn: namespace.turn, head };
+    const next = { namespace, turn: namespace.lastServedAt, head };
     this.#order.add(next);
     this.#waitingNamespaces[head.type] += 1;
     this.#turnOf.set(namespace.name, next);
@@ -197,7 +197,7 @@ export class Line {
       const before = free.size;
       for (const { namespace } of this.#order) {
         if (slots <= 0 || TYPES.every((type) => room[type] <= 0 || this.#waitingNamespaces[type] === 0)) return free;
-        const next = round < namespace.ready ? namespace.at(round) : undefined;
+        const next = round < namespace.readyCount ? namespace.at(round) : undefined;
         // A namespace at its limit holds up no other.
         const isFull = namespace.slots + round >= this.#limits.maxConcurrentPerNamespace;
         if (next === undefined || room[next.type] <= 0 || isFull) continue;
@@ -213,7 +213,7 @@ export class Line {
   #findPositions(): Map<string, number> {
     const free = this.free();
     const positions = new Map<string, number>();
-    let going = [...this.#order].map(({ namespace }) => ({ namespace, ready: namespace.ready }));
+    let going = [...this.#order].map(({ namespace }) => ({ namespace, ready: namespace.readyCount }));
     for (let round = 0; going.length > 0; round += 1) {
       for (const { namespace } of going) {
         const next = namespace.at(round);

@@ -2,10 +2,10 @@ import { byAge, conflicts, type Entrant } from "./entrant.ts";
 import { Sorted } from "./sorted.ts";
 
 /** Work that goes on in a namespace although its Operation was deleted. */
-export interface LeftAtWork {
+export interface OrphanedWork {
   /** Whether it is a Backup. Everything else has to run alone in its namespace. */
   readonly isBackup: boolean;
-  /** Its kind, namespace and name, for messages: `Backup velero/b1`. */
+  /** Its kind, namespace and name, for messages: `Backup velero/b1`, `Job vworkspace-system/b1-0123456789`. */
   readonly what: string;
 }
 
@@ -16,8 +16,8 @@ export type Conflict =
       readonly other: Pick<Entrant, "type" | "name">;
       readonly otherIs: "under way" | "ahead";
     }
-  /** Only the work that a deleted Operation has left behind is in the way. */
-  | { readonly kind: "leftBehind"; readonly what: string };
+  /** Only work is in the way whose Operation was deleted. */
+  | { readonly kind: "orphanedWork"; readonly what: string };
 
 /**
  * The Operations of one namespace: those under way, and those that wait for their turn, the oldest first. An Operation waits for
@@ -25,9 +25,12 @@ export type Conflict =
  */
 export class NamespaceLine {
   readonly name: string;
-  /** When the namespace last had its turn: the lower, the earlier its next one. {@link Line} sets it. */
-  turn = 0;
-  left: readonly LeftAtWork[] = [];
+  /**
+   * When an Operation of it was last admitted, in milliseconds; {@link Line} sets it. The namespace with the lowest has the
+   * next turn. Within one process each is one more than the last, so that no two are equal.
+   */
+  lastServedAt = 0;
+  orphanedWork: readonly OrphanedWork[] = [];
   readonly #waiting = new Sorted<Entrant>(byAge);
   readonly #restores = new Sorted<Entrant>(byAge);
   readonly #underWay = new Map<string, Entrant>();
@@ -59,16 +62,16 @@ export class NamespaceLine {
   }
 
   /** How many of the waiting Operations could run now, beside each other, if there were room. */
-  get ready(): number {
+  get readyCount(): number {
     const first = this.#waiting.at(0);
     if (first === undefined) return 0;
-    if (first.type === "Restore") return this.#underWay.size === 0 && this.left.length === 0 ? 1 : 0;
+    if (first.type === "Restore") return this.#underWay.size === 0 && this.orphanedWork.length === 0 ? 1 : 0;
     if (this.#restoreIsHere()) return 0;
     const restore = this.#restores.at(0);
     return restore === undefined ? this.#waiting.length : this.#waiting.before(restore);
   }
 
-  /** One of these, the oldest first. All of them have the same type. */
+  /** The index-th that waits, the oldest first. The first {@link readyCount} have the same type. */
   at(index: number): Entrant | undefined {
     return this.#waiting.at(index);
   }
@@ -92,12 +95,12 @@ export class NamespaceLine {
     }
     const other = before ?? running[0];
     if (other !== undefined) return { kind: "conflict", other, otherIs: "under way" };
-    const left = this.left.find(({ isBackup }) => self.type === "Restore" || !isBackup);
-    return left && { kind: "leftBehind", what: left.what };
+    const left = this.orphanedWork.find(({ isBackup }) => self.type === "Restore" || !isBackup);
+    return left && { kind: "orphanedWork", what: left.what };
   }
 
   #restoreIsHere(): boolean {
-    if (this.left.some(({ isBackup }) => !isBackup)) return true;
+    if (this.orphanedWork.some(({ isBackup }) => !isBackup)) return true;
     for (const { type } of this.#underWay.values()) if (type === "Restore") return true;
     return false;
   }

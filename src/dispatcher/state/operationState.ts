@@ -9,7 +9,7 @@ export function isWaiting({ status }: Operation): boolean {
   return !isTerminal(status?.phase) && (!isAdmitted(status) || isQueued({ status }));
 }
 
-/** Whether only the limits hold it back. */
+/** Whether nothing but its turn holds it back: a slot, or room in Velero. */
 export function isQueued({ status }: Pick<Operation, "status">): boolean {
   const running = conditionOf(status, ConditionType.running);
   return !isTerminal(status?.phase) && running?.status === "False" && running.reason === Reason.queued;

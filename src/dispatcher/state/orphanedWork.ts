@@ -2,15 +2,8 @@ import { Label } from "../../api/labels.ts";
 import { backups, isAtWork, type Restore, type VeleroObject } from "../../api/velero.ts";
 import { jobHasEnded } from "../../kube/jobStatus.ts";
 import type { Job } from "../../kube/resources.ts";
+import type { OrphanedWork } from "../line/namespaceLine.ts";
 import { COMPONENT_LABEL, componentOf } from "../templates/buildJob.ts";
-
-/** Work that goes on in a namespace although its Operation was deleted. It still counts in docs/contract.md#conflicts. */
-export interface OrphanedWork {
-  /** Whether it is a Backup. Everything else has to run alone in its namespace. */
-  readonly isBackup: boolean;
-  /** Its kind, namespace and name, for messages: `Backup velero/b1`, `Job vworkspace-system/b1-0123456789`. */
-  readonly what: string;
-}
 
 type Scope = Pick<NonNullable<Restore["spec"]>, "includedNamespaces" | "namespaceMapping">;
 

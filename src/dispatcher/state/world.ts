@@ -5,10 +5,10 @@ import type { Announcement } from "../../kube/events.ts";
 import type { KubeObject, Manifest } from "../../kube/metadata.ts";
 import type { Event, Job, Pod, VolumeSnapshotClass } from "../../kube/resources.ts";
 import type { Place } from "../line/line.ts";
+import type { OrphanedWork } from "../line/namespaceLine.ts";
 import type { VeleroLoad } from "../line/veleroLoad.ts";
 import type { Settings } from "../settings.ts";
 import type { JobTemplates } from "../templates/buildJob.ts";
-import type { OrphanedWork } from "./orphanedWork.ts";
 
 /**
  * Everything that a decision may look at, as the API server reported it last. Reading it costs nothing and changes nothing. If a

@@ -43,11 +43,11 @@ export class TemplateStore {
 
   /**
    * Marks a template as unusable, because the API server refuses the Job made from it. It stays unusable until the ConfigMap
-   * changes, so that the dispatcher does not send the same Job again and again.
+   * changes or the dispatcher starts again, so that the dispatcher does not send the same Job again and again.
    *
    * @param fields the fields of the Job that the API server refuses
    */
-  reject(type: OperationType, fields: readonly string[]): void {
+  markUnusable(type: OperationType, fields: readonly string[]): void {
     const problem = invalidTemplate(type, fields);
     this.#current = { ...this.#current, [type]: { ok: false, problem } };
     this.#logger.error({ type, problem }, "Job template cannot be used");

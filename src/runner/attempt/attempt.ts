@@ -18,7 +18,7 @@ export function attemptIn(operation: VeleroOperation): Attempt {
  * Reads the Operation as it is now, for a run that works on this attempt.
  *
  * @throws OperationGone when the Operation was deleted or is being deleted, AttemptOver when the attempt has ended or
- *   another has begun, NotAdmitted when another run has handed the attempt back
+ *   another has begun, RunMustWait when another run has handed the attempt back
  */
 export async function readAttempt(context: RunnerContext, attempt: Attempt): Promise<VeleroOperation> {
   const operation = await readOperation(context, attempt, attempt.uid);
@@ -33,7 +33,7 @@ export async function readAttempt(context: RunnerContext, attempt: Attempt): Pro
  *
  * @param uid the Operation's uid; without it, the Operation that has this name now
  * @throws OperationGone when there is none, when another Operation has the name now, or when it is being deleted;
- *   RunNotAllowed when it is not a Backup or Restore by Velero
+ *   RunMustEnd when it is not a Backup or Restore by Velero
  */
 export async function readOperation(
   context: RunnerContext,

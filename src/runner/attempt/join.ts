@@ -25,7 +25,7 @@ import { replaceStatus } from "./writeStatus.ts";
  * has opened an attempt for that Job: only the dispatcher decides that. The run records its Job's uid in
  * status.runner.jobUIDs before it does anything else. docs/contract.md#joining.
  *
- * @throws RunNotAllowed when this run may not act, AttemptOver when there is nothing left to do, OperationGone
+ * @throws RunMustEnd when this run may not act, AttemptOver when there is nothing left to do, OperationGone
  */
 export async function joinAttempt(context: RunnerContext): Promise<VeleroOperation> {
   const { settings } = context;
@@ -68,7 +68,7 @@ function mustWait(operation: VeleroOperation, job: RunnerSettings["job"]): boole
  * What a run of this Job does with the Operation as it stands: it joins the attempt, or waits until the dispatcher has
  * opened and admitted one.
  *
- * @throws RunNotAllowed, AttemptOver as {@link joinAttempt}
+ * @throws RunMustEnd, AttemptOver as {@link joinAttempt}
  */
 export function joinOrWait(operation: VeleroOperation, job: RunnerSettings["job"]): "join" | "wait" {
   const { status, metadata } = operation;
@@ -105,7 +105,7 @@ function isAdmittedWithSpec({ status }: Operation): boolean {
   return isAdmitted(status) && (status?.admittedSpec !== undefined || status?.engineRef?.uid !== undefined);
 }
 
-/** @throws RunNotAllowed when this Job worked on an attempt that has ended */
+/** @throws RunMustEnd when this Job worked on an attempt that has ended */
 function checkIsNoPastJob({ status }: VeleroOperation, jobUid: string | undefined): void {
   if (jobUid === undefined) return;
   const past = status?.history?.find(({ jobUIDs }) => jobUIDs?.includes(jobUid));

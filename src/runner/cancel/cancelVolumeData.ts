@@ -5,7 +5,7 @@ import { isMovementOver, movementsOf } from "../follow/dataMovement.ts";
 
 /** Cancels the volume data that a Backup's run waits for, so that the run ends soon. If that fails, it ends later. */
 export async function cancelVolumeData(context: RunnerContext, backup: VeleroObject): Promise<void> {
-  const attempt = async <T>(what: object, step: () => Promise<T>): Promise<T | undefined> => {
+  const orWarn = async <T>(what: object, step: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await step();
     } catch (error) {
@@ -15,10 +15,10 @@ export async function cancelVolumeData(context: RunnerContext, backup: VeleroObj
     }
   };
   const brief = retryingBriefly(context);
-  for (const { resource, object } of (await attempt({}, () => movementsOf(brief, backup))) ?? []) {
+  for (const { resource, object } of (await orWarn({}, () => movementsOf(brief, backup))) ?? []) {
     if (object.spec?.cancel === true || isMovementOver(object)) continue;
     const what = { kind: resource.kind, name: object.metadata.name };
-    await attempt(what, async () => {
+    await orWarn(what, async () => {
       const patch = { spec: { cancel: true } };
       await retry(() => context.client.mergePatch(resource, object.metadata, patch, context), brief);
       context.logger.info(what, "cancelled the movement of volume data");

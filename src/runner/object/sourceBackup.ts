@@ -30,7 +30,9 @@ export async function chooseSourceBackup(
   const [candidate, ...others] = candidates;
   if (others.length > 0) {
     const ways = candidates.map((one) => `operation/${keyOf(one)}`).join(" or ");
-    return noSource(`backupName ${parameters.backupName} names ${candidates.length} Operations: write ${ways}`);
+    return noSource(
+      `backupName ${parameters.backupName} is ambiguous, ${candidates.length} Operations have that name: write ${ways}`,
+    );
   }
   if (candidate !== undefined) return await backupOf(context, candidate);
   return { ok: true, backup: wanted.kind === "operation" ? undefined : await backupNamed(context, wanted.name) };
@@ -42,8 +44,8 @@ export function backupRef({ metadata: { namespace, name, uid } }: Backup) {
 }
 
 /**
- * The Backup Operations that a name may mean: those in the namespaces that namespaceMapping maps or, if there are none,
- * the one in the Restore's own namespace.
+ * The Backup Operations that a name may mean: those in the namespaces that namespaceMapping maps; if none of these has
+ * one, that in the Restore's own namespace.
  */
 async function candidatesFor(
   context: RunnerContext,

@@ -79,7 +79,7 @@ export async function collectOutputs(
   const missing: string[] = [];
   const unreadable: string[] = [];
   /** Runs one step. If it fails, the outputs list its subject as missing or unreadable. */
-  const attempt: OrMissing = async (what, step) => {
+  const orMissing: OrMissing = async (what, step) => {
     try {
       return await step();
     } catch (error) {
@@ -91,13 +91,13 @@ export async function collectOutputs(
     }
   };
 
-  const location = await attempt("storage location", () => locationOf(context, object));
+  const location = await orMissing("storage location", () => locationOf(context, object));
   const source: DownloadSource = { object, location, limits };
   // One large file after the other, to save memory.
-  const warnings = await attempt("warnings", () => warningsOf(context, type, source));
-  const restored = isRestore(object) ? await restoreOutputs(context, { ...source, object }, attempt) : undefined;
-  const sizes = isBackup(object) ? await backupSizes(context, { ...source, object }, attempt) : undefined;
-  const unknown = (await attempt("unknownResources", () => doubtfulResources(context, operation, object))) ?? [];
+  const warnings = await orMissing("warnings", () => warningsOf(context, type, source));
+  const restored = isRestore(object) ? await restoreOutputs(context, { ...source, object }, orMissing) : undefined;
+  const sizes = isBackup(object) ? await volumeOutputs(context, { ...source, object }, orMissing) : undefined;
+  const unknown = (await orMissing("unknownResources", () => doubtfulResources(context, operation, object))) ?? [];
   if (location !== undefined) outputs.storageLocation = location.metadata.name;
   if (warnings !== undefined) outputs.warnings = warnings.entries;
   if (warnings?.unlisted !== undefined) missing.push(warnings.unlisted);
@@ -153,20 +153,20 @@ async function warningsOf(context: RunnerContext, type: OperationType, source: D
   };
 }
 
-interface Sizes {
+interface VolumeOutputs {
   readonly outputs: Outputs;
   /** Set when there are snapshots for which Velero reports no size. */
   readonly unsized?: string;
 }
 
-async function backupSizes(
+async function volumeOutputs(
   context: RunnerContext,
   source: DownloadSource & { readonly object: Backup },
-  attempt: OrMissing,
-): Promise<Sizes> {
+  orMissing: OrMissing,
+): Promise<VolumeOutputs> {
   const [archive, volumes] = await Promise.all([
-    attempt("backupSizeBytes: size of the archive", () => readableArchive(context, source)),
-    attempt("skippedVolumes and sizes of snapshots", () =>
+    orMissing("backupSizeBytes: size of the archive", () => readableArchive(context, source)),
+    orMissing("skippedVolumes and sizes of snapshots", () =>
       downloadJson(context, "BackupVolumeInfos", source, volumeInfosSchema),
     ),
   ]);
@@ -174,7 +174,7 @@ async function backupSizes(
   // those of snapshots are not.
   const bytes =
     volumes === undefined
-      ? await attempt("backupSizeBytes: sizes of the volumes", async () => {
+      ? await orMissing("backupSizeBytes: sizes of the volumes", async () => {
           return movedBytes(await movementsOf(context, source.object)).total;
         })
       : volumeBytes(volumes);

@@ -28,11 +28,11 @@ export interface RestoreSource extends DownloadSource {
 export async function restoreOutputs(
   context: RunnerContext,
   source: RestoreSource,
-  attempt: OrMissing,
+  orMissing: OrMissing,
 ): Promise<Outputs> {
-  const items = await attempt("what was created, updated, skipped", () => itemsOfRestore(context, source));
+  const items = await orMissing("what was created, updated, skipped", () => itemsOfRestore(context, source));
   if (items === undefined) return {};
-  const leftOut = await attempt("skippedVolumes", () => leftOutBy(context, source, items));
+  const leftOut = await orMissing("skippedVolumes", () => leftOutBy(context, source, items));
   const whereToFind = placesOf("Restore", source.object);
   const named = (result: ItemResult): string[] => {
     const those = items.filter((item) => item.result === result).map(({ kind, name }) => `${kind} ${name}`);

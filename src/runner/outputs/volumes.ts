@@ -14,8 +14,6 @@ export const volumeInfosSchema = z
       snapshotDataMoved: z.boolean().optional(),
       skipped: z.boolean().optional(),
       skippedReason: z.string().optional(),
-      /** `failed` when there is no data; Velero does not report it for every method. */
-      result: z.string().optional(),
       csiSnapshotInfo: sized,
       snapshotDataMovementInfo: sized,
       pvbInfo: sized,

@@ -151,7 +151,7 @@ test("with namespaceMapping it is the mapped namespace's, and of several the one
   expect((await restored(fixture, "daily", mapped(old))).from).toBe("daily-old");
   for (const { metadata } of await fixture.velero.all("Restore")) await fixture.velero.delete("Restore", metadata.name);
   expect(await refusal(fixture, "daily", mapped(old, older))).toBe(
-    `backupName daily names 2 Operations: write operation/${old}/daily or operation/${older}/daily`,
+    `backupName daily is ambiguous, 2 Operations have that name: write operation/${old}/daily or operation/${older}/daily`,
   );
   // A namespace that is not restored from is as good as none.
   expect(await refusal(fixture, `operation/${older}/daily`, mapped(old))).toBe(

@@ -14,9 +14,9 @@ import {
   storageLocationSchema,
   type VeleroObject,
 } from "../../../src/api/velero.ts";
+import type { OrphanedWork } from "../../../src/dispatcher/line/namespaceLine.ts";
 import {
   jobNamespaces,
-  type OrphanedWork,
   orphanedJob,
   orphanedObject,
   veleroNamespaces,
@@ -212,7 +212,7 @@ export class ClusterObjects {
     return object;
   }
 
-  leftBehind(namespace: string): OrphanedWork[] {
+  orphanedWork(namespace: string): OrphanedWork[] {
     const known = new Set([...this.operations.values()].map(({ metadata }) => metadata.uid));
     const isOrphan = ({ metadata }: KubeObject) => !known.has(metadata.labels?.[Label.operation] ?? "");
     const objects = [...this.veleroObjects.values()].filter((one) => veleroNamespaces(one).includes(namespace));

@@ -85,7 +85,7 @@ export class Cluster extends ClusterObjects {
       refusalsOf: (job) => this.refusals.filter(({ involvedObject }) => involvedObject?.uid === job.metadata.uid),
       podEventsOf: (pod) => this.podEvents.filter(({ involvedObject }) => involvedObject?.uid === pod.metadata.uid),
       veleroObjectsOf: (job) => this.veleroObjectsOf(job),
-      orphanedWork: (namespace) => this.leftBehind(namespace),
+      orphanedWork: (namespace) => this.orphanedWork(namespace),
       veleroObject: ({ status }) => this.veleroObjects.get(status?.engineRef?.uid ?? ""),
     };
     return world;
@@ -102,7 +102,7 @@ export class Cluster extends ClusterObjects {
       if (!Number.isNaN(admittedAt)) line.served(operation.metadata.namespace, admittedAt);
     }
     for (const namespace of new Set([...this.operations.values()].map(({ metadata }) => metadata.namespace ?? "")))
-      line.setLeft(namespace, world.orphanedWork(namespace));
+      line.setOrphanedWork(namespace, world.orphanedWork(namespace));
     line.set(waiting(self));
     return line.place(self.metadata.uid) ?? { kind: "free" };
   }

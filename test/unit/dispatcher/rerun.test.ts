@@ -105,7 +105,7 @@ describe("re-run", () => {
     expect(phase).toBe("Failed");
     expect(conditionsOf({ conditions })).toContain("Blocked=True/RerunRefused");
     expect(messageOf({ conditions }, "Blocked")).toBe(
-      're-run "again" is rejected: remove ops.vworkspace.io/cancel first',
+      're-run "again" cannot begin: remove ops.vworkspace.io/cancel first',
     );
     expect(observedRerun).toBeUndefined();
     cluster.annotate(operation, { [CANCEL]: undefined });

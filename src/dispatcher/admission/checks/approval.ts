@@ -19,13 +19,13 @@ export function approvalEnds(operation: VeleroOperation, world: World): Date | u
   return approval?.ok ? approval.ends : undefined;
 }
 
-/** Whether the Operation needs an approval. The result of its checks may then change merely because a token expires. */
-export function needsApproval(operation: VeleroOperation, settings: Settings): boolean {
+/** Whether the Operation needs an approval. */
+function requiresApproval(operation: VeleroOperation, settings: Settings): boolean {
   return requirement(operation, settings) !== undefined;
 }
 
 function approvalOf(operation: VeleroOperation, { approvalKey, now, settings }: World): Approval | undefined {
-  if (!needsApproval(operation, settings)) return undefined;
+  if (!requiresApproval(operation, settings)) return undefined;
   const { requireBoundClaims: requireBound } = settings;
   return verifyApprovalToken(operation.spec.approvals?.claim, { operation, key: approvalKey, requireBound, now });
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Entrant } from "../../../../src/dispatcher/line/entrant.ts";
 import { type Capacity, type Limits, Line, type Place } from "../../../../src/dispatcher/line/line.ts";
-import type { LeftAtWork } from "../../../../src/dispatcher/line/namespaceLine.ts";
+import type { OrphanedWork } from "../../../../src/dispatcher/line/namespaceLine.ts";
 import { referencePlaces } from "./referenceLine.ts";
 
 const NAMESPACES = ["org-a", "org-b", "org-c"];
@@ -27,14 +27,17 @@ const entrant: fc.Arbitrary<Entrant> = fc
     };
   });
 
-const left: fc.Arbitrary<LeftAtWork[]> = fc.array(fc.record({ isBackup: fc.boolean(), what: fc.constant("Job a/b") }), {
-  maxLength: 2,
-});
+const left: fc.Arbitrary<OrphanedWork[]> = fc.array(
+  fc.record({ isBackup: fc.boolean(), what: fc.constant("Job a/b") }),
+  {
+    maxLength: 2,
+  },
+);
 
 type Change =
   | { readonly kind: "set"; readonly entrant: Entrant }
   | { readonly kind: "remove"; readonly uid: string }
-  | { readonly kind: "left"; readonly namespace: string; readonly left: LeftAtWork[] }
+  | { readonly kind: "left"; readonly namespace: string; readonly left: OrphanedWork[] }
   | { readonly kind: "served"; readonly namespace: string; readonly at: number }
   | { readonly kind: "capacity"; readonly capacity: Capacity };
 
@@ -57,7 +60,7 @@ const limits: fc.Arbitrary<Limits> = fc.record({
 class Both {
   readonly line: Line;
   readonly entrants = new Map<string, Entrant>();
-  readonly left = new Map<string, LeftAtWork[]>();
+  readonly left = new Map<string, OrphanedWork[]>();
   readonly turns = new Map<string, number>();
   readonly limits: Limits;
   capacity: Capacity = { Backup: 2, Restore: 2 };
@@ -85,7 +88,7 @@ class Both {
         return;
       case "left":
         this.left.set(change.namespace, change.left);
-        this.line.setLeft(change.namespace, change.left);
+        this.line.setOrphanedWork(change.namespace, change.left);
         return;
       case "served":
         this.#take(change.namespace, change.at);

@@ -1,13 +1,13 @@
 import { byAge, conflicts, type Entrant } from "../../../../src/dispatcher/line/entrant.ts";
 import type { Capacity, Limits, Place } from "../../../../src/dispatcher/line/line.ts";
-import type { LeftAtWork } from "../../../../src/dispatcher/line/namespaceLine.ts";
+import type { OrphanedWork } from "../../../../src/dispatcher/line/namespaceLine.ts";
 
 /** Everything that decides who goes first. */
 export interface Everybody {
   readonly entrants: readonly Entrant[];
   readonly limits: Limits;
   readonly capacity: Capacity;
-  readonly left: ReadonlyMap<string, readonly LeftAtWork[]>;
+  readonly left: ReadonlyMap<string, readonly OrphanedWork[]>;
   /** When each namespace had its last turn; never, if it is not here. */
   readonly turns: ReadonlyMap<string, number>;
 }
@@ -82,5 +82,5 @@ function conflictOf(self: Entrant, { entrants, left }: Everybody): Place | undef
     return { kind: "conflict", other: before, otherIs: running.includes(before) ? "under way" : "ahead" };
   }
   const found = left.get(self.namespace)?.find(({ isBackup }) => self.type === "Restore" || !isBackup);
-  return found && { kind: "leftBehind", what: found.what };
+  return found && { kind: "orphanedWork", what: found.what };
 }

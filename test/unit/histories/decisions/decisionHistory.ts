@@ -230,7 +230,7 @@ export class DecisionHistory extends Cluster {
       ],
       limits: this.limits,
       capacity: { Backup: this.concurrentBackups + 1, Restore: 2 },
-      left: new Map([...namespaces].map((name) => [name, this.leftBehind(name)])),
+      left: new Map([...namespaces].map((name) => [name, this.orphanedWork(name)])),
       turns: new Map([...namespaces].map((name) => [name, Math.max(0, ...admittedAt(name))])),
     }).get(admitted.metadata.uid);
     if (place?.kind !== "free") throw new Error(`${age(admitted)} is admitted out of turn: ${JSON.stringify(place)}`);
