@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { parseBackupName } from "./backupName.ts";
 import { parseGoDuration } from "./duration.ts";
 import { labelSelector } from "./labelSelector.ts";
 import { leftOutAs, platformExclusions } from "./platformExclusions.ts";
+import { parseBackupName } from "./sourceBackupName.ts";
 
 /**
  * The parameters of a Backup and of a Restore, each with the values that are allowed. The CRD declares only the types

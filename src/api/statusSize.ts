@@ -18,7 +18,7 @@ const WHERE = "the API server's store has no room for more of this Operation";
 
 /**
  * Writes a status. If the API server's store has no room for it, writes less and less of it: the result of an Operation
- * matters more than its warnings. docs/contract.md#status-size.
+ * matters more than its warnings. Each list was cut to 256 KiB before (cutList.ts). docs/contract.md#status-size.
  *
  * @param write tries once to write a status; it may fail as too large only because of that status
  * @throws what the last try throws

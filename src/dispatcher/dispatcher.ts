@@ -18,7 +18,7 @@ import type { Settings } from "./settings.ts";
 import { type Caches, openCaches } from "./state/caches.ts";
 import { currentWorld } from "./state/currentWorld.ts";
 import { indexCaches } from "./state/indexes.ts";
-import { missingProtection, rightsAskedSince } from "./state/protection.ts";
+import { missingProtection, rightsPolicySince } from "./state/protection.ts";
 import type { World } from "./state/world.ts";
 import { WritesInFlight } from "./state/writesInFlight.ts";
 import { TemplateStore } from "./templates/templateStore.ts";
@@ -60,7 +60,7 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   const protection = () =>
     missingProtection(
       caches.operationCrd.get(qualifiedName(operations)),
-      rightsAskedSince(caches.rightsPolicy.get(RIGHTS_POLICY), caches.rightsBinding.get(RIGHTS_POLICY)),
+      rightsPolicySince(caches.rightsPolicy.get(RIGHTS_POLICY), caches.rightsBinding.get(RIGHTS_POLICY)),
     );
   let role: "starting" | "standby" | "leading" = "starting";
   const server = await options.serve({

@@ -1,18 +1,10 @@
+import type { ExitCode } from "../api/exitCodes.ts";
 import type { Operation } from "../api/operation.ts";
 
-/** The runner's exit codes. docs/contract.md#exit-codes; the Job's podFailurePolicy names {@link EXIT.final}. */
-export const EXIT = {
-  /** The Operation succeeded (degraded or not), or nothing is left to do. */
-  done: 0,
-  /** Transient trouble, or SIGTERM before the end: the Job starts another pod. */
-  again: 1,
-  /** Another run would end the same way: the Job fails at once. */
-  final: 2,
-} as const;
-
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
-
-/** How a run ended: its exit code, and the text of its termination message. */
+/**
+ * How a run ended: its exit code, and the text of its termination message. Chosen by `endRun` (finish.ts), `run` (run.ts),
+ * `cleanUpAfterDeletion` (cancel/) and main.ts, for which an unexpected error is `again` and a wrong setting is `final`.
+ */
 export interface Ending {
   readonly exitCode: ExitCode;
   readonly message: string;

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import type { Logger } from "pino";
 import * as z from "zod";
+import { EXIT } from "../api/exitCodes.ts";
 import { cutBytes } from "../api/message.ts";
 import { attemptOf } from "../api/operation.ts";
 import { connect } from "../kube/client.ts";
@@ -10,7 +11,7 @@ import { createLogger } from "../log.ts";
 import { VERSION } from "../version.ts";
 import type { RunnerContext, RunnerSettings } from "./context.ts";
 import { httpFetcher } from "./download/fetch.ts";
-import { type Ending, EXIT } from "./exit.ts";
+import type { Ending } from "./exit.ts";
 import { endingCondition } from "./finish.ts";
 import { LatestOperation } from "./latestOperation.ts";
 import { run } from "./run.ts";

@@ -1,4 +1,5 @@
 import { cancelRequested, mustCancel } from "../api/cancel.ts";
+import { EXIT } from "../api/exitCodes.ts";
 import { isVeleroOperation, type VeleroOperation } from "../api/operation.ts";
 import { Reason } from "../api/reasons.ts";
 import { failedValidationForLocation, type VeleroObject } from "../api/velero.ts";
@@ -9,7 +10,7 @@ import { joinAttempt } from "./attempt/join.ts";
 import { reportStatus } from "./attempt/writeStatus.ts";
 import { cleanUpAfterDeletion } from "./cancel/afterDeletion.ts";
 import { CANCEL_REQUESTED, cancelDecision, cancelOperation } from "./cancel/cancel.ts";
-import { removeNameCollisions } from "./cancel/nameCollisions.ts";
+import { removeNameCollisions } from "./cancel/removeNameCollisions.ts";
 import { type RunnerContext, retryingForever, retryingRefusals } from "./context.ts";
 import { createOnce, record, takeOtherName } from "./create.ts";
 import {
@@ -21,7 +22,7 @@ import {
   RunMustEnd,
   RunMustWait,
 } from "./errors.ts";
-import { type Ending, EXIT } from "./exit.ts";
+import type { Ending } from "./exit.ts";
 import { endRun, fail, finish } from "./finish.ts";
 import { confirmFailure } from "./follow/confirmFailure.ts";
 import { follow } from "./follow/follow.ts";
@@ -29,10 +30,10 @@ import { exceededRunTime } from "./follow/maxRunTime.ts";
 import { advanced, ProgressReader } from "./follow/progress.ts";
 import { handBack, locationUnavailableFor } from "./handBack.ts";
 import { findVeleroObject } from "./object/findVeleroObject.ts";
-import { isNameCollision } from "./object/nameCollision.ts";
 import { prepare } from "./object/prepare.ts";
 import { checkRecordedObject, type ObjectEnd, type RecordedObject } from "./object/recordedObject.ts";
 import { areGone, remove } from "./object/remove.ts";
+import { isNameTakenInStore } from "./object/storeCollision.ts";
 import { veleroResource } from "./object/veleroObject.ts";
 import { objectState } from "./objectState.ts";
 
@@ -109,7 +110,7 @@ async function advance(
   if (ended !== undefined && failedValidationForLocation(ended))
     throw await locationUnavailableFor(retryingRefusals(context), ended);
   // Velero did not run this one, because the store has a backup of its name: try again under the attempt's other name.
-  if (ended !== undefined && isNameCollision(ended) && (await takeOtherName(context, operation, ended)))
+  if (ended !== undefined && isNameTakenInStore(ended) && (await takeOtherName(context, operation, ended)))
     return undefined;
   return await finish(retryingForever(context), attempt, end, known);
 }

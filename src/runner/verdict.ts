@@ -192,6 +192,7 @@ function failedValidation(seen: Seen): StatusChange {
   };
 }
 
+/** The object is gone: removed by a cancel (CancelledByUser, DeadlineExceeded), or by somebody else (ExternalDeletion). */
 function gone(seen: Seen): StatusChange {
   const [condition, reason, message] = seen.byCancel
     ? ([ConditionType.cancelled, cancelReason(seen), cancelledMessage(seen)] as const)

@@ -1,8 +1,8 @@
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
 import * as z from "zod";
-import { parseBackupName } from "../../api/backupName.ts";
 import { humanBytes } from "../../api/message.ts";
 import { type Operation, operations } from "../../api/operation.ts";
+import { parseBackupName } from "../../api/sourceBackupName.ts";
 import { isAdmitted } from "../../api/status.ts";
 import { type Backup, backups, downloadRequests } from "../../api/velero.ts";
 import { isForbidden, isNotFound, isRefusal } from "../../kube/errors.ts";

@@ -5,7 +5,7 @@ import { NOTHING } from "../state/statusDecision.ts";
 import type { Decision, World } from "../state/world.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
 import { deletionOf, unfinishedOwnJob } from "./jobState.ts";
-import { lingeringContainer, lingeringText, podHasEnded } from "./overduePods.ts";
+import { lingeringContainer, lingeringText, podHasEnded } from "./silentTrouble.ts";
 
 const DAY_SECONDS = 86_400;
 

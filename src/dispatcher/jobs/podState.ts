@@ -12,7 +12,7 @@ import {
   overdueEnd,
   overdueStart,
   podHasEnded,
-} from "./overduePods.ts";
+} from "./silentTrouble.ts";
 
 /** What the pods of unfinished Jobs are doing. */
 export type PodState =

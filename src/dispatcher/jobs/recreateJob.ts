@@ -3,7 +3,7 @@ import { failureOf, hasStarted } from "../../kube/jobStatus.ts";
 import type { Job, Pod } from "../../kube/resources.ts";
 import type { World } from "../state/world.ts";
 import { isMadeByDispatcher } from "./jobState.ts";
-import { overdueEnd, podHasEnded } from "./overduePods.ts";
+import { overdueEnd, podHasEnded } from "./silentTrouble.ts";
 
 // When the dispatcher makes its Job again, for the same attempt and under the same name.
 // docs/contract.md#jobs-made-again.

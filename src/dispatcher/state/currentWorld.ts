@@ -11,7 +11,7 @@ import type { Caches } from "./caches.ts";
 import { attemptTerm, type Indexes } from "./indexes.ts";
 import { orphanedJob, orphanedObject } from "./orphanedWork.ts";
 import { operationUidOf } from "./owners.ts";
-import { rightsAskedSince } from "./protection.ts";
+import { rightsPolicySince } from "./protection.ts";
 import type { World } from "./world.ts";
 import type { WritesInFlight } from "./writesInFlight.ts";
 
@@ -54,8 +54,8 @@ export function currentWorld(parts: CurrentWorldParts): World {
     get now() {
       return clock.now();
     },
-    get rightsAskedSince() {
-      return rightsAskedSince(caches.rightsPolicy.get(RIGHTS_POLICY), caches.rightsBinding.get(RIGHTS_POLICY));
+    get rightsPolicySince() {
+      return rightsPolicySince(caches.rightsPolicy.get(RIGHTS_POLICY), caches.rightsBinding.get(RIGHTS_POLICY));
     },
     get templates() {
       return templates.current;

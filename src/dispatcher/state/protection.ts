@@ -11,7 +11,7 @@ import type { CustomResourceDefinition, ValidatingAdmissionPolicyBinding } from 
  * @returns since when both have existed; undefined if one is missing, or if the binding does not deny in every namespace.
  *     docs/contract.md#restores-from-another-namespace
  */
-export function rightsAskedSince(
+export function rightsPolicySince(
   policy: KubeObject | undefined,
   binding: ValidatingAdmissionPolicyBinding | undefined,
 ): Date | undefined {
@@ -22,7 +22,7 @@ export function rightsAskedSince(
 }
 
 /**
- * @param askedSince what {@link rightsAskedSince} says
+ * @param askedSince what {@link rightsPolicySince} says
  * @returns what is missing in this cluster, one sentence each; empty if nothing is
  */
 export function missingProtection(crd: CustomResourceDefinition | undefined, askedSince: Date | undefined): string[] {

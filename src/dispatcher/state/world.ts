@@ -24,7 +24,7 @@ export interface World {
    * Since when the API server checks the right of whoever restores from another namespace: since the creation of the policy or of
    * its binding, whichever was later. Undefined if either is missing.
    */
-  readonly rightsAskedSince: Date | undefined;
+  readonly rightsPolicySince: Date | undefined;
   /**
    * Whether there is room for an Operation that passes its own checks. Writes in flight count: an Operation whose admission is
    * being written is under way already, so that two never take the same slot.

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { EXIT } from "../../api/exitCodes.ts";
 import { Label, MANAGED_BY } from "../../api/labels.ts";
 import { jobName, labelValue } from "../../api/names.ts";
 import type { OperationType, VeleroOperation } from "../../api/operation.ts";
@@ -119,7 +120,7 @@ export function buildJob(
         rules: [
           // The runner did not fail if its pod was evicted or its node drained, so that costs no retry.
           { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
-          { action: "FailJob", onExitCodes: { containerName: RUNNER_CONTAINER, operator: "In", values: [2] } },
+          { action: "FailJob", onExitCodes: { containerName: RUNNER_CONTAINER, operator: "In", values: [EXIT.final] } },
         ],
       },
       template: {

@@ -1,15 +1,16 @@
+import { EXIT } from "../../api/exitCodes.ts";
 import { type OperationType, SUPPORTED_TYPES } from "../../api/operation.ts";
 import { isVeleroTerminal, type VeleroObject } from "../../api/velero.ts";
 import { isForbidden, isTransient } from "../../kube/errors.ts";
 import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
 import type { OperationGone } from "../errors.ts";
-import { type Ending, EXIT } from "../exit.ts";
+import type { Ending } from "../exit.ts";
 import { isNamespaceTerminating } from "../object/namespaceTerminating.ts";
 import { operationSelector } from "../object/plan.ts";
 import { veleroResource } from "../object/veleroObject.ts";
 import { removeObject } from "./cancel.ts";
-import { removeNameCollisions } from "./nameCollisions.ts";
+import { removeNameCollisions } from "./removeNameCollisions.ts";
 
 /**
  * Ends a run whose Operation was deleted: cancels what Velero has not finished, and leaves what Velero has finished. If

@@ -1,7 +1,7 @@
 import type { DeleteBackupRequest, VeleroObject } from "../../api/velero.ts";
 import { isRestorable, restores } from "../../api/velero.ts";
-import { failedValidation } from "../object/nameCollision.ts";
 import { hasSameOwner } from "../object/ownership.ts";
+import { failedValidation } from "../object/storeCollision.ts";
 
 /**
  * How to end a Backup or a Restore, which Velero has no way to cancel, so that nothing half-made stays in the object

@@ -3,8 +3,8 @@ import type { VeleroOperation } from "../../api/operation.ts";
 import { failedValidationForLocation, type VeleroObject } from "../../api/velero.ts";
 import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
-import { isNameCollision } from "./nameCollision.ts";
 import { attemptSelector, isMadeFor } from "./plan.ts";
+import { isNameTakenInStore } from "./storeCollision.ts";
 import { getVelero, veleroResource } from "./veleroObject.ts";
 
 /** What a run finds when it looks for its attempt's Velero object. */
@@ -36,6 +36,6 @@ export async function findVeleroObject(context: RunnerContext, operation: Velero
   const { items } = await retry(() => context.client.list(resource, selection, context), context);
   const usable = items.filter((item) => !failedValidationForLocation(item));
   const object =
-    usable.find((item) => item.metadata.name === ref?.name) ?? usable.find((item) => !isNameCollision(item));
+    usable.find((item) => item.metadata.name === ref?.name) ?? usable.find((item) => !isNameTakenInStore(item));
   return object === undefined ? { kind: "none", toRemove: items } : { kind: "found", object };
 }

@@ -1,6 +1,6 @@
-import { type BackupName, parseBackupName } from "../../api/backupName.ts";
 import { type EngineRef, isVeleroOperation, operations, type VeleroOperation } from "../../api/operation.ts";
 import type { RestoreParameters } from "../../api/parameters.ts";
+import { parseBackupName, type SourceBackupName } from "../../api/sourceBackupName.ts";
 import { type Backup, backups } from "../../api/velero.ts";
 import { keyOf } from "../../kube/metadata.ts";
 import { apiVersionOf } from "../../kube/resource.ts";
@@ -51,7 +51,7 @@ async function candidatesFor(
   context: RunnerContext,
   { metadata: { namespace: ownNamespace } }: VeleroOperation,
   { namespaceMapping = {} }: RestoreParameters,
-  wanted: Exclude<BackupName, { kind: "backup" }>,
+  wanted: Exclude<SourceBackupName, { kind: "backup" }>,
 ): Promise<VeleroOperation[]> {
   const mapped = Object.keys(namespaceMapping);
   const isMeant = (namespace: string) => wanted.kind === "any" || (wanted.namespace ?? namespace) === namespace;

@@ -69,7 +69,7 @@ export class Cluster extends ClusterObjects {
       settings: this.settings,
       templates: this.templates,
       approvalKey: this.approvalKey,
-      rightsAskedSince: this.rightsAskedSince,
+      rightsPolicySince: this.rightsAskedSince,
       placeOf: (operation) => this.#placeOf(operation, world),
       veleroLoad: (type) => veleroLoad(this.#velerosObjects(type)),
       veleroIdleSince: () => this.veleroIdleSince,

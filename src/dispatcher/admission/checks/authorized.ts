@@ -9,9 +9,9 @@ import type { Check } from "../hindrance.ts";
  * A Restore from another namespace may run only if the policy operation-rights checked the right of whoever asked for it, and
  * if that was not too long ago. docs/contract.md#right-to-the-source-namespace.
  */
-export const authorized: Check = (operation, { settings, now, rightsAskedSince }) => {
+export const authorized: Check = (operation, { settings, now, rightsPolicySince }) => {
   if (!isCrossNamespace(operation)) return undefined;
-  if (rightsAskedSince === undefined) {
+  if (rightsPolicySince === undefined) {
     const message = `a Restore from another namespace needs the ValidatingAdmissionPolicy ${RIGHTS_POLICY} and its binding in this cluster: an administrator has to install manifests/policies`;
     return { effect: "rejected", reason: Reason.policyMissing, message };
   }
@@ -20,9 +20,9 @@ export const authorized: Check = (operation, { settings, now, rightsAskedSince }
   const expired = (why: string) =>
     ({ effect: "invalid", reason: Reason.authorizationExpired, message: `${why}; ${again}` }) as const;
   // Both times are whole seconds: within the same second nobody can tell which came first.
-  if (request === undefined || Date.parse(request.at) <= rightsAskedSince.getTime()) {
+  if (request === undefined || Date.parse(request.at) <= rightsPolicySince.getTime()) {
     return expired(
-      `it was asked for before the policy ${RIGHTS_POLICY} was installed, at ${timestamp(rightsAskedSince)}`,
+      `it was asked for before the policy ${RIGHTS_POLICY} was installed, at ${timestamp(rightsPolicySince)}`,
     );
   }
   if (isRequestOver({ request }, { now, windowMs: milliseconds(settings.requestWindow) })) {

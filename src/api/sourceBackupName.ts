@@ -1,5 +1,5 @@
 /** What the parameter backupName of a Restore names. docs/contract.md#source-backup. */
-export type BackupName =
+export type SourceBackupName =
   /** An Operation of type Backup if there is one of that name, else one of Velero's Backups. */
   | { readonly kind: "any"; readonly name: string }
   | { readonly kind: "operation"; readonly namespace?: string; readonly name: string }
@@ -15,7 +15,7 @@ const NAMESPACE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
  *
  * @returns undefined for a text that cannot name anything
  */
-export function parseBackupName(text: string): BackupName | undefined {
+export function parseBackupName(text: string): SourceBackupName | undefined {
   const parts = text.split("/");
   const name = parts.at(-1) ?? "";
   if (name.length > MAX_LENGTH || !OBJECT_NAME.test(name)) return undefined;

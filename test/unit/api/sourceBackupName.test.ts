@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseBackupName } from "../../../src/api/backupName.ts";
+import { parseBackupName } from "../../../src/api/sourceBackupName.ts";
 
 test.each([
   ["daily", { kind: "any", name: "daily" }],

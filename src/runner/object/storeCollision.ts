@@ -4,7 +4,7 @@ import type { Backup, VeleroObject } from "../../api/velero.ts";
  * Whether Velero did not run this Backup because the object store already holds a backup of its name. A
  * DeleteBackupRequest for this Backup would destroy that older one. Velero, pkg/controller/backup_controller.go.
  */
-export function isNameCollision(object: VeleroObject): boolean {
+export function isNameTakenInStore(object: VeleroObject): boolean {
   return object.status?.failureReason?.includes("already exists in object storage") ?? false;
 }
 
@@ -14,5 +14,5 @@ export function isNameCollision(object: VeleroObject): boolean {
  */
 export function failedValidation(backup: Backup): boolean {
   const { phase, validationErrors } = backup.status ?? {};
-  return isNameCollision(backup) || phase === "FailedValidation" || (validationErrors ?? []).length > 0;
+  return isNameTakenInStore(backup) || phase === "FailedValidation" || (validationErrors ?? []).length > 0;
 }

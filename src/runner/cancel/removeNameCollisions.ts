@@ -3,9 +3,9 @@ import { isHashedName } from "../../api/names.ts";
 import { type Backup, backups } from "../../api/velero.ts";
 import { retry } from "../../kube/retry.ts";
 import { type RunnerContext, retryingBriefly } from "../context.ts";
-import { failedValidation } from "../object/nameCollision.ts";
 import { operationSelector } from "../object/plan.ts";
 import { remove } from "../object/remove.ts";
+import { failedValidation } from "../object/storeCollision.ts";
 import { findArchiveOwner } from "./archiveOwner.ts";
 
 /**
