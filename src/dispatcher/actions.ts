@@ -44,7 +44,7 @@ export interface ActionContext {
   /** How long one call may take, in milliseconds. */
   readonly callTimeoutMs: number;
   /** Called when the API server has no room for the status of an Operation, which has to wait until somebody changes it. */
-  readonly onNoRoom: (operation: VeleroOperation) => void;
+  readonly onNotWritten: (operation: VeleroOperation) => void;
 }
 
 /**
@@ -83,6 +83,7 @@ async function writeStatus(
 ): Promise<void> {
   const { client, writesInFlight, announce, callTimeoutMs: timeoutMs } = context;
   const options = { fieldManager: FIELD_MANAGER, timeoutMs };
+  const isUnanswered = writesInFlight.current(operation) !== operation;
   writesInFlight.begin(operation, status);
   try {
     // Beside the status, the API server takes only the resourceVersion; everything else stays as it is stored.
@@ -90,9 +91,12 @@ async function writeStatus(
     writesInFlight.confirm(operation, await writeFitting(status, replace));
   } catch (error) {
     // Without an answer the status may have been written: it counts until the watch or the next try shows otherwise.
-    if (!(error instanceof UnreachableError)) writesInFlight.drop(operation);
+    // A conflict after such a write says that it, or another one, succeeded: it counts until the watch shows which.
+    const mayBeWritten = error instanceof UnreachableError || (isUnanswered && isConflict(error));
+    if (!mayBeWritten) writesInFlight.drop(operation);
     if (isTooLarge(error)) return reportTooLarge(context, operation, error, logger);
     if (!isConflict(error) && !isNotFound(error)) throw error;
+    context.onNotWritten(operation);
     logger.debug({ err: error }, "the Operation has changed meanwhile; the dispatcher decides again");
     return;
   }
@@ -107,7 +111,7 @@ function reportTooLarge(context: ActionContext, operation: VeleroOperation, erro
   const message =
     "the Operation is so large that the API server's store has no room for its status; create a smaller one";
   logger.error({ err: error }, message);
-  context.onNoRoom(operation);
+  context.onNotWritten(operation);
   // The same moment at each try, so that only one Event is written.
   context.announce(operation, {
     type: "Warning",
@@ -189,7 +193,8 @@ async function pauseTarget(
   logger: Logger,
 ): Promise<void> {
   try {
-    await annotateTarget(context, action, logger);
+    // The target's watch brings the change, and with it the next try.
+    if (!(await annotateTarget(context, action, logger))) context.onNotWritten(operation);
   } catch (error) {
     const { status } = operation;
     const runnerWrites = isAdmitted(status) && (status?.runner?.jobUIDs ?? []).length > 0;
@@ -199,20 +204,26 @@ async function pauseTarget(
   }
 }
 
-/** Sets or removes annotations of a target, but only in the state that the decision saw. */
+/**
+ * Sets or removes annotations of a target, but only in the state that the decision saw.
+ *
+ * @returns false if the target is gone or has changed meanwhile
+ */
 export async function annotateTarget(
   { client, callTimeoutMs: timeoutMs }: Pick<ActionContext, "client" | "callTimeoutMs">,
   { target, resourceVersion, annotations, why }: Extract<Action, { kind: "annotateTarget" }>,
   logger: Logger,
-): Promise<void> {
+): Promise<boolean> {
   const logged = { target: `${target.namespace}/${target.name}` };
   try {
     const patch = { metadata: { resourceVersion, annotations } };
     await client.mergePatch(applicationInstances, target, patch, { fieldManager: FIELD_MANAGER, timeoutMs });
     logger.info({ ...logged, why }, "target annotated");
+    return true;
   } catch (error) {
     if (!isConflict(error) && !isNotFound(error)) throw error;
     logger.debug({ ...logged, err: error }, "target is gone, or has changed meanwhile");
+    return false;
   }
 }
 

@@ -121,7 +121,7 @@ function assemble(options: DispatcherOptions) {
     clock,
     logger,
   });
-  const line: LiveLine = openLine({ caches, writesInFlight, world: () => world, queue, settings, clock });
+  const line: LiveLine = openLine({ caches, writesInFlight, world: () => world, queue, settings, clock, logger });
   const placeOf = (operation: VeleroOperation) => line.placeOf(operation);
   const world: World = currentWorld({ ...options, caches, indexes, writesInFlight, templates, placeOf });
   const { announce, announced } = announcer(new EventRecorder(client, logger, { component: NAME, instance: identity }));
@@ -133,7 +133,7 @@ function assemble(options: DispatcherOptions) {
     announce,
     jobNamespace: settings.jobNamespace,
     callTimeoutMs: CALL_TIMEOUT_MS,
-    onNoRoom: (operation) => line.setAside(operation),
+    onNotWritten: (operation) => line.setAside(operation),
   };
   const reportedPauses = new Set<string>();
   const parts = {

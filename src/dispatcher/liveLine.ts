@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Logger } from "pino";
 import { isVeleroOperation, type Operation, type VeleroOperation } from "../api/operation.ts";
 import { ConditionType } from "../api/reasons.ts";
 import { conditionOf } from "../api/status.ts";
@@ -27,6 +28,7 @@ export interface LiveLineParts {
   /** Asks for a decision on an Operation. */
   readonly decide: (key: string, options: { readonly urgent: boolean }) => void;
   readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 /** For how many milliseconds Operations are judged before watches, probes and the Lease get their turn. */
@@ -71,6 +73,7 @@ export class LiveLine {
       this.#leave(previous.metadata.uid);
       this.#aside.delete(previous.metadata.uid);
     }
+    if (current === undefined) this.#stale.delete(key);
     if (current === undefined || !isVeleroOperation(current)) return;
     this.#aside.delete(current.metadata.uid);
     const admittedAt = Date.parse(current.status?.startedAt ?? "");
@@ -97,7 +100,6 @@ export class LiveLine {
 
   /** The Operation could not use its turn, so others may have it, until the Operation is tried again or changes. */
   setAside({ metadata }: VeleroOperation): void {
-    if (this.#line.entrant(metadata.uid)?.state !== "waiting") return;
     this.#aside.add(metadata.uid);
     this.touch(keyOf({ metadata }));
   }
@@ -115,13 +117,18 @@ export class LiveLine {
 
   /** Judges all Operations that need it. Other work gets its turn in between, and may add more of them. */
   async judge(): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock, logger } = this.#parts;
     let began = clock.monotonic();
     for (const set of [this.#stale, this.#staleNamespaces]) {
       for (const each of set) {
         set.delete(each);
-        if (set === this.#stale) this.#judge(each);
-        else this.#judgeLeft(each);
+        try {
+          if (set === this.#stale) this.#judge(each);
+          else this.#judgeLeft(each);
+        } catch (error) {
+          // One Operation that cannot be judged must not stop the others.
+          logger.error({ err: error, object: each }, "cannot work out the place of an Operation");
+        }
         if (clock.monotonic() - began < SLICE_MS) continue;
         await nextTurn();
         began = clock.monotonic();
@@ -132,8 +139,11 @@ export class LiveLine {
   /** The place of an Operation that passes its own checks. Only valid while everything {@link isUpToDate}. */
   placeOf(operation: VeleroOperation): Place {
     const { uid } = operation.metadata;
+    const entrant = this.#line.entrant(uid);
+    // It holds its place by a write of its own that got no answer: trying that again must not cost it the place.
+    if (entrant?.state === "underWay") return { kind: "free" };
     // An Operation that asks is in line, even if the others need not wait for it.
-    if (this.#line.entrant(uid)?.state !== "waiting") this.#line.set(waiting(operation));
+    if (entrant === undefined) this.#line.set(waiting(operation));
     const place = this.#line.place(uid) ?? { kind: "free" };
     if (place.kind !== "free") this.#called.delete(uid);
     return place;
@@ -245,10 +255,11 @@ export interface LineParts {
   readonly queue: Pick<WorkQueue, "add">;
   readonly settings: Settings;
   readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 /** The line as the caches have it, with as much room as Velero has. */
-export function openLine({ caches, writesInFlight, world, queue, settings, clock }: LineParts): LiveLine {
+export function openLine({ caches, writesInFlight, world, queue, settings, clock, logger }: LineParts): LiveLine {
   const capacity = () =>
     veleroCapacity(settings, caches.veleroServer.get(`${settings.veleroNamespace}/${VELERO_DEPLOYMENT}`));
   const line = new LiveLine({
@@ -262,6 +273,7 @@ export function openLine({ caches, writesInFlight, world, queue, settings, clock
     operationByUid: (uid) => world().operation(uid),
     decide: (key, how) => queue.add(key, how),
     clock,
+    logger,
   });
   caches.veleroServer.onChange(() => {
     line.capacity = capacity();

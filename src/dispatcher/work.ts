@@ -95,7 +95,7 @@ async function workOnOrphan({ world, indexes, settings, context, logger }: WorkP
 }
 
 async function workOnTarget(
-  { caches, world, settings, reportedPauses, context, logger }: WorkParts,
+  { caches, line, world, settings, reportedPauses, context, logger }: WorkParts,
   key: string,
 ): Promise<void> {
   const target = caches.targets.get(key);
@@ -107,6 +107,7 @@ async function workOnTarget(
       `the target is still paused (${Annotation.pausedBy}) although the setting pauseTarget is off: the dispatcher will not end the pause`,
     );
   }
+  while (!line.isUpToDate) await line.judge();
   const action = endOfPause(target, world);
   if (action !== undefined) await annotateTarget(context, action, logger);
 }

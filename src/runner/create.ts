@@ -128,14 +128,17 @@ export async function record(
   const ref = operation.status?.engineRef;
   // An object with the recorded name and another uid is the recorded one, recreated by Velero (findVeleroObject).
   if (ref?.uid === uid || (ref?.uid !== undefined && ref.name === name)) return object;
+  let isRecorded = false;
   const written = await writeStatus(context, attemptIn(operation), (latest) => {
-    if (latest.status?.engineRef?.uid !== undefined) return {};
+    isRecorded = latest.status?.engineRef?.uid !== undefined;
+    if (isRecorded) return {};
     // What it says so far goes into the same write, unless a cancel decides what comes next.
     const state = mustCancel(latest) ? undefined : objectState(context, type, object, false);
     return { ...state, engineRef: engineRef(context, type, name, uid) };
   });
   const now = written.status?.engineRef;
-  if (now?.uid === uid) return object;
+  // The run that recorded it may have seen more of it than this one.
+  if (now?.uid === uid) return isRecorded ? await recordedObject(context, written) : object;
   // If both have the same name, this one is gone already: the recorded one has the name.
   if (now?.name !== name) await removeObject(context, type, object);
   return await recordedObject(context, written);

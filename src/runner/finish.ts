@@ -58,7 +58,11 @@ export async function finish(
   return await endRun(context, written);
 }
 
-/** Writes that the Operation cannot be carried out, and why, and ends the run. */
+/**
+ * Writes that the Operation cannot be carried out, and why, and ends the run.
+ *
+ * @throws ObjectChanged if another run has recorded an object meanwhile
+ */
 export async function fail(context: RunnerContext, attempt: Attempt, failure: Failure): Promise<Ending> {
   const { reason } = failure;
   const message = cutBytes(failure.message);
@@ -67,11 +71,10 @@ export async function fail(context: RunnerContext, attempt: Attempt, failure: Fa
     { type: ConditionType.running, status: "False", reason, message },
     { type: ConditionType.failed, status: "True", reason, message },
   ];
-  const written = await writeStatus(context, attempt, (latest) => ({
-    phase: "Failed",
-    conditions,
-    ...withoutIntent(latest),
-  }));
+  const written = await writeStatus(context, attempt, (latest) => {
+    checkRecordedObject(latest, { name: latest.status?.engineRef?.name, uid: undefined });
+    return { phase: "Failed", conditions, ...withoutIntent(latest) };
+  });
   return await endRun(context, written);
 }
 

@@ -57,7 +57,10 @@ export async function run(context: RunnerContext): Promise<Ending> {
       if (operation.spec.type === "Backup" && attempt.attempt > 1)
         await removeNameCollisions(context, attempt.uid, attempt.attempt - 1);
       const { uid, attempt: number } = attempt;
-      return await carryOut({ ...context, logger: context.logger.child({ uid, attempt: number }) }, operation);
+      // That took a while, so the Operation may have changed.
+      const isOld = handedBack > 0 || number > 1;
+      const latest = isOld ? await readAttempt(retryingRefusals(context), attempt) : operation;
+      return await carryOut({ ...context, logger: context.logger.child({ uid, attempt: number }) }, latest);
     } catch (error) {
       if (error instanceof RunMustWait) context.logger.info(error.message);
       else if (error instanceof RunMustEnd) return { exitCode: EXIT.final, message: error.message };
@@ -73,17 +76,30 @@ const HANDED_BACK: Backoff = { minMs: 1_000, maxMs: 60_000 };
 
 async function carryOut(context: RunnerContext, joined: VeleroOperation): Promise<Ending> {
   const attempt = attemptIn(joined);
-  try {
-    for (let operation = joined; ; operation = await readAttempt(retryingRefusals(context), attempt)) {
-      try {
-        const ending = await advance(context, attempt, operation);
-        if (ending !== undefined) return ending;
-      } catch (error) {
-        if (error instanceof LocationUnavailable) await handBack(retryingRefusals(context), operation, error);
-        else if (error instanceof ObjectChanged) context.logger.info(error.message);
-        else throw error;
-      }
+  for (let operation = joined; ; operation = await readAttempt(retryingRefusals(context), attempt)) {
+    try {
+      const ending = await advanceOrFail(context, attempt, operation);
+      if (ending !== undefined) return ending;
+    } catch (error) {
+      if (error instanceof LocationUnavailable) await handBack(retryingRefusals(context), operation, error);
+      else if (error instanceof ObjectChanged) context.logger.info(error.message);
+      else throw error;
     }
+  }
+}
+
+/**
+ * As {@link advance}; where the Operation cannot be carried out, the status says so.
+ *
+ * @throws ObjectChanged also where another run has recorded an object meanwhile: that decides how the attempt ends
+ */
+async function advanceOrFail(
+  context: RunnerContext,
+  attempt: Attempt,
+  operation: VeleroOperation,
+): Promise<Ending | undefined> {
+  try {
+    return await advance(context, attempt, operation);
   } catch (error) {
     if (error instanceof Failure) return await fail(context, attempt, error);
     throw error;

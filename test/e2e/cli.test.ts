@@ -25,9 +25,11 @@ describe("kubectl operation", () => {
       stdout: "operation/daily created\noperation/daily succeeded\n",
       stderr: "",
     });
-    const { stdout } = await cli("describe", "daily");
+    const describe = async () => (await cli("describe", "daily")).stdout;
+    // The Job ends a moment after its Operation.
+    await expect.poll(describe, { timeout: 30_000 }).toMatch(/^Job: .*, Complete/m);
+    const stdout = await describe();
     expect(stdout).toMatch(/^Velero: +Backup velero\/daily, phase Completed$/m);
-    expect(stdout).toMatch(/^Job: .*, Complete/m);
     expect(stdout).toMatch(/^Pod: .*, Succeeded/m);
     expect(stdout).toMatch(/^Result: +Backup daily, \d+ items, /m);
   });

@@ -62,7 +62,7 @@ test("a runner carries a backup out and loads nothing on the way that it needs s
   const { files, native } = JSON.parse(stderr);
   // A pod's own service account needs no YAML either; a kubeconfig does.
   expect(new Set(files)).toEqual(new Set(["operation-runner.js", "run.js", "js-yaml.js"]));
-  for (const each of ["child_process", "fs/promises", "perf_hooks", "internal/deps/undici/undici"])
+  for (const each of ["child_process", "fs/promises", "internal/deps/undici/undici"])
     expect(native).not.toContain(each);
 });
 

@@ -75,7 +75,6 @@ function couldRun(operation: VeleroOperation, world: World): boolean {
 function isInVelero(operation: VeleroOperation, world: World): boolean {
   const object = world.veleroObject(operation);
   if (object !== undefined) return veleroStage(object.status?.phase) !== "letGo";
-  if (operation.status?.engineRef?.uid !== undefined) return true;
   return operation.status?.runner?.troubleSince === undefined && !isSuspended(operation, world);
 }
 

@@ -192,11 +192,14 @@ export const CANCEL_REQUESTED = cancelDecision(
 export async function cancelOperation(
   context: RunnerContext,
   operation: VeleroOperation,
-  object: VeleroObject,
+  followed: VeleroObject,
   decision: ConditionChange,
 ): Promise<ObjectEnd> {
   const attempt = attemptIn(operation);
   const decided = cancelDecided(await readAttempt(context, attempt));
+  // The object may be as it was a while ago: a watch lags, or a call took long. What Velero has finished by now is kept.
+  const read = await getVelero(context, operation.spec.type, followed.metadata.name);
+  const object = read?.metadata.uid === followed.metadata.uid ? read : followed;
   if (!finishedBeforeCancel({ whenCancelSeen: object, decided })) {
     await writeStatus(context, attempt, (latest) => {
       const before = decidedReason(latest) ?? decision.reason;

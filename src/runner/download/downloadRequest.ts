@@ -106,6 +106,9 @@ export interface Archive extends RemoteFile {
   readonly askedAt: Date;
 }
 
+/** The end of a run waits no longer for the deletion of a DownloadRequest, in milliseconds. */
+const DELETE_TIMEOUT_MS = 5_000;
+
 async function download<T>(
   context: RunnerContext,
   kind: DownloadKind,
@@ -172,7 +175,7 @@ async function signedUrl(
     if (!isAlreadyExists(error)) throw error;
   }
   const remove = async () => {
-    await client.delete(downloadRequests, target).catch((error: unknown) => {
+    await client.delete(downloadRequests, target, { timeoutMs: DELETE_TIMEOUT_MS }).catch((error: unknown) => {
       if (!isNotFound(error))
         context.logger.debug(
           { err: error, downloadRequest: name },

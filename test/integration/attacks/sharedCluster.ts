@@ -67,6 +67,8 @@ export class SharedCluster {
       OPERATION_RUNNER_STORAGE_LOCATIONS: `{${LOCATION_OF_B}: [org-b], default: [org-a, org-b]}`,
       OPERATION_RUNNER_SNAPSHOT_CLASSES_CLOSED: "true",
       OPERATION_RUNNER_SNAPSHOT_CLASSES: `{${CLASS_OF_B}: [org-b]}`,
+      // Nobody plays Velero here: what waits for it would wait for ever.
+      OPERATION_RUNNER_LIMITS_CONCURRENT_BACKUPS: "1000",
       ...env,
     };
     this.dispatcher = new DispatcherProcess(this.#dispatcherEnv);

@@ -97,6 +97,23 @@ describe("cancel", () => {
     },
   );
 
+  test("after the backup was Completed, which the run has not seen yet: it stays", async () => {
+    const fixture = await openStage();
+    let isCreated = false;
+    const meanwhile = async (call: string) => {
+      if (isCreated) {
+        isCreated = false;
+        await fixture.velero.setStatus("Backup", "b1", { phase: "Completed" });
+        await fixture.annotate("b1", cancel);
+      }
+      if (call.startsWith("create backups")) isCreated = true;
+    };
+    const { ended } = fixture.start(await fixture.admitted("b1", backup), { meanwhile });
+    expect(await ended).toMatchObject({ exitCode: 0 });
+    expect((await fixture.read("b1")).status?.phase).toBe("Succeeded");
+    expect(await fixture.velero.all("Backup")).toHaveLength(1);
+  });
+
   test("after the backup was Completed: it stays, and the Operation ends as it ended", async () => {
     const fixture = await openStage();
     const operation = await fixture.admitted("b1", backup);

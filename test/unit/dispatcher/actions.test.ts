@@ -55,7 +55,7 @@ async function refusing(answers: (typeof SILENCE | { code: number; [field: strin
     announce: () => undefined,
     jobNamespace: "vworkspace-system",
     callTimeoutMs,
-    onNoRoom: () => undefined,
+    onNotWritten: () => undefined,
   };
   const act = async (kind: Action["kind"]) => {
     const { action } = cluster.decide(operation);
@@ -182,7 +182,7 @@ test("a status for which the store has no room is tried shorter, then told by an
     announce: (_: unknown, { reason }: { reason: string }) => told.push(reason),
     jobNamespace: "vworkspace-system",
     callTimeoutMs: 5_000,
-    onNoRoom: () => undefined,
+    onNotWritten: () => undefined,
   };
   const warnings = Array.from({ length: 1_000 }, () => "w".repeat(100));
   const status = { ...cluster.status(operation), outputs: { backupName: "b1", warnings } };

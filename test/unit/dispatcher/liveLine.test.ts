@@ -2,7 +2,9 @@ import { beforeEach, expect, onTestFinished, test } from "vitest";
 import type { VeleroOperation } from "../../../src/api/operation.ts";
 import { LiveLine } from "../../../src/dispatcher/liveLine.ts";
 import { settingsSchema } from "../../../src/dispatcher/settings.ts";
+import { WritesInFlight } from "../../../src/dispatcher/state/writesInFlight.ts";
 import { FakeClock } from "../kube/fakeClock.ts";
+import { recordingLogger } from "../kube/loopback.ts";
 import { keyOf } from "./clusterObjects.ts";
 import { Cluster } from "./fakeCluster.ts";
 
@@ -12,22 +14,30 @@ const TELL_MS = 3_000;
 let cluster: Cluster;
 let clock: FakeClock;
 let line: LiveLine;
+let writesInFlight: WritesInFlight;
 /** What was asked to be decided since it was last looked at. */
 let decided: { readonly key: string; readonly urgent: boolean }[];
 
 beforeEach(() => {
   cluster = new Cluster();
   clock = new FakeClock();
-  decided = [];
+  // A line of an earlier test may still finish its round.
+  const ofThisTest: typeof decided = [];
+  decided = ofThisTest;
+  writesInFlight = new WritesInFlight((operation) => line.touch(keyOf(Object(operation))));
   const world = cluster.world();
   line = new LiveLine({
     limits: settingsSchema.parse({}).limits,
     capacity: { Backup: 2, Restore: 2 },
     world: () => world,
-    operation: (key) => cluster.operations.get(key),
+    operation: (key) => {
+      const operation = cluster.operations.get(key);
+      return operation && writesInFlight.current(operation);
+    },
     operationByUid: (uid) => [...cluster.operations.values()].find(({ metadata }) => metadata.uid === uid),
-    decide: (key, { urgent }) => decided.push({ key, urgent }),
+    decide: (key, { urgent }) => ofThisTest.push({ key, urgent }),
     clock,
+    logger: recordingLogger().logger,
   });
   const stop = new AbortController();
   void line.run(stop.signal);
@@ -41,6 +51,13 @@ const add = (number: number, namespace = `org-${number % 10}`) => {
   const operation = cluster.add({ name: `op-${number}`, namespace, creationTimestamp });
   line.note(keyOf(operation), operation, undefined);
   return operation;
+};
+
+/** The status that admits an Operation. */
+const admittedStatus = (operation: VeleroOperation) => {
+  const { action } = cluster.decide(operation);
+  if (action?.kind !== "writeStatus") throw new Error(`${operation.metadata.name} is not admitted`);
+  return action.status;
 };
 
 /** As the dispatcher decides upon it, and the API server writes it. */
@@ -109,6 +126,35 @@ test("one whose turn comes to nothing does not keep it from others, and has it b
   line.judgeAnew(first);
   while (!line.isUpToDate) await line.judge();
   expect(line.placeOf(first)).toEqual({ kind: "free" });
+});
+
+test("an admission that the API server refuses is not asked for again until the watch shows why", async () => {
+  const operation = add(1);
+  await clock.advance(0);
+  expect(urgent()).toEqual([keyOf(operation)]);
+  writesInFlight.begin(operation, admittedStatus(operation));
+  await clock.advance(0);
+  // A conflict, a quota, a status that is too large.
+  writesInFlight.drop(operation);
+  line.setAside(operation);
+  await clock.advance(0);
+  expect(urgent()).toEqual([]);
+  line.note(keyOf(operation), operation, operation);
+  await clock.advance(0);
+  expect(urgent()).toEqual([keyOf(operation)]);
+});
+
+test("an admission that got no answer keeps its place while it is tried again", async () => {
+  const [first, second] = [add(1, "org-a"), add(2, "org-b")];
+  await clock.advance(0);
+  expect(urgent()).toEqual([keyOf(first), keyOf(second)]);
+  writesInFlight.begin(first, admittedStatus(first));
+  writesInFlight.begin(second, admittedStatus(second));
+  await clock.advance(0);
+  add(3, "org-c");
+  await clock.advance(0);
+  expect(line.placeOf(first)).toEqual({ kind: "free" });
+  expect(urgent()).toEqual([]);
 });
 
 test("judging many lets everything else have its turn", async () => {
