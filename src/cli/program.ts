@@ -41,25 +41,45 @@ export function program({ name, open, ended }: ProgramOptions): Command {
     .addHelpText("after", EXIT_CODES)
     .showHelpAfterError(`(${name} --help shows what there is)`);
 
-  function verb(usage: string, summary: string): Command {
-    return root.command(usage).description(summary).helpOption("-h, --help", "print this help");
-  }
+  const verbs = verbsOf(root, open, ended);
+  addLooking(verbs);
+  addRequests(verbs);
+  addChanges(verbs);
+  addPlatform(verbs);
+  addOwn(root, verbs, open, ended);
+  return root;
+}
 
-  /** What a verb does on a cluster once its arguments are parsed. */
-  function runs<A extends unknown[]>(command: Command, run: (context: Context, ...args: A) => Promise<number>): void {
-    command
-      .optionsGroup("Cluster:")
-      .option("-n, --namespace <name>", "the namespace; the context's own otherwise")
-      .option("--context <name>", "the context of the kubeconfig")
-      .option("--kubeconfig <file>", "the kubeconfig; $KUBECONFIG or ~/.kube/config otherwise")
-      .option("--as <user>", "act as this user")
-      .addOption(new Option("--color <when>", "colours").choices(["auto", "always", "never"]).default("auto"));
-    command.action(async (...given: [...A, Command]) => {
-      const args = given.slice(0, -1) as unknown as A;
-      ended(await run(await open(command.opts<CommonOptions>()), ...args));
-    });
-  }
+interface Verbs {
+  readonly verb: (usage: string, summary: string) => Command;
+  /** Says what a verb does on a cluster once its arguments are parsed. */
+  readonly runs: <A extends unknown[]>(
+    command: Command,
+    run: (context: Context, ...args: A) => Promise<number>,
+  ) => void;
+}
 
+function verbsOf(root: Command, open: Open, ended: ProgramOptions["ended"]): Verbs {
+  return {
+    verb: (usage, summary) => root.command(usage).description(summary).helpOption("-h, --help", "print this help"),
+    runs: <A extends unknown[]>(command: Command, run: (context: Context, ...args: A) => Promise<number>) => {
+      command
+        .optionsGroup("Cluster:")
+        .option("-n, --namespace <name>", "the namespace; the context's own otherwise")
+        .option("--context <name>", "the context of the kubeconfig")
+        .option("--kubeconfig <file>", "the kubeconfig; $KUBECONFIG or ~/.kube/config otherwise")
+        .option("--as <user>", "act as this user")
+        .addOption(new Option("--color <when>", "colours").choices(["auto", "always", "never"]).default("auto"));
+      command.action(async (...given: [...A, Command]) => {
+        const args = given.slice(0, -1) as unknown as A;
+        ended(await run(await open(command.opts<CommonOptions>()), ...args));
+      });
+    },
+  };
+}
+
+/** What only reads. */
+function addLooking({ verb, runs }: Verbs): void {
   runs(
     verb("get [names...]", "list Operations, or show the named ones")
       .addOption(output("table", "wide", ...OBJECT_FORMATS).default("table"))
@@ -89,6 +109,16 @@ export function program({ name, open, ended }: ProgramOptions): Command {
     async (context, name: string, options) => (await import("./verbs/wait.ts")).wait(name, Object(options), context),
   );
 
+  runs(
+    verb("logs <name>", "show the runner's log; where it may not be read, what the Operation and its Events say")
+      .option("-f, --follow", "go on until the runner has ended")
+      .option("--velero", "Velero's own log of the backup or restore"),
+    async (context, name: string, options) => (await import("./verbs/logs.ts")).logs(name, Object(options), context),
+  );
+}
+
+/** What asks for something new. */
+function addRequests({ verb, runs }: Verbs): void {
   runs(
     mutates(
       waitsAfter(
@@ -130,7 +160,10 @@ export function program({ name, open, ended }: ProgramOptions): Command {
     async (context, target: string, name: string | undefined, options) =>
       (await import("./verbs/request.ts")).restore(target, name, Object(options), context),
   );
+}
 
+/** What changes something that exists. */
+function addChanges({ verb, runs }: Verbs): void {
   runs(
     mutates(verb("cancel <names...>", "have Operations end before Velero is done with them")),
     async (context, names: string[], options) =>
@@ -140,13 +173,6 @@ export function program({ name, open, ended }: ProgramOptions): Command {
   runs(
     mutates(waitsAfter(verb("rerun <name>", "have an Operation that failed or was cancelled run again"))),
     async (context, name: string, options) => (await import("./verbs/change.ts")).rerun(name, Object(options), context),
-  );
-
-  runs(
-    verb("logs <name>", "show the runner's log; where it may not be read, what the Operation and its Events say")
-      .option("-f, --follow", "go on until the runner has ended")
-      .option("--velero", "Velero's own log of the backup or restore"),
-    async (context, name: string, options) => (await import("./verbs/logs.ts")).logs(name, Object(options), context),
   );
 
   runs(
@@ -170,7 +196,10 @@ export function program({ name, open, ended }: ProgramOptions): Command {
     async (context, name: string, options) =>
       (await import("./verbs/deleteBackup.ts")).deleteBackup(name, Object(options), context),
   );
+}
 
+/** What looks at more than one Operation. */
+function addPlatform({ verb, runs }: Verbs): void {
   runs(
     verb("status", "tell of every target whether it is backed up, and since when it is not")
       .addOption(output("table", "json", "yaml", "html").default("table"))
@@ -186,7 +215,10 @@ export function program({ name, open, ended }: ProgramOptions): Command {
       .addOption(output("short", "json", "yaml").default("short")),
     async (context, options) => (await import("./verbs/doctor.ts")).doctor(Object(options), context),
   );
+}
 
+/** What is about the program itself. */
+function addOwn(root: Command, { verb }: Verbs, open: Open, ended: ProgramOptions["ended"]): void {
   verb("completion", "print the script that has a shell complete commands and names")
     .addArgument(new Argument("<shell>").choices(SHELLS))
     .action((shell: Shell) => {
@@ -210,8 +242,6 @@ export function program({ name, open, ended }: ProgramOptions): Command {
       process.stdout.write(`${format === "json" ? JSON.stringify(version) : `operation-runner ${VERSION}`}\n`);
       ended(Exit.done);
     });
-
-  return root;
 }
 
 /** The cluster that a command line names which is still being typed. */

@@ -187,24 +187,6 @@ export class KubeClient {
   }
 
   /**
-   * Reads the end of a container's log.
-   *
-   * @param options.tailLines how many of the last lines; `limitBytes` cuts from the end of these
-   */
-  async podLogs(
-    pod: ObjectName,
-    options: CallOptions & { container?: string; tailLines?: number; limitBytes?: number; previous?: boolean } = {},
-  ): Promise<string> {
-    const { container, tailLines, limitBytes, previous } = options;
-    const path = pathOf({ group: "", version: "v1", plural: "pods" }, { ...pod, subresource: "log" });
-    const call = `read log of pods ${pod.namespace}/${pod.name}`;
-    const query = { container, tailLines, limitBytes, previous };
-    return await this.#limited(call, options, (signal) =>
-      this.#transport.text({ method: HttpMethod.GET, path, query, call, signal }),
-    );
-  }
-
-  /**
    * Follows changes from a resourceVersion on, bookmarks included, until the server ends the stream (a clean return) or
    * the connection breaks (UnreachableError). For a watch that never ends see watch.ts.
    *

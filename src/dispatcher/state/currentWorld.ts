@@ -39,15 +39,7 @@ export function currentWorld(parts: CurrentWorldParts): World {
         isOurs: !isOrphan(object),
       })),
     );
-  const idleSince: Record<OperationType, Date | undefined> = { Backup: clock.now(), Restore: clock.now() };
-  for (const store of [...caches.veleroObjects, ...caches.otherVeleroObjects]) {
-    store.onChange((_, current, previous) => {
-      if (veleroStage(current?.status?.phase) === veleroStage(previous?.status?.phase)) return;
-      for (const type of SUPPORTED_TYPES) {
-        idleSince[type] = load(type).atWork > 0 ? undefined : (idleSince[type] ?? clock.now());
-      }
-    });
-  }
+  const idleSince = idleTimes(caches, load, clock);
   return {
     settings,
     approvalKey,
@@ -95,4 +87,22 @@ export function currentWorld(parts: CurrentWorldParts): World {
       ...indexes.busyJobs.get(namespace).filter(isOrphan).map(orphanedJob),
     ],
   };
+}
+
+/** Since when Velero has worked on nothing, by type; kept up to date. Undefined while it works. */
+function idleTimes(
+  { veleroObjects, otherVeleroObjects }: Caches,
+  load: World["veleroLoad"],
+  clock: Clock,
+): Readonly<Record<OperationType, Date | undefined>> {
+  const idleSince: Record<OperationType, Date | undefined> = { Backup: clock.now(), Restore: clock.now() };
+  for (const store of [...caches.veleroObjects, ...caches.otherVeleroObjects]) {
+    store.onChange((_, current, previous) => {
+      if (veleroStage(current?.status?.phase) === veleroStage(previous?.status?.phase)) return;
+      for (const type of SUPPORTED_TYPES) {
+        idleSince[type] = load(type).atWork > 0 ? undefined : (idleSince[type] ?? clock.now());
+      }
+    });
+  }
+  return idleSince;
 }
