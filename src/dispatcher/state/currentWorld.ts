@@ -96,7 +96,7 @@ function idleTimes(
   clock: Clock,
 ): Readonly<Record<OperationType, Date | undefined>> {
   const idleSince: Record<OperationType, Date | undefined> = { Backup: clock.now(), Restore: clock.now() };
-  for (const store of [...caches.veleroObjects, ...caches.otherVeleroObjects]) {
+  for (const store of [...veleroObjects, ...otherVeleroObjects]) {
     store.onChange((_, current, previous) => {
       if (veleroStage(current?.status?.phase) === veleroStage(previous?.status?.phase)) return;
       for (const type of SUPPORTED_TYPES) {
