@@ -5,8 +5,8 @@ import { connect, type KubeClient } from "../kube/client.ts";
 import { systemClock } from "../kube/clock.ts";
 import { createLogger } from "../log.ts";
 import { VERSION } from "../version.ts";
+import { changedSetup } from "./awaitChangedSettings.ts";
 import { runDispatcher } from "./dispatcher.ts";
-import { changedSetup } from "./reloadSettings.ts";
 import { serve } from "./server.ts";
 import { loadSetup, SettingsError, type Setup } from "./settings.ts";
 

@@ -8,7 +8,7 @@ import { isAlreadyExists, isRefusal } from "../kube/errors.ts";
 import { retry } from "../kube/retry.ts";
 import { attemptIn } from "./attempt/attempt.ts";
 import { writeStatus } from "./attempt/writeStatus.ts";
-import { removeObject } from "./cancel/cancel.ts";
+import { cancelObject } from "./cancel/cancel.ts";
 import { type RunnerContext, retryingRefusals } from "./context.ts";
 import { Failure } from "./errors.ts";
 import { redactedRefusal } from "./hideVeleroMessages.ts";
@@ -40,7 +40,7 @@ export async function createOnce(context: RunnerContext, operation: VeleroOperat
     if (intent?.name === undefined || intent.uid !== undefined) return { object: await recordedObject(context, ready) };
 
     // Velero would create the namespace again. If somebody deletes it after this check, the Operation is deleted with
-    // it, and the run cleans up.
+    // it, and the run cleans up (cancel/afterDeletion.ts).
     if (operation.spec.type === "Restore" && (await isNamespaceTerminating(context))) {
       const message = `namespace ${operation.metadata.namespace} is being deleted, so nothing can be restored into it`;
       throw new Failure(Reason.namespaceTerminating, message);
@@ -140,7 +140,7 @@ export async function record(
   // The run that recorded it may have seen more of it than this one.
   if (now?.uid === uid) return isRecorded ? await recordedObject(context, written) : object;
   // If both have the same name, this one is gone already: the recorded one has the name.
-  if (now?.name !== name) await removeObject(context, type, object);
+  if (now?.name !== name) await cancelObject(context, type, object);
   return await recordedObject(context, written);
 }
 

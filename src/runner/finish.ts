@@ -80,7 +80,7 @@ export async function fail(context: RunnerContext, attempt: Attempt, failure: Fa
 
 /**
  * Ends the run of an attempt that is over. First it removes Velero objects that no status records
- * (unrecordedObjects.ts) and those that endanger an older backup (nameCollisions.ts).
+ * (unrecordedObjects.ts) and those that endanger an older backup (removeNameCollisions.ts).
  */
 export async function endRun(context: RunnerContext, operation: VeleroOperation): Promise<Ending> {
   const { status, spec, metadata } = operation;

@@ -4,6 +4,7 @@ import type { RunnerContext } from "./context.ts";
 
 // Velero's messages about failures name buckets, roles and hosts. An admin may hide them from tenants by the setting
 // hideVeleroMessages: an Operation then only counts them, and says where to read them.
+// The dispatcher hides the message of a storage location itself (dispatcher/admission/checks/storageLocation.ts).
 // docs/contract.md#veleros-messages.
 
 type Settings = Pick<RunnerContext, "settings">;

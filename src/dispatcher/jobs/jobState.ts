@@ -99,7 +99,10 @@ export function isMadeByDispatcher({ metadata: { managedFields = [], creationTim
   );
 }
 
-/** The Job that the dispatcher makes for the attempt; a Job of that name that is labelled for another Operation does not count. */
+/**
+ * The Job under the name that the dispatcher gives the attempt's; a Job of that name that is labelled for another Operation
+ * does not count. It goes by name alone: who made the Job, {@link isMadeByDispatcher} says.
+ */
 function ownJob(operation: VeleroOperation, world: World): Job | undefined {
   const { name, uid } = operation.metadata;
   const job = world.job(jobName({ name, uid }, attemptOf(operation)));

@@ -9,7 +9,7 @@ import type { Ending } from "../exit.ts";
 import { isNamespaceTerminating } from "../object/namespaceTerminating.ts";
 import { operationSelector } from "../object/plan.ts";
 import { veleroResource } from "../object/veleroObject.ts";
-import { removeObject } from "./cancel.ts";
+import { cancelObject } from "./cancel.ts";
 import { removeNameCollisions } from "./removeNameCollisions.ts";
 
 /**
@@ -30,7 +30,7 @@ export async function cleanUpAfterDeletion(context: RunnerContext, gone: Operati
         { veleroObject: object.metadata.name },
         "the Operation was deleted, cancelling its unfinished Velero object",
       );
-      await removeObject(context, type, object);
+      await cancelObject(context, type, object);
     }
   }
   // Last, because Velero may since have failed what was still at work a moment ago.

@@ -46,7 +46,7 @@ export interface CancelOptions {
  *   cancel was decided before
  * @throws ApiError and UnreachableError when a call to the API server fails; the signal's reason once it aborts
  */
-export async function removeObject(
+export async function cancelObject(
   context: RunnerContext,
   type: OperationType,
   object: VeleroObject,
@@ -60,7 +60,7 @@ export async function removeObject(
   }
 }
 
-/** What one call of {@link removeObject} remembers between its steps. */
+/** What one call of {@link cancelObject} remembers between its steps. */
 class Cancellation {
   readonly #context: RunnerContext;
   readonly #type: OperationType;
@@ -213,7 +213,7 @@ export async function cancelOperation(
       return { conditions: [{ type: ConditionType.running, status: is, reason, message: cutBytes(message) }] };
     });
   };
-  const result = await removeObject(context, operation.spec.type, object, { decided, report });
+  const result = await cancelObject(context, operation.spec.type, object, { decided, report });
   if (result.kind === "kept") return { object: result.object };
   return { object: undefined, cancelled: true, remains: result.remains };
 }

@@ -8,14 +8,14 @@ import type { RunnerContext } from "../context.ts";
 import { operationSelector } from "../object/plan.ts";
 import { remove } from "../object/remove.ts";
 import { veleroResource } from "../object/veleroObject.ts";
-import { removeObject } from "./cancel.ts";
+import { cancelObject } from "./cancel.ts";
 
 /**
  * Cancels Velero objects that no status records: one run was still creating the object when another run ended the
  * attempt. Nobody else would find them.
  *
  * @param upTo the last attempt that has ended
- * @throws as {@link removeObject}
+ * @throws as {@link cancelObject}
  */
 export async function removeUnrecordedObjects(
   context: RunnerContext,
@@ -43,6 +43,6 @@ export async function removeUnrecordedObjects(
       { veleroObject: object.metadata.name },
       "cancelling a Velero object whose attempt was over before the object was recorded",
     );
-    await removeObject(context, spec.type, object);
+    await cancelObject(context, spec.type, object);
   }
 }

@@ -17,9 +17,9 @@ import { Failure, LocationUnavailable } from "../errors.ts";
 import { checkAdmitted } from "./admittedSpec.ts";
 import { find } from "./find.ts";
 import { type Plan, planBackup, planRestore } from "./plan.ts";
-import { resourcesProblem } from "./resourceLists.ts";
 import { checkRestoreScope } from "./restoreScope.ts";
 import { backupRef, chooseSourceBackup } from "./sourceBackup.ts";
+import { resourcesProblem } from "./unknownResources.ts";
 
 /**
  * Decides what to create for an Operation, after checking that it may be created. docs/contract.md#runner.

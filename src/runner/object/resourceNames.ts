@@ -34,7 +34,7 @@ export function groupResource({ plural, group }: Pick<ServedKind, "plural" | "gr
 }
 
 /**
- * The kind whose name is nearest to an unknown name, for a "did you mean".
+ * The kind whose name is nearest to an unknown name, for a "did you mean" (unknownResources.ts).
  *
  * @returns its name, with its group only if the unknown name has a group, too; undefined when no name is near
  */

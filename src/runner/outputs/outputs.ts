@@ -20,7 +20,7 @@ import { movedBytes, movementsOf } from "../follow/dataMovement.ts";
 import { itemsOf } from "../follow/progress.ts";
 import { redactedNotes } from "../hideVeleroMessages.ts";
 import { locationOf } from "../object/locationOf.ts";
-import { doubtfulResources } from "../object/resourceLists.ts";
+import { doubtfulResources } from "../object/unknownResources.ts";
 import { restoreOutputs } from "./restoreOutputs.ts";
 import { listResults, resultsSchema } from "./results.ts";
 import { skippedVolumes, unsizedSnapshots, volumeBytes, volumeInfosSchema } from "./volumes.ts";

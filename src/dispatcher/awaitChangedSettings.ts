@@ -19,7 +19,7 @@ const READ_EVERY_MS = 2_000;
 
 /**
  * Waits until the settings or the key differ from those in force and can be used. Settings that cannot be used are logged once
- * and change nothing. docs/contract.md#settings.
+ * and change nothing. main.ts then ends the dispatcher and starts it with the new ones. docs/contract.md#settings.
  *
  * @param env as for {@link loadSetup}
  * @returns the settings and key that are in force from now on

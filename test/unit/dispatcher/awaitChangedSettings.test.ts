@@ -1,7 +1,7 @@
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { changedSetup } from "../../../src/dispatcher/reloadSettings.ts";
+import { changedSetup } from "../../../src/dispatcher/awaitChangedSettings.ts";
 import { loadSetup } from "../../../src/dispatcher/settings.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
 import { FakeClock } from "../kube/fakeClock.ts";
