@@ -7,7 +7,7 @@ import { isAdmitted } from "../api/status.ts";
 import { neverStarted } from "../kube/jobStatus.ts";
 import type { Job } from "../kube/resources.ts";
 import { admission, hindranceStatus } from "./admission/admission.ts";
-import { notRestoredCopy } from "./admission/checks/restoredCopy.ts";
+import { notRestoredCopy } from "./admission/checks/notRestoredCopy.ts";
 import { noTemplate } from "./admission/checks/template.ts";
 import { firstOf, TENANCY_CHECKS } from "./admission/checks.ts";
 import { pauseOf } from "./admission/pauseTarget.ts";

@@ -46,8 +46,10 @@ const NAME = "operation-dispatcher";
 const LEASE = { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 };
 /** A call that began under the Lease must end before another dispatcher can hold the Lease. */
 const CALL_TIMEOUT_MS = LEASE.durationMs - LEASE.renewDeadlineMs;
+/** The pause after work on an Operation that failed, such as a call to an API server in trouble; the queue never gives up. */
 const BACKOFF = { minMs: 250, maxMs: 60_000 };
 const CONCURRENCY = 8;
+
 /**
  * Admits Operations and makes one Job for each, until the signal aborts. Two dispatchers may run at the same time: only the one
  * that holds the Lease acts, and the other is ready to take over.

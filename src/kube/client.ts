@@ -91,7 +91,7 @@ const namedSchema = z.looseObject({
  * Reads and writes objects of the API server. Every method
  * - throws {@link ApiError} when the server refuses, {@link UnreachableError} when it does not answer (in time), and
  *   {@link MalformedObjectError} when an object is not what its schema says;
- * - tries once: the caller decides whether to retry (retry.ts).
+ * - tries once: the runner retries by retry.ts (for how long says runner/context.ts), the dispatcher by its queue (queue.ts).
  */
 export class KubeClient {
   readonly #transport: Pick<Transport, "text" | "lines">;

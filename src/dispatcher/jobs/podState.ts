@@ -163,7 +163,10 @@ function interruption(pod: Pod, now: Date): Interruption | undefined {
   return { ...ending, reason: lost?.reason ?? ending.reason, since: lost?.since ?? ending.since };
 }
 
-/** The pod is being evicted, or its node no longer reports: the pod's containerStatuses may be out of date. */
+/**
+ * The pod is being evicted, or its node no longer reports: the pod's containerStatuses may be out of date.
+ * docs/contract.md#silent-nodes; a pod that ends too late is in silentTrouble.ts.
+ */
 function lostSight(pod: Pod): Interruption | undefined {
   const { name } = pod.metadata;
   const disruption = condition(pod, "DisruptionTarget");

@@ -44,7 +44,8 @@ async function prepareBackup(context: RunnerContext, operation: VeleroOperation)
   const { csiSnapshotClassName: name } = parsed.value;
   if (name === undefined) return planBackup(operation, parsed.value, context.settings);
   const snapshotClass = await snapshotClassNamed(context, name);
-  // Velero would only mention the missing class in its debug log, and use another class.
+  // Velero would only mention the missing class in its debug log, and use another class. The admission has waited for the
+  // class (dispatcher/admission/checks/snapshotClass.ts), so it has vanished since.
   if (snapshotClass === undefined) {
     throw invalid(`spec.parameters.csiSnapshotClassName: there is no VolumeSnapshotClass ${name}`);
   }

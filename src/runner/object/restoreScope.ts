@@ -13,7 +13,8 @@ const NAMESPACE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
  * Whether this Restore may be created. The runner has rights on every Backup, the requester does not. So a Restore may
- * write only into the Operation's own namespace, and read only that one and those that namespaceMapping names.
+ * write only into the Operation's own namespace, and read only that one and those that namespaceMapping names: whether the
+ * requester may, the policy operation-rights asked, and dispatcher/admission/checks/authorized.ts saw to it.
  * docs/contract.md#restore-scope.
  *
  * The message is the same for a Backup that does not exist and for another team's Backup: nobody learns by it what

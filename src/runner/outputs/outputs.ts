@@ -159,6 +159,7 @@ interface VolumeOutputs {
   readonly unsized?: string;
 }
 
+/** The size of the archive and of the volumes (a lower bound), and the volumes that are not in the backup. */
 async function volumeOutputs(
   context: RunnerContext,
   source: DownloadSource & { readonly object: Backup },
