@@ -16,8 +16,9 @@ const MAX_DELAY_MS = 600_000;
 const MAX_SUCCESSORS_AFTER_THE_END = 3;
 
 /**
- * Makes another Job after one that gave up while the attempt has a Velero object: later each time, and for as long as Velero is
- * at work. docs/contract.md#successors.
+ * Has another Job made after one that gave up while the attempt has a Velero object: later each time, and for as long as Velero
+ * is at work. This records that the Job counts as past; the next decisions then find it stale, delete it, find none, and create
+ * the successor (jobState.ts, decide.ts). Without a Velero object see recreateJob.ts. docs/contract.md#successors.
  *
  * @param reported the trouble with the Job that the status reports
  * @returns undefined if the attempt has no Velero object, or if too many successors could not report its result: the attempt

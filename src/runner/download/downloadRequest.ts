@@ -79,6 +79,7 @@ export async function downloadJson<T>(
 ): Promise<T> {
   const parsed = schema.safeParse(parseJson(kind, await download(context, kind, source, context.fetcher.gzip)));
   if (parsed.success) return parsed.data;
+  // Not garbled, so no reason for Degraded: a newer Velero may write it in another form.
   throw new DownloadError(`${kind} is not what Velero documents`);
 }
 
