@@ -5,8 +5,8 @@ import { leftOutAs, platformExclusions } from "./platformExclusions.ts";
 import { parseBackupName } from "./sourceBackupName.ts";
 
 /**
- * The parameters of a Backup and of a Restore, each with the values that are allowed. The CRD declares only the types
- * of these fields, because other types of Operations share `parameters`. A value that the CRD allows and this schema
+ * The parameters of a Backup and of a Restore, each with the values that are allowed. The CRD declares the types of
+ * these fields, because other types of Operations share `parameters`, and checks the form of a few (rules.ts). A value that the CRD allows and this schema
  * does not ends as Accepted=False/ValidationFailed. docs/contract.md#schema.
  */
 
