@@ -5,7 +5,8 @@ import type { World } from "../state/world.ts";
 import { isMadeByDispatcher } from "./jobState.ts";
 import { overdueEnd, podHasEnded } from "./silentTrouble.ts";
 
-// When the dispatcher makes its Job again, for the same attempt and under the same name.
+// When the dispatcher makes its Job again though that still exists, for the same attempt and under the same name. A Job that is
+// gone: decide.ts.
 // docs/contract.md#jobs-made-again.
 
 /** The dispatcher makes a Job again at most once in this time. */
