@@ -44,6 +44,10 @@ async function cancelledIn(
   const object = await fixture.velero.created("Backup", "b1");
   await prepare(fixture, object);
   await fixture.annotate("b1", CANCEL);
+  // What Velero finishes before the runner has recorded the cancel is kept.
+  await fixture.until("b1", ({ conditions = [] }) =>
+    conditions.some(({ type, status }) => type === "Cancelled" && status === "Unknown"),
+  );
   const deletions = new Deletions(client, fixture.velero.namespace);
   const cancelled: Cancelled = { fixture, run, deletions, object, again: () => fixture.start(operation) };
   return cancelled;
