@@ -1,9 +1,8 @@
 import type { EngineRef, OperationType } from "../../api/operation.ts";
 import { backups, restores, type VeleroObject } from "../../api/velero.ts";
-import { isNotFound } from "../../kube/errors.ts";
 import { apiVersionOf, type Resource } from "../../kube/resource.ts";
-import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
+import { find } from "./find.ts";
 
 /** The API resource of Velero's objects of that type. */
 export function veleroResource(type: OperationType): Resource<VeleroObject> {
@@ -16,13 +15,7 @@ export async function getVelero(
   type: OperationType,
   name: string,
 ): Promise<VeleroObject | undefined> {
-  const target = { namespace: context.settings.veleroNamespace, name };
-  try {
-    return await retry(() => context.client.get(veleroResource(type), target, context), context);
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  return await find(context, veleroResource(type), { namespace: context.settings.veleroNamespace, name });
 }
 
 /** The reference for status.engineRef. Without a uid it is an intent: the runner is about to create that object. */
