@@ -1,5 +1,8 @@
 import { createHash } from "node:crypto";
 
+/** The dispatcher's Deployment, ServiceAccount and Lease. manifests/base. */
+export const DISPATCHER_NAME = "operation-dispatcher";
+
 /** A longer name does not fit into a label, and makes Velero leave moved volume data behind. */
 export const MAX_NAME_LENGTH = 63;
 

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { Logger } from "pino";
 import { RIGHTS_POLICY } from "../api/crossNamespace.ts";
+import { DISPATCHER_NAME } from "../api/names.ts";
 import { isTerminal, operations, type Status, type VeleroOperation } from "../api/operation.ts";
 import { isAdmitted } from "../api/status.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -41,7 +42,6 @@ export interface DispatcherOptions {
   readonly signal: AbortSignal;
 }
 
-const NAME = "operation-dispatcher";
 /** The values of Kubernetes' own controllers. */
 const LEASE = { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 };
 /** A call that began under the Lease must end before another dispatcher can hold the Lease. */
@@ -88,7 +88,7 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
     reportProtection(caches, protection, logger);
     await withLease(
       client,
-      { ...LEASE, namespace: settings.jobNamespace, name: NAME, identity, signal, clock, logger },
+      { ...LEASE, namespace: settings.jobNamespace, name: DISPATCHER_NAME, identity, signal, clock, logger },
       async (term) => {
         role = "leading";
         await Promise.all([queue.run(term), line.run(term)]);
@@ -126,7 +126,9 @@ function assemble(options: DispatcherOptions) {
   const line: LiveLine = openLine({ caches, writesInFlight, world: () => world, queue, settings, clock, logger });
   const placeOf = (operation: VeleroOperation) => line.placeOf(operation);
   const world: World = currentWorld({ ...options, caches, indexes, writesInFlight, templates, placeOf });
-  const { announce, announced } = announcer(new EventRecorder(client, logger, { component: NAME, instance: identity }));
+  const { announce, announced } = announcer(
+    new EventRecorder(client, logger, { component: DISPATCHER_NAME, instance: identity }),
+  );
   const context: ActionContext = {
     client,
     clock,

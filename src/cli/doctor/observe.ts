@@ -5,6 +5,7 @@ import path from "node:path";
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
 import { pino } from "pino";
 import * as z from "zod";
+import { DISPATCHER_NAME } from "../../api/names.ts";
 import { type Operation, operations } from "../../api/operation.ts";
 import {
   type Backup,
@@ -15,8 +16,10 @@ import {
   restores,
   type StorageLocation,
   storageLocations,
+  VELERO_DEPLOYMENT,
 } from "../../api/velero.ts";
 import { loadSettings, type Settings } from "../../dispatcher/settings.ts";
+import { TEMPLATES_CONFIG_MAP } from "../../dispatcher/templates/parseTemplates.ts";
 import { systemClock } from "../../kube/clock.ts";
 import { isForbidden, isNoSuchKind, isNotFound } from "../../kube/errors.ts";
 import type { KubeObject } from "../../kube/metadata.ts";
@@ -74,8 +77,6 @@ export interface Observed {
   readonly now: Date;
 }
 
-export const DISPATCHER = "operation-dispatcher";
-const TEMPLATES = "operation-jobs";
 const SETTINGS = "operation-dispatcher-settings";
 /** Velero answers in a second, when it is not busy with something else. In milliseconds. */
 const SERVER_PATIENCE_MS = 20_000;
@@ -93,7 +94,7 @@ export async function observe(systemNamespace: string, context: Context): Promis
   const orNone = <T>(all: Seen<readonly T[] | undefined>): Seen<readonly T[]> =>
     all.ok ? { ok: true, value: all.value ?? [] } : all;
 
-  const dispatcher = await get(deployments, systemNamespace, DISPATCHER);
+  const dispatcher = await get(deployments, systemNamespace, DISPATCHER_NAME);
   const settings = await settingsOf(dispatcher, await get(configMaps, systemNamespace, SETTINGS), systemNamespace);
   const veleroNamespace = settings.ok && typeof settings.value === "object" ? settings.value.veleroNamespace : "velero";
   const [server, clockAheadMs] = await askServer(veleroNamespace, context);
@@ -102,9 +103,9 @@ export async function observe(systemNamespace: string, context: Context): Promis
     list(validatingAdmissionPolicies),
     list(validatingAdmissionPolicyBindings),
     get(namespaces, undefined, systemNamespace),
-    get(leases, systemNamespace, DISPATCHER),
-    get(configMaps, systemNamespace, TEMPLATES),
-    get(deployments, veleroNamespace, "velero"),
+    get(leases, systemNamespace, DISPATCHER_NAME),
+    get(configMaps, systemNamespace, TEMPLATES_CONFIG_MAP),
+    get(deployments, veleroNamespace, VELERO_DEPLOYMENT),
     list(storageLocations, veleroNamespace),
     list(volumeSnapshotClasses),
   ]);

@@ -2,8 +2,9 @@ import * as z from "zod";
 import { lenient, lenientList } from "../../kube/lenient.ts";
 import { kubeObjectSchema } from "../../kube/metadata.ts";
 import type { Resource } from "../../kube/resource.ts";
+import * as resources from "../../kube/resources.ts";
 
-// Kinds that nothing but `doctor` looks at.
+// What nothing but `doctor` looks at.
 
 const deploymentSchema = kubeObjectSchema.extend({
   spec: lenient(
@@ -37,14 +38,8 @@ const serverStatusSchema = kubeObjectSchema.extend({
 export type Deployment = z.infer<typeof deploymentSchema>;
 export type ServerStatusRequest = z.infer<typeof serverStatusSchema>;
 
-export const deployments: Resource<Deployment> = {
-  group: "apps",
-  version: "v1",
-  plural: "deployments",
-  kind: "Deployment",
-  namespaced: true,
-  schema: deploymentSchema,
-};
+/** With more of their content than the dispatcher keeps. */
+export const deployments: Resource<Deployment> = { ...resources.deployments, schema: deploymentSchema };
 
 export const serverStatusRequests: Resource<ServerStatusRequest> = {
   group: "velero.io",
