@@ -6,6 +6,7 @@ import { conditionOf } from "../api/status.ts";
 import { concurrentBackups, VELERO_DEPLOYMENT } from "../api/velero.ts";
 import type { Clock } from "../kube/clock.ts";
 import { keyOf } from "../kube/metadata.ts";
+import { Notifier } from "../kube/notifier.ts";
 import type { WorkQueue } from "../kube/queue.ts";
 import type { Deployment } from "../kube/resources.ts";
 import { entrantOf, placeText, waiting } from "./admission/entrants.ts";
@@ -54,10 +55,11 @@ export class LiveLine {
   readonly #called = new Set<string>();
   /** UIDs of the Operations that could not use their turn: they stand aside until the dispatcher tries them again. */
   readonly #aside = new Set<string>();
-  #news = Promise.withResolvers<void>();
+  readonly #news: Notifier;
 
   constructor(parts: LiveLineParts) {
     this.#parts = parts;
+    this.#news = new Notifier(parts.clock);
     this.#line = new Line(parts.limits, parts.capacity);
   }
 
@@ -90,7 +92,7 @@ export class LiveLine {
 
   /** Wakes {@link run}, also for news that change no place but messages, such as what Velero works on. */
   poke(): void {
-    this.#news.resolve();
+    this.#news.notify();
   }
 
   set capacity(capacity: Capacity) {
@@ -157,8 +159,7 @@ export class LiveLine {
     let tellAt = clock.monotonic();
     let hasNews = true;
     while (!signal.aborted) {
-      await this.#idle(hasNews ? tellAt - clock.monotonic() : undefined);
-      this.#news = Promise.withResolvers<void>();
+      await this.#news.notified(hasNews ? tellAt - clock.monotonic() : undefined);
       // Changes that arrive together are judged together.
       await nextTurn();
       await this.judge();
@@ -169,14 +170,6 @@ export class LiveLine {
       tellAt = clock.monotonic() + TELL_MS;
     }
     signal.removeEventListener("abort", stop);
-  }
-
-  async #idle(waitMs: number | undefined): Promise<void> {
-    if (waitMs === undefined) return await this.#news.promise;
-    const timer = new AbortController();
-    const due = this.#parts.clock.sleep(Math.max(0, waitMs), timer.signal).catch(() => undefined);
-    await Promise.race([due, this.#news.promise]);
-    timer.abort();
   }
 
   #judge(key: string): void {

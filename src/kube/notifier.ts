@@ -1,4 +1,4 @@
-import type { Clock } from "../../kube/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /**
  * Wakes a loop that waits for changes. Any number of notifications while the loop is busy count as one: the loop then

@@ -4,6 +4,7 @@ import { type Backoff, backoffDelay } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import { ApiError, isConflict, isTransient } from "./errors.ts";
 import { Heap } from "./heap.ts";
+import { Notifier } from "./notifier.ts";
 
 export interface QueueOptions {
   /** Does what is due for one key. If it throws, the queue calls it again later. */
@@ -49,10 +50,11 @@ export class WorkQueue {
   /** How many keys were begun since everything else had its turn, and when the first of them was. */
   #inARow = 0;
   #sliceBegan = 0;
-  #wake = Promise.withResolvers<void>();
+  readonly #changed: Notifier;
 
   constructor(options: QueueOptions) {
     this.#options = options;
+    this.#changed = new Notifier(options.clock);
   }
 
   /** How many keys wait, and how many are worked on now. */
@@ -74,17 +76,16 @@ export class WorkQueue {
     this.#added += 1;
     this.#entries.set(key, entry);
     this.#later.push(entry);
-    this.#wake.resolve();
+    this.#changed.notify();
   }
 
   /** Works until the signal aborts; then starts nothing new, and waits for the work that is under way. */
   async run(signal: AbortSignal): Promise<void> {
     const { concurrency } = this.#options;
-    const stop = () => this.#wake.resolve();
+    const stop = () => this.#changed.notify();
     signal.addEventListener("abort", stop);
     while (!signal.aborted) {
       if (this.#isSliceOver()) await nextTurn();
-      this.#wake = Promise.withResolvers<void>();
       const next = this.#running.size < concurrency ? this.#next() : undefined;
       if (next !== undefined) this.#start(next.key, signal);
       else await this.#idle(this.#running.size < concurrency ? this.#later.peek() : undefined);
@@ -120,13 +121,7 @@ export class WorkQueue {
 
   /** Waits until something changes, at most until `next` is due. */
   async #idle(next: Entry | undefined): Promise<void> {
-    if (next === undefined) return await this.#wake.promise;
-    const { clock } = this.#options;
-    const timer = new AbortController();
-    // Aborting the sleep below rejects it: that is no error.
-    const due = clock.sleep(Math.max(0, next.due - clock.monotonic()), timer.signal).catch(() => undefined);
-    await Promise.race([due, this.#wake.promise]);
-    timer.abort();
+    await this.#changed.notified(next && next.due - this.#options.clock.monotonic());
   }
 
   #start(key: string, signal: AbortSignal): void {
@@ -139,7 +134,7 @@ export class WorkQueue {
       this.#running.delete(key);
       const again = this.#entries.get(key);
       if (again !== undefined) this.#later.push(again);
-      this.#wake.resolve();
+      this.#changed.notify();
     });
     this.#running.set(key, running);
   }

@@ -2,11 +2,11 @@ import { mustCancel } from "../../api/cancel.ts";
 import { type Operation, operations, type VeleroOperation } from "../../api/operation.ts";
 import type { VeleroObject } from "../../api/velero.ts";
 import type { KubeObject } from "../../kube/metadata.ts";
+import { Notifier } from "../../kube/notifier.ts";
 import type { Resource } from "../../kube/resource.ts";
 import { watchResource } from "../../kube/watch.ts";
 import type { RunnerContext } from "../context.ts";
 import { veleroResource } from "../object/veleroObject.ts";
-import { Notifier } from "./notifier.ts";
 
 /** Both objects as the API server last reported them. */
 export interface View {
