@@ -13,21 +13,10 @@ import {
   type StatusChange,
   timestamp,
 } from "../../../src/api/status.ts";
-import {
-  backups,
-  dataDownloads,
-  dataUploads,
-  deleteBackupRequests,
-  downloadRequests,
-  podVolumeBackups,
-  podVolumeRestores,
-  restores,
-  storageLocations,
-} from "../../../src/api/velero.ts";
+import { storageLocations } from "../../../src/api/velero.ts";
 import { connect, KubeClient } from "../../../src/kube/client.ts";
 import { type Clock, systemClock } from "../../../src/kube/clock.ts";
 import { EventRecorder } from "../../../src/kube/events.ts";
-import type { Resource } from "../../../src/kube/resource.ts";
 import { namespaces } from "../../../src/kube/resources.ts";
 import { retry } from "../../../src/kube/retry.ts";
 import { awaitCondition } from "../../../src/kube/wait.ts";
@@ -39,6 +28,7 @@ import { LatestOperation } from "../../../src/runner/latestOperation.ts";
 import { run } from "../../../src/runner/run.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { waitFor } from "../../scenario/platform.ts";
+import { VELERO_KINDS } from "../../scenario/veleroKinds.ts";
 import { Died, type Interruptions, MortalTransport } from "./mortalTransport.ts";
 import { type Accounts, accountsOf, RUNNERS, shippedRights } from "./runnerAccounts.ts";
 import { VeleroDouble } from "./veleroDouble.ts";
@@ -242,18 +232,6 @@ export class RunnerFixture {
     return started;
   }
 }
-
-const VELERO_KINDS: readonly Resource[] = [
-  backups,
-  restores,
-  storageLocations,
-  downloadRequests,
-  deleteBackupRequests,
-  podVolumeBackups,
-  podVolumeRestores,
-  dataUploads,
-  dataDownloads,
-];
 
 /** Fixtures for the tests of one file; each test opens its own. */
 export function runnerFixtures(): () => Promise<RunnerFixture> {

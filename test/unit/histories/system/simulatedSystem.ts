@@ -4,19 +4,7 @@ import { Label } from "../../../../src/api/labels.ts";
 import { attemptOf, isTerminal, operations } from "../../../../src/api/operation.ts";
 import { Reason } from "../../../../src/api/reasons.ts";
 import { conditionOf } from "../../../../src/api/status.ts";
-import {
-  backups,
-  dataDownloads,
-  dataUploads,
-  deleteBackupRequests,
-  downloadRequests,
-  isAtWork,
-  isVeleroTerminal,
-  podVolumeBackups,
-  podVolumeRestores,
-  restores,
-  storageLocations,
-} from "../../../../src/api/velero.ts";
+import { backups, downloadRequests, isAtWork, isVeleroTerminal } from "../../../../src/api/velero.ts";
 import { jobHasEnded } from "../../../../src/kube/jobStatus.ts";
 import type { KubeObject } from "../../../../src/kube/metadata.ts";
 import {
@@ -31,6 +19,7 @@ import {
   validatingAdmissionPolicyBindings,
   volumeSnapshotClasses,
 } from "../../../../src/kube/resources.ts";
+import { VELERO_KINDS } from "../../../scenario/veleroKinds.ts";
 import { FakeClock } from "../../kube/fakeClock.ts";
 import { EventEffects } from "./eventEffects.ts";
 import { FakeApiServer, type Write } from "./fakeApiServer.ts";
@@ -194,15 +183,7 @@ const RESOURCES = [
   validatingAdmissionPolicies,
   validatingAdmissionPolicyBindings,
   volumeSnapshotClasses,
-  backups,
-  restores,
-  storageLocations,
-  downloadRequests,
-  deleteBackupRequests,
-  podVolumeBackups,
-  podVolumeRestores,
-  dataUploads,
-  dataDownloads,
+  ...VELERO_KINDS,
 ];
 
 const wordsSchema = z.looseObject({
