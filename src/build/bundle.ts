@@ -83,15 +83,18 @@ async function standIn(name: string): Promise<string> {
     });`;
 }
 
-/** Makes src/main.ts load the file of a part where its source imports the part's module. */
+/** Makes the program load the file of a part where its source imports the part's module. */
 const partFiles: Plugin = {
   name: "part-files",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /.*/ }, ({ path: file, kind, resolveDir }) => {
-      if (kind !== "dynamic-import") return undefined;
+    onResolve({ filter: /.*/ }, ({ path: file, kind, importer, resolveDir }) => {
+      if (kind !== "dynamic-import" || isBuiltin(file)) return undefined;
       const source = path.relative(root, path.join(resolveDir, file));
       const part = Object.entries(PARTS).find(([, each]) => each === source)?.[0];
-      if (part === undefined) return { errors: [{ text: `PARTS in src/build/bundle.ts does not name ${source}` }] };
+      if (part === undefined) {
+        if (importer.includes("node_modules")) return undefined;
+        return { errors: [{ text: `PARTS in src/build/parts.ts does not name ${source}` }] };
+      }
       return { path: part, namespace: "part" };
     });
     onLoad({ filter: /.*/, namespace: "part" }, ({ path: part }) => ({
@@ -165,8 +168,8 @@ export async function build(folder: string): Promise<void> {
     esbuild({
       ...options,
       entryPoints: PARTS,
-      plugins: [leanClient, seldomUsed, nodeModules],
-      banner: { js: "(function(exports,require,module){" },
+      plugins: [partFiles, leanClient, seldomUsed, nodeModules],
+      banner: { js: "(function(exports,require,module,__dirname){" },
       footer: { js: "})" },
     }),
     esbuild({ ...options, entryPoints: Object.fromEntries(packages.map((name) => [name, name])) }),

@@ -1,5 +1,10 @@
-/** The parts of the program that src/main.ts imports when they are asked for: each becomes one file with all it needs. */
-export const PARTS = { cli: "src/cli/main.ts", dispatcher: "src/dispatcher/main.ts", run: "src/runner/main.ts" };
+/** The parts of the program that are imported when they are asked for: each becomes one file with all it needs. */
+export const PARTS = {
+  cli: "src/cli/main.ts",
+  verbs: "src/cli/verbs.ts",
+  dispatcher: "src/dispatcher/main.ts",
+  run: "src/runner/main.ts",
+};
 
 /** The file of a part or package in the bundle. */
 export const fileOf = (name: string): string => `${name}.js`;

@@ -32,10 +32,10 @@ const request = {
 const accepted = { type: "Accepted", status: "True", reason: "TemplateValidated", message: "" };
 
 /**
- * Has a runner carry out one Backup to its end, against a server that stands in for the API server, Velero and the object
- * store, and agrees to everything.
+ * Has a runner carry out one Backup to its end, or somebody look at it, against a server that stands in for the API server,
+ * Velero and the object store, and agrees to everything.
  *
- * @param main the runner's
+ * @param main the runner's, or another program's
  * @returns its exit code, and what it asked the API server, such as `create backups`
  */
 export async function rehearse(
@@ -97,7 +97,9 @@ export async function rehearse(
     } else if (asked.method === "DELETE") response.end("{}");
     else if (sent !== undefined) response.end(JSON.stringify(store(plural, sent)));
     else if (name === undefined)
-      response.end(JSON.stringify({ metadata: { resourceVersion: String(version) }, items: listed }));
+      response.end(
+        JSON.stringify({ metadata: { resourceVersion: String(version) }, items: listed, ...asTable(listed) }),
+      );
     else if (found !== undefined) response.end(JSON.stringify(found));
     else
       response
@@ -117,6 +119,14 @@ export async function rehearse(
     objects.set(plural, (objects.get(plural) ?? new Map()).set(name, stored));
     return stored;
   }
+}
+
+/** The same objects as a table, for who asks for one. */
+function asTable(objects: readonly Stored[]) {
+  return {
+    columnDefinitions: [{ name: "Name" }, { name: "Age" }],
+    rows: objects.map((object) => ({ cells: [object.metadata.name, "1s"], object })),
+  };
 }
 
 function completed(backup: Stored): Stored {

@@ -18,6 +18,11 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** Whether it is one. By its name: the verbs are a part of the program of their own, with a class of their own. */
+export function isUsageError(error: unknown): boolean {
+  return error instanceof Error && error.name === "UsageError";
+}
+
 /** Somebody pressed Ctrl-C, or ends this process. Ends with {@link Exit.interrupted}. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";

@@ -1,5 +1,3 @@
-import { type Command, Option } from "commander";
-
 /** The parameters of an Operation as flags. What a value may be, the schema of the parameters says (src/api/parameters.ts). */
 export interface Flag {
   /** The name in `spec.parameters`. */
@@ -85,40 +83,20 @@ export function flagOf({ parameter, kind }: Pick<Flag, "parameter" | "kind">): s
   return `--${parameter.replace(/([a-z])([A-Z]+)/g, "$1-$2").toLowerCase()}`;
 }
 
-/** Adds a flag for each parameter; a switch has its opposite, and what is not given stays for Velero to decide. */
-export function addFlags(command: Command, flags: readonly Flag[]): Command {
-  for (const flag of flags) for (const option of optionsOf(flag)) command.addOption(option);
-  return command;
-}
-
 /** What was given, by parameter, as it was typed. */
 export function givenFlags(
   flags: readonly Flag[],
   values: Readonly<Record<string, unknown>>,
 ): { readonly flag: Flag; readonly value: unknown }[] {
   return flags.flatMap((flag) => {
-    const [option] = optionsOf(flag);
-    const value = option === undefined ? undefined : values[option.attributeName()];
+    const value = values[attributeOf(flag)];
     return value === undefined ? [] : [{ flag, value }];
   });
 }
 
-function optionsOf(flag: Flag): Option[] {
-  const { kind, value = "value", summary } = flag;
-  const long = flagOf(flag);
-  switch (kind) {
-    case "text":
-      return [new Option(`${long} <${value}>`, summary)];
-    case "selector":
-      return [new Option(`-l, ${long} <${value}>`, summary)];
-    case "list":
-      return [new Option(`${long} <${value}>`, summary).argParser(listed)];
-    case "switch":
-      return [new Option(long, summary), new Option(`--no-${long.slice(2)}`, `do not ${summary}`)];
-  }
-}
-
-/** Values with commas between them; a flag that is given again adds to them. */
-export function listed(text: string, before: readonly string[] = []): string[] {
-  return [...before, ...text.split(",").map((part) => part.trim())];
+/** The name under which commander keeps the value of a flag: `restorePvs` for `--restore-pvs`. */
+function attributeOf(flag: Flag): string {
+  return flagOf(flag)
+    .slice(2)
+    .replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

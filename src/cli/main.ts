@@ -1,6 +1,6 @@
 import path from "node:path";
 import { CommanderError } from "commander";
-import { Exit, Interrupted, UsageError } from "./exit.ts";
+import { Exit, Interrupted, isUsageError } from "./exit.ts";
 import { type CommonOptions, program } from "./program.ts";
 import { ProcessTerminal, printable } from "./terminal.ts";
 
@@ -20,7 +20,7 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv, invo
   const commands = program({
     name: nameOf(invokedAs),
     open: async (options: CommonOptions) => {
-      const { openAccess } = await import("./access.ts");
+      const { openAccess } = await import("./verbs.ts");
       return {
         access: openAccess(options, env),
         terminal: new ProcessTerminal(options.color, env),
@@ -40,12 +40,12 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv, invo
   } catch (error) {
     // Commander has said what is wrong, or shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? Exit.done : Exit.usage;
-    if (error instanceof Interrupted || interrupt.signal.aborted) {
+    if (interrupt.signal.aborted) {
       process.stderr.write("interrupted\n");
       return Exit.interrupted;
     }
     process.stderr.write(`error: ${printable(error instanceof Error ? error.message : String(error))}\n`);
-    return error instanceof UsageError ? Exit.usage : Exit.error;
+    return isUsageError(error) ? Exit.usage : Exit.error;
   }
 }
 

@@ -3,11 +3,14 @@ import { VERSION } from "../version.ts";
 import { completionScript, SHELLS, type Shell } from "./completion.ts";
 import type { Context } from "./context.ts";
 import { Exit } from "./exit.ts";
-import { addFlags, backupFlags, listed, restoreFlags } from "./flags.ts";
+import { addFlags, listed } from "./flagOptions.ts";
+import { backupFlags, restoreFlags } from "./flags.ts";
 import type { ClusterChoice } from "./kubeconfig.ts";
 import type { ColorChoice } from "./terminal.ts";
 
 /** The verbs and their options, and nothing else: what carries them out is imported when it is asked for. */
+
+const verbsPart = () => import("./verbs.ts");
 
 /** Opens the cluster that the options name, for a verb. */
 export type Open = (options: CommonOptions) => Promise<Context>;
@@ -86,16 +89,16 @@ function addLooking({ verb, runs }: Verbs): void {
       .option("-A, --all-namespaces", "those of all namespaces")
       .option("-l, --selector <selector>", "only those with these labels")
       .option("-w, --watch", "then show every change"),
-    async (context, names: string[], options) => (await import("./verbs/get.ts")).get(names, Object(options), context),
+    async (context, names: string[], options) => (await verbsPart()).get(names, Object(options), context),
   );
 
   runs(
     verb("describe <name>", "tell where an Operation stands, why, who must act and what to do"),
-    async (context, name: string) => (await import("./verbs/describe.ts")).describe(name, context),
+    async (context, name: string) => (await verbsPart()).describe(name, context),
   );
 
   runs(waits(verb("watch <name>", "show an Operation's way to its end"), "0"), async (context, name: string, options) =>
-    (await import("./verbs/wait.ts")).watch(name, Object(options), context),
+    (await verbsPart()).watch(name, Object(options), context),
   );
 
   runs(
@@ -106,14 +109,14 @@ function addLooking({ verb, runs }: Verbs): void {
           .default("succeeded"),
       )
       .addOption(output(...OBJECT_FORMATS)),
-    async (context, name: string, options) => (await import("./verbs/wait.ts")).wait(name, Object(options), context),
+    async (context, name: string, options) => (await verbsPart()).wait(name, Object(options), context),
   );
 
   runs(
     verb("logs <name>", "show the runner's log; where it may not be read, what the Operation and its Events say")
       .option("-f, --follow", "go on until the runner has ended")
       .option("--velero", "Velero's own log of the backup or restore"),
-    async (context, name: string, options) => (await import("./verbs/logs.ts")).logs(name, Object(options), context),
+    async (context, name: string, options) => (await verbsPart()).logs(name, Object(options), context),
   );
 }
 
@@ -129,7 +132,7 @@ function addRequests({ verb, runs }: Verbs): void {
       ),
     ),
     async (context, target: string, name: string | undefined, options) =>
-      (await import("./verbs/request.ts")).backup(target, name, Object(options), context),
+      (await verbsPart()).backup(target, name, Object(options), context),
   );
 
   runs(
@@ -158,7 +161,7 @@ function addRequests({ verb, runs }: Verbs): void {
       ),
     ),
     async (context, target: string, name: string | undefined, options) =>
-      (await import("./verbs/request.ts")).restore(target, name, Object(options), context),
+      (await verbsPart()).restore(target, name, Object(options), context),
   );
 }
 
@@ -166,13 +169,12 @@ function addRequests({ verb, runs }: Verbs): void {
 function addChanges({ verb, runs }: Verbs): void {
   runs(
     mutates(verb("cancel <names...>", "have Operations end before Velero is done with them")),
-    async (context, names: string[], options) =>
-      (await import("./verbs/change.ts")).cancel(names, Object(options), context),
+    async (context, names: string[], options) => (await verbsPart()).cancel(names, Object(options), context),
   );
 
   runs(
     mutates(waitsAfter(verb("rerun <name>", "have an Operation that failed or was cancelled run again"))),
-    async (context, name: string, options) => (await import("./verbs/change.ts")).rerun(name, Object(options), context),
+    async (context, name: string, options) => (await verbsPart()).rerun(name, Object(options), context),
   );
 
   runs(
@@ -182,8 +184,7 @@ function addChanges({ verb, runs }: Verbs): void {
         .option("--valid-for <duration>", "for how long the approval holds", "1h")
         .option("--by <who>", "who approves; the name of who is logged in otherwise"),
     ),
-    async (context, name: string, options) =>
-      (await import("./verbs/approve.ts")).approve(name, Object(options), context),
+    async (context, name: string, options) => (await verbsPart()).approve(name, Object(options), context),
   );
 
   runs(
@@ -193,8 +194,7 @@ function addChanges({ verb, runs }: Verbs): void {
         .option("--wait", "then wait until it is gone")
         .option("--timeout <duration>", 'how long to wait at most, such as "90s"; "0" for ever', "10m"),
     ),
-    async (context, name: string, options) =>
-      (await import("./verbs/deleteBackup.ts")).deleteBackup(name, Object(options), context),
+    async (context, name: string, options) => (await verbsPart()).deleteBackup(name, Object(options), context),
   );
 }
 
@@ -205,7 +205,7 @@ function addPlatform({ verb, runs }: Verbs): void {
       .addOption(output("table", "json", "yaml", "html").default("table"))
       .option("-A, --all-namespaces", "those of all namespaces")
       .option("--max-age <duration>", 'mark what has no backup younger than that, such as "24h"; exit code 2 then'),
-    async (context, options) => (await import("./verbs/status.ts")).status(Object(options), context),
+    async (context, options) => (await verbsPart()).status(Object(options), context),
   );
 
   runs(
@@ -213,7 +213,7 @@ function addPlatform({ verb, runs }: Verbs): void {
       .option("--pre", "before it is installed: only what has to be there first")
       .option("--system-namespace <name>", "where the dispatcher runs", "vworkspace-system")
       .addOption(output("short", "json", "yaml").default("short")),
-    async (context, options) => (await import("./verbs/doctor.ts")).doctor(Object(options), context),
+    async (context, options) => (await verbsPart()).doctor(Object(options), context),
   );
 }
 
@@ -232,7 +232,7 @@ function addOwn(root: Command, { verb }: Verbs, open: Open, ended: ProgramOption
     .allowUnknownOption()
     .passThroughOptions()
     .action(async (words: string[]) => {
-      ended(await (await import("./verbs/complete.ts")).complete(root, words, () => open(clusterOf(words))));
+      ended(await (await verbsPart()).complete(root, words, () => open(clusterOf(words))));
     });
 
   verb("version", "print the version")

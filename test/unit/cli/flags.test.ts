@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import { describe, expect, test } from "vitest";
 import { backupParametersSchema, restoreParametersSchema } from "../../../src/api/parameters.ts";
-import { addFlags, backupFlags, type Flag, flagOf, restoreFlags } from "../../../src/cli/flags.ts";
+import { addFlags } from "../../../src/cli/flagOptions.ts";
+import { backupFlags, type Flag, flagOf, restoreFlags } from "../../../src/cli/flags.ts";
 import { backupParameters, madeName, operationFor, restoreParameters } from "../../../src/cli/requests.ts";
 
 function parsed(flags: readonly Flag[], ...args: string[]): Record<string, unknown> {

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, symlink } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -31,6 +31,16 @@ test("kubectl asks it for completions by a name of their own", async () => {
   expect(await called("kubectl_complete-operation", "describe", "--out")).toBe(":4\n");
   await rm(path.join(folder, "kubectl_complete-operation"));
   expect(await called("kubectl_complete-operation", "get", "--out")).toBe("--output\n:4\n");
+});
+
+test("help, and what is wrong about the arguments, need none of what carries the verbs out", async () => {
+  const bare = path.join(folder, "bare");
+  await cp(path.join(folder, "dist"), bare, { recursive: true });
+  await rm(path.join(bare, "verbs.js"));
+  const program = path.join(bare, "operation-runner.js");
+  expect((await run(process.execPath, [program, "--help"])).stdout).toContain("Exit codes: 0 done");
+  expect((await run(process.execPath, [program, "restore", "--help"])).stdout).toContain("--existing-resource-policy");
+  await expect(run(process.execPath, [program, "restore", "shop"])).rejects.toMatchObject({ code: 64 });
 });
 
 test("neither the Job nor the dispatcher loads anything of it", async () => {

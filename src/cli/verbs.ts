@@ -1,0 +1,18 @@
+import * as z from "zod";
+
+// What carries the verbs out, as one part of the program: whoever asks for help or makes a mistake does not load it.
+export { openAccess } from "./access.ts";
+export { approve } from "./verbs/approve.ts";
+export { cancel, rerun } from "./verbs/change.ts";
+export { complete } from "./verbs/complete.ts";
+export { deleteBackup } from "./verbs/deleteBackup.ts";
+export { describe } from "./verbs/describe.ts";
+export { doctor } from "./verbs/doctor.ts";
+export { get } from "./verbs/get.ts";
+export { logs } from "./verbs/logs.ts";
+export { backup, restore } from "./verbs/request.ts";
+export { status } from "./verbs/status.ts";
+export { wait, watch } from "./verbs/wait.ts";
+
+// A command parses little and ends: it would take longer to compile the parsers than to run them.
+z.config({ jitless: true });
