@@ -4,8 +4,8 @@ import { ConditionType, Reason } from "./reasons.ts";
 
 /**
  * The Events for a change of the status: one for each condition whose status or reason has changed. That an Operation waits
- * for its turn is no event: thousands may wait at once, and each will be admitted with an Event. Nor is a condition that is new
- * and False without saying anything bad, nor that Velero works no longer, where another condition says how that ended.
+ * for its turn is no event: thousands may wait at once. That it is admitted is none either: the Event of its Job follows.
+ * Nor is a condition that is new and False without saying anything bad, nor that Velero works no longer, where another condition says how that ended.
  */
 export function announcements(before: Status | undefined, after: Status): Announcement[] {
   const changed = (after.conditions ?? []).filter((condition) => {
@@ -16,7 +16,7 @@ export function announcements(before: Status | undefined, after: Status): Announ
   const hasEnded = changed.some(({ type, status }) => ENDINGS.has(type) && status === "True");
   return changed.flatMap((condition) => {
     if (hasEnded && condition.type === ConditionType.running) return [];
-    if (isWaiting(condition)) return [];
+    if (isWaiting(condition) || isAdmission(condition)) return [];
     const { reason, message, lastTransitionTime: at } = condition;
     return [{ type: isBad(condition) ? "Warning" : "Normal", reason, message, at } as const];
   });
@@ -35,6 +35,10 @@ function isWaiting({ type, status, reason }: Condition): boolean {
     (type === ConditionType.accepted && status === "Unknown") ||
     (type === ConditionType.running && status === "False" && reason === Reason.queued)
   );
+}
+
+function isAdmission({ type, status }: Condition): boolean {
+  return type === ConditionType.accepted && status === "True";
 }
 
 function isBad({ type, status }: Condition): boolean {

@@ -15,6 +15,16 @@ export function attemptIn(operation: VeleroOperation): Attempt {
 }
 
 /**
+ * Whether no run has written anything for this Operation yet. Each run writes its Job's uid or its intent before it creates
+ * anything, so there can be no Velero object either.
+ */
+export function isUntouched(operation: VeleroOperation): boolean {
+  const { engineRef, runner } = operation.status ?? {};
+  const isJoined = runner?.jobUIDs !== undefined || runner?.requestedBy !== undefined;
+  return attemptOf(operation) === 1 && engineRef === undefined && !isJoined;
+}
+
+/**
  * Reads the Operation as it is now, for a run that works on this attempt.
  *
  * @throws OperationGone when the Operation was deleted or is being deleted, AttemptOver when the attempt has ended or

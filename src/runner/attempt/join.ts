@@ -17,13 +17,15 @@ import { conditionOf, isAdmitted } from "../../api/status.ts";
 import { awaitCondition } from "../../kube/wait.ts";
 import type { RunnerContext, RunnerSettings } from "../context.ts";
 import { AttemptOver, RunMustEnd } from "../errors.ts";
-import { readOperation } from "./attempt.ts";
+import { isUntouched, readOperation } from "./attempt.ts";
+import { joined } from "./joined.ts";
 import { replaceStatus } from "./writeStatus.ts";
 
 /**
  * Joins the attempt that is under way. A run whose Job people made for a failed Operation waits until the dispatcher
  * has opened an attempt for that Job: only the dispatcher decides that. The run records its Job's uid in
- * status.runner.jobUIDs before it does anything else. docs/contract.md#joining.
+ * status.runner.jobUIDs before it does anything else; where it is the first of its attempt, with its first write of the
+ * status, before which it changes nothing. docs/contract.md#joining.
  *
  * @throws RunMustEnd when this run may not act, AttemptOver when there is nothing left to do, OperationGone
  */
@@ -35,7 +37,11 @@ export async function joinAttempt(context: RunnerContext): Promise<VeleroOperati
       await awaitAdmission(context, operation);
       continue;
     }
-    const written = await replaceStatus(context, operation, withJob(operation, settings.job));
+    if (isUntouched(operation)) {
+      context.latest.see(operation);
+      return operation;
+    }
+    const written = await replaceStatus(context, operation, joined(operation, settings.job));
     if (written !== undefined && isAdmittedWithSpec(written)) return written;
   }
 }
@@ -113,22 +119,6 @@ function checkIsNoPastJob({ status }: VeleroOperation, jobUid: string | undefine
     throw new RunMustEnd(`this Job worked on attempt ${past.attempt}, which is over: ${past.reason ?? past.phase}`);
   }
   if (pastJobs(status).includes(jobUid)) throw new RunMustEnd("this Job worked on an attempt that is over");
-}
-
-/** The status with this Job among those that worked on the attempt. */
-function withJob(operation: VeleroOperation, job: RunnerSettings["job"]): Status {
-  const { runner = {}, ...rest } = operation.status ?? {};
-  const { jobUIDs = [] } = runner;
-  const isNew = job.uid !== undefined && !jobUIDs.includes(job.uid);
-  return {
-    ...rest,
-    runner: {
-      ...(job.name !== undefined && { jobName: job.name, jobNamespace: job.namespace }),
-      ...runner,
-      attempt: attemptOf(operation),
-      jobUIDs: job.uid !== undefined && isNew ? [...jobUIDs, job.uid] : jobUIDs,
-    },
-  };
 }
 
 function whyNotAdmitted(status: Status | undefined): string {

@@ -8,6 +8,7 @@ import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
 import { OperationGone } from "../errors.ts";
 import { type Attempt, readAttempt } from "./attempt.ts";
+import { joined } from "./joined.ts";
 
 const FIELD_MANAGER = "operation-runner";
 
@@ -18,7 +19,7 @@ type Decide = (operation: VeleroOperation) => StatusChange;
  * Changes the Operation's status: asks `decide` what changes, and replaces the status at the resourceVersion that this was
  * decided on. The first try is decided on the Operation as this run saw it last. When another writer was faster (409), or
  * when there seems to be nothing to write, it reads the Operation and decides anew. It writes nothing when nothing changes,
- * and nothing over a terminal phase. docs/contract.md#status-writes.
+ * and nothing over a terminal phase. Each write also records this run's Job, where that is not recorded yet. docs/contract.md#status-writes.
  *
  * @param decide is given the Operation; may be called more than once
  * @returns the Operation as it is after the write
@@ -58,8 +59,8 @@ function onLatest(context: RunnerContext, attempt: Attempt, decide: Decide) {
   }
 }
 
-function statusAfter({ clock }: RunnerContext, operation: VeleroOperation, decide: Decide): Status {
-  return nextStatus(operation.status, decide(operation), {
+function statusAfter({ clock, settings }: RunnerContext, operation: VeleroOperation, decide: Decide): Status {
+  return nextStatus(joined(operation, settings.job), decide(operation), {
     now: clock.now(),
     generation: operation.metadata.generation,
   });

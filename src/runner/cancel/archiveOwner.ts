@@ -35,7 +35,7 @@ export async function findArchiveOwner(
   limits: DownloadLimits = DOWNLOAD_LIMITS,
 ): Promise<ArchiveOwner> {
   try {
-    const location = await locationOf(context, backup);
+    const location = locationOf(context, backup);
     return judgeByAge(await archiveOf(context, { object: backup, location, limits }), backup);
   } catch (error) {
     context.signal.throwIfAborted();

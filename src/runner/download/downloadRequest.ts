@@ -36,8 +36,8 @@ export interface DownloadSource {
   readonly object: VeleroObject;
   /** The name under which the files are stored. Default: the object's own. */
   readonly name?: string;
-  /** The location of those files; undefined if it could not be read. */
-  readonly location: StorageLocation | undefined;
+  /** Reads the location of those files; undefined if that fails. It is asked only where its certificates are needed. */
+  readonly location: () => Promise<StorageLocation | undefined>;
   readonly limits: DownloadLimits;
 }
 
@@ -116,22 +116,32 @@ async function download<T>(
   source: DownloadSource,
   fetch: (url: string, options: FetchOptions, askedAt: Date) => Promise<T>,
 ): Promise<T> {
-  const { location, limits } = source;
-  const { caCert } = location?.spec?.objectStorage ?? {};
-  const ca = caCert === undefined ? undefined : Buffer.from(caCert, "base64").toString("utf8");
+  const { limits } = source;
   const { url, askedAt, deleted } = await signedUrl(context, kind, source);
+  const retries = { ...context, maxRetryTimeMs: limits.retryTimeMs, isRetryable };
+  const tryFetch = (ca?: string) => retry(() => fetch(url, { ca, signal: context.signal, limits }, askedAt), retries);
   try {
-    const options = { ca, signal: context.signal, limits };
-    const retries = { maxRetryTimeMs: limits.retryTimeMs, isRetryable };
-    return await retry(() => fetch(url, options, askedAt), { ...context, ...retries });
+    return await tryFetch().catch((error: unknown) => trustingLocation(error, source, tryFetch));
   } catch (error) {
     if (!(error instanceof FetchError)) throw error;
     const { absent, garbled } = error;
     if (garbled) throw new DownloadError(`${kind}: ${error.message}`, { garbled });
-    throw new DownloadError(error.message + (error.untrusted ? howToTrust(location) : ""), { absent });
+    throw new DownloadError(error.message + (error.untrusted ? howToTrust(await source.location()) : ""), { absent });
   } finally {
     await deleted;
   }
+}
+
+/** Tries again with the certificate authority that the location names, where nobody known here has signed the store's. */
+async function trustingLocation<T>(
+  error: unknown,
+  { location }: DownloadSource,
+  tryFetch: (ca: string) => Promise<T>,
+): Promise<T> {
+  if (!(error instanceof FetchError) || !error.untrusted) throw error;
+  const caCert = (await location())?.spec?.objectStorage?.caCert;
+  if (caCert === undefined) throw error;
+  return await tryFetch(Buffer.from(caCert, "base64").toString("utf8"));
 }
 
 /** An overloaded object store asks its clients to retry, and any connection may break once. */

@@ -1,6 +1,6 @@
 import { mustCancel } from "../../api/cancel.ts";
 import { type Operation, operations, type VeleroOperation } from "../../api/operation.ts";
-import type { VeleroObject } from "../../api/velero.ts";
+import { isVeleroTerminal, type VeleroObject } from "../../api/velero.ts";
 import type { KubeObject } from "../../kube/metadata.ts";
 import { Notifier } from "../../kube/notifier.ts";
 import type { Resource } from "../../kube/resource.ts";
@@ -16,6 +16,11 @@ export interface View {
   readonly operation: Operation | undefined;
 }
 
+/**
+ * Two views are at least this far apart, in milliseconds, where Velero only goes on to its next phase: a quick backup passes
+ * through four of them in half a second. docs/contract.md#progress.
+ */
+const PHASE_INTERVAL_MS = 1_000;
 /** While only progress changes, two views are at least this far apart, in milliseconds. docs/contract.md#progress. */
 const PROGRESS_INTERVAL_MS = 2_000;
 /**
@@ -25,10 +30,10 @@ const PROGRESS_INTERVAL_MS = 2_000;
 const IDLE_INTERVAL_MS = 10_000;
 
 /**
- * Follows an attempt's Velero object and its Operation at the same time. Yields the newest view at each transition (the
- * phase changes, a cancel comes, one of the two is gone), at most every two seconds while only progress changes (the
- * last change is never lost), and every ten seconds while nothing changes. All changes that come while the consumer is
- * busy make one view.
+ * Follows an attempt's Velero object and its Operation at the same time. Yields the newest view at once when Velero has
+ * ended, a cancel comes or one of the two is gone; at most every second while Velero goes on to its next phase; at most
+ * every two seconds while only progress changes (the last change is never lost); and every ten seconds while nothing
+ * changes. All changes that come while the consumer is busy make one view.
  *
  * @throws the context's signal's reason, and nothing else
  */
@@ -55,13 +60,13 @@ export async function* follow(
     let shown: View | undefined;
     let shownAt = 0;
     for (;;) {
-      await notifier.notified(shown && shownAt + pause(shown, velero.current) - clock.monotonic());
-      if (ended !== undefined) throw ended.reason;
-      if (!velero.synced || !request.synced) continue;
       const operation = request.current?.metadata.deletionTimestamp === undefined ? request.current : undefined;
       const view = { object: velero.current, operation };
-      if (shown !== undefined && !isTransition(shown, view)) {
-        if (clock.monotonic() < shownAt + pause(shown, view.object)) continue;
+      const due = shown && shownAt + pause(shown, view) - clock.monotonic();
+      if (ended !== undefined) throw ended.reason;
+      if (!velero.synced || !request.synced || (due !== undefined && due > 0)) {
+        await notifier.notified(due);
+        continue;
       }
       shown = view;
       shownAt = clock.monotonic();
@@ -74,14 +79,17 @@ export async function* follow(
   }
 }
 
-/** How long after a view the next one is due, in milliseconds, if there is no transition. */
-function pause(shown: View, object: VeleroObject | undefined): number {
-  return shown.object === object ? IDLE_INTERVAL_MS : PROGRESS_INTERVAL_MS;
+/** How long after a view the next one is due, in milliseconds. */
+function pause(shown: View, next: View): number {
+  if (isTurn(shown, next)) return 0;
+  if (shown.object?.status?.phase !== next.object?.status?.phase) return PHASE_INTERVAL_MS;
+  return shown.object === next.object ? IDLE_INTERVAL_MS : PROGRESS_INTERVAL_MS;
 }
 
-function isTransition(last: View, next: View): boolean {
+/** Whether what comes next is for the consumer to do. */
+function isTurn(last: View, next: View): boolean {
   return (
-    last.object?.status?.phase !== next.object?.status?.phase ||
+    isVeleroTerminal(last.object?.status?.phase) !== isVeleroTerminal(next.object?.status?.phase) ||
     (last.object === undefined) !== (next.object === undefined) ||
     (last.operation === undefined) !== (next.operation === undefined) ||
     wantsCancel(last) !== wantsCancel(next)

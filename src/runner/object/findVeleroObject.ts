@@ -2,6 +2,7 @@ import { mustCancel } from "../../api/cancel.ts";
 import type { VeleroOperation } from "../../api/operation.ts";
 import { failedValidationForLocation, type VeleroObject } from "../../api/velero.ts";
 import { retry } from "../../kube/retry.ts";
+import { isUntouched } from "../attempt/attempt.ts";
 import type { RunnerContext } from "../context.ts";
 import { attemptSelector, isMadeFor } from "./plan.ts";
 import { isNameTakenInStore } from "./storeCollision.ts";
@@ -31,6 +32,9 @@ export async function findVeleroObject(context: RunnerContext, operation: Velero
     const isRecreated = object !== undefined && mustCancel(operation) && isMadeFor(operation, object.metadata.labels);
     return object?.metadata.uid === ref.uid || isRecreated ? { kind: "found", object } : { kind: "vanished" };
   }
+  // A Restore is looked for all the same: the account of a Job from the wrong template is refused here, before it has
+  // written anything.
+  if (operation.spec.type === "Backup" && isUntouched(operation)) return { kind: "none", toRemove: [] };
   const selection = { namespace: context.settings.veleroNamespace, labelSelector: attemptSelector(operation) };
   const resource = veleroResource(operation.spec.type);
   const { items } = await retry(() => context.client.list(resource, selection, context), context);

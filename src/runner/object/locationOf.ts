@@ -3,11 +3,24 @@ import { retry } from "../../kube/retry.ts";
 import type { RunnerContext } from "../context.ts";
 
 /**
- * The BackupStorageLocation that holds the files of a Backup, or of a Restore and its Backup.
+ * The BackupStorageLocation that holds the files of a Backup, or of a Restore and its Backup. It is read when it is asked
+ * for, and once: what is known without it needs no call.
  *
- * @throws as KubeClient.get; Error when the Backup names no location
+ * @returns what reads it; undefined when it cannot be read, which the log then explains
  */
-export async function locationOf(context: RunnerContext, object: VeleroObject): Promise<StorageLocation> {
+export function locationOf(context: RunnerContext, object: VeleroObject): () => Promise<StorageLocation | undefined> {
+  let read: Promise<StorageLocation | undefined> | undefined;
+  return () => {
+    read ??= readLocation(context, object).catch((error: unknown) => {
+      context.signal.throwIfAborted();
+      context.logger.warn({ err: error }, "could not read the storage location");
+      return undefined;
+    });
+    return read;
+  };
+}
+
+async function readLocation(context: RunnerContext, object: VeleroObject): Promise<StorageLocation> {
   const name = await locationNameOf(context, object);
   if (name === undefined) throw new Error("the Backup names no storage location");
   const target = { namespace: context.settings.veleroNamespace, name };

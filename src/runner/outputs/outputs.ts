@@ -19,7 +19,7 @@ import { NO_GZIP } from "../download/fetch.ts";
 import { movedBytes, movementsOf } from "../follow/dataMovement.ts";
 import { itemsOf } from "../follow/progress.ts";
 import { redactedNotes } from "../hideVeleroMessages.ts";
-import { locationOf } from "../object/locationOf.ts";
+import { locationNameOf, locationOf } from "../object/locationOf.ts";
 import { doubtfulResources } from "../object/unknownResources.ts";
 import { restoreOutputs } from "./restoreOutputs.ts";
 import { listResults, resultsSchema } from "./results.ts";
@@ -91,14 +91,14 @@ export async function collectOutputs(
     }
   };
 
-  const location = await orMissing("storage location", () => locationOf(context, object));
-  const source: DownloadSource = { object, location, limits };
+  const source: DownloadSource = { object, location: locationOf(context, object), limits };
+  const location = await orMissing("storage location", () => locationNameOf(context, object));
   // One large file after the other, to save memory.
   const warnings = await orMissing("warnings", () => warningsOf(context, type, source));
   const restored = isRestore(object) ? await restoreOutputs(context, { ...source, object }, orMissing) : undefined;
   const sizes = isBackup(object) ? await volumeOutputs(context, { ...source, object }, orMissing) : undefined;
   const unknown = (await orMissing("unknownResources", () => doubtfulResources(context, operation, object))) ?? [];
-  if (location !== undefined) outputs.storageLocation = location.metadata.name;
+  if (location !== undefined) outputs.storageLocation = location;
   if (warnings !== undefined) outputs.warnings = warnings.entries;
   if (warnings?.unlisted !== undefined) missing.push(warnings.unlisted);
   if (sizes?.unsized !== undefined) missing.push(sizes.unsized);

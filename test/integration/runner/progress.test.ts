@@ -69,17 +69,23 @@ async function progressTo(fixture: RunnerFixture, itemsBackedUp: number): Promis
   await fixture.velero.setStatus("Backup", "b1", { progress: { totalItems: 100, itemsBackedUp } });
 }
 
-test("progress alone is written at intervals, a new phase at once, and the last progress is not left out", async () => {
+test("progress alone is written at intervals, a new phase within a second, and the last progress is not left out", async () => {
   const fixture = await openStage();
   const clock = new HandClock();
   const { ended } = fixture.start(await fixture.admitted("b1", { type: "Backup" }), { clock });
   await fixture.velero.created("Backup", "b1");
+  const aSecondLater = async () => {
+    await expect.poll(() => clock.untilNext).toBeLessThanOrEqual(1_000);
+    clock.goOn(1_000);
+  };
   await fixture.velero.setStatus("Backup", "b1", { phase: "InProgress" });
+  await aSecondLater();
   await fixture.until("b1", ({ phase }) => phase === "Running");
   const written = itemsWritten(fixture, "b1");
 
   for (const items of [1, 2, 3, 4, 5]) await progressTo(fixture, items);
   await fixture.velero.setStatus("Backup", "b1", { phase: "Finalizing" });
+  await aSecondLater();
   await fixture.until("b1", ({ progress }) => progress?.itemsCompleted === 5);
 
   // Nothing follows this one: only time can bring it out.

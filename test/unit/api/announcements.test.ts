@@ -11,7 +11,7 @@ const pending = condition("Running", "False", "Pending");
 const running = condition("Running", "True", "VeleroBackupInProgress");
 
 test.each<[string, Condition[], Condition[], string[]]>([
-  ["an admission is told, and not what is not so yet", [], [accepted, pending], ["Normal TemplateValidated"]],
+  ["an admission is left to the Event of its Job, and what is not so yet is not told", [], [accepted, pending], []],
   ["the start is told", [accepted, pending], [accepted, running], ["Normal VeleroBackupInProgress"]],
   [
     "an end is told once",
