@@ -24,16 +24,24 @@ export class Notifier {
    */
   async notified(withinMs?: number): Promise<void> {
     if (!this.#isNotified) {
-      const over = new AbortController();
       const notified = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      // The sleep rejects when it is aborted because it is no longer needed: that is no error.
-      const late = withinMs === undefined ? [] : [this.#clock.sleep(withinMs, over.signal).catch(() => undefined)];
-      await Promise.race([notified, ...late]);
-      over.abort();
+      if (withinMs === undefined) await notified;
+      else await this.#either(notified, withinMs);
       this.#wake = undefined;
     }
     this.#isNotified = false;
   }
+
+  async #either(notified: Promise<void>, withinMs: number): Promise<void> {
+    const over = new AbortController();
+    // The sleep rejects when it is aborted because it is no longer needed: that is no error.
+    const late = this.#clock.sleep(withinMs, over.signal).catch(() => undefined);
+    await Promise.race([notified, late]);
+    over.abort(NO_LONGER_NEEDED);
+  }
 }
+
+/** Made once: each DOMException that a plain abort makes costs more than the wait. */
+const NO_LONGER_NEEDED = new Error("no longer needed");
