@@ -3,6 +3,9 @@ import { createHash } from "node:crypto";
 /** The dispatcher's Deployment, ServiceAccount and Lease. manifests/base. */
 export const DISPATCHER_NAME = "operation-dispatcher";
 
+/** The dispatcher's namespace, unless it was installed elsewhere. */
+export const SYSTEM_NAMESPACE = "vworkspace-system";
+
 /** A longer name does not fit into a label, and makes Velero leave moved volume data behind. */
 export const MAX_NAME_LENGTH = 63;
 

@@ -1,4 +1,4 @@
-import { SUPPORTED_TYPES } from "./operation.ts";
+import { type Operation, SUPPORTED_TYPES } from "./operation.ts";
 import { Reason, type ReasonName, type VeleroReason, veleroReason } from "./reasons.ts";
 
 /**
@@ -13,15 +13,15 @@ export interface Remedy {
   /** What has happened, in one sentence. */
   readonly meaning: string;
   readonly who: Actor;
-  /** What they do. `NAME` stands for the Operation's name. */
+  /** What they do. `NAME` stands for the Operation: {@link todoFor} puts it in. */
   readonly todo: string;
 }
 
 /** Words for each actor, as the subject of a sentence. */
 export const ACTORS: Readonly<Record<Actor, string>> = {
   nobody: "nobody",
-  requester: "who asked for it",
-  approver: "who may approve it",
+  requester: "the team",
+  approver: "an approver",
   admin: "the platform's admin",
 };
 
@@ -53,11 +53,11 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
   ),
   [Reason.storageLocationForbidden]: admin(
     "The storage location is not open to this namespace.",
-    "open it by the setting storageLocations; or who asked for it creates a new Operation with another storageLocation",
+    "open it by the setting storageLocations; or the team creates a new Operation with another storageLocation",
   ),
   [Reason.snapshotClassForbidden]: admin(
     "The VolumeSnapshotClass is not open to this namespace.",
-    "open it by the setting snapshotClasses; or who asked for it creates a new Operation with another csiSnapshotClassName",
+    "open it by the setting snapshotClasses; or the team creates a new Operation with another csiSnapshotClassName",
   ),
   [Reason.targetNotFound]: requester(
     "The namespace has no ApplicationInstance of that name.",
@@ -93,11 +93,11 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
   ),
   [Reason.missingVolumeSnapshotClass]: admin(
     "There is no VolumeSnapshotClass of that name with a driver.",
-    "create it, and the Operation goes on by itself; or who asked for it names another class in a new Operation",
+    "create it, and the Operation goes on by itself; or the team names another class in a new Operation",
   ),
   [Reason.storageLocationUnavailable]: admin(
     "Velero cannot use the storage location now, so the backup or restore would fail validation.",
-    "mend the BackupStorageLocation (bucket, credentials, network, access mode); the Operation then goes on by itself",
+    "mend the BackupStorageLocation as its message says (bucket, credentials, network, access mode); the Operation then goes on by itself",
   ),
   [Reason.awaitingApproval]: {
     meaning: "Somebody has to approve it first, by a signed approval token.",
@@ -106,12 +106,12 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
   },
   [Reason.conflictingOperation]: nobody(
     "Another Operation is at work in this namespace, and a Restore runs alone.",
-    "wait for the other one, which the message names, or cancel it",
+    "wait for the other one, which the message names, or cancel that one",
   ),
   [Reason.unblocked]: nobody("What held it back is gone.", "wait: it goes on by itself"),
   [Reason.rerunRefused]: requester(
     "It cannot be run again yet: a cancel is still asked for, or too many attempts failed one after another.",
-    "remove the annotation ops.vworkspace.io/cancel, or wait until the time in the message",
+    "kubectl operation rerun NAME removes a cancel that is still set; otherwise wait until the time in the message",
   ),
   [Reason.pending]: nobody("Velero has not started it yet, or its runner is about to begin.", "wait"),
   [Reason.queued]: nobody("As many Operations as allowed are at work; it waits for its turn.", "wait for its turn"),
@@ -140,22 +140,22 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
     "look at outputs.skippedItems and failedItems; delete what is in the way, or restore with existingResourcePolicy update",
   ),
   [Reason.cancelRequested]: nobody("A cancel was asked for and goes on to its end.", "wait until it is cancelled"),
-  [Reason.cancelledByUser]: requester("Somebody cancelled it.", `nothing; or ${RERUN}`),
+  [Reason.cancelledByUser]: requester("Somebody cancelled it.", `nothing, or ${RERUN}`),
   [Reason.deadlineExceeded]: admin(
     "Velero worked on it for longer than the setting limits.maxRunTime allows, so it was cancelled.",
     `find out what took so long, or raise limits.maxRunTime; then ${RERUN}`,
   ),
-  [Reason.externalDeletion]: requester(
+  [Reason.externalDeletion]: admin(
     "Somebody deleted Velero's Backup or Restore before it had ended.",
-    `find out who did (the audit log tells), then ${RERUN}`,
+    `find out in the audit log who deleted it, then ${RERUN}`,
   ),
   [Reason.runnerFailed]: admin(
     "The Job gave up before there was a result; the message says how it ended.",
     `mend what the message names, then ${RERUN}`,
   ),
-  [Reason.namespaceExcluded]: requester(
+  [Reason.namespaceExcluded]: admin(
     "The namespace has the label velero.io/exclude-from-backup=true, so Velero would back up nothing of it.",
-    `remove the label, then ${RERUN}`,
+    `remove the label from the namespace if it was not meant to be left out, then ${RERUN}`,
   ),
   [Reason.restoreForbidden]: requester(
     "The backup does not exist, has not succeeded, or holds more than what may be restored here.",
@@ -163,7 +163,7 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
   ),
   [Reason.namespaceTerminating]: requester(
     "The namespace is being deleted, and a Restore would bring it back.",
-    "wait until the namespace is gone, create it again and ask anew",
+    "wait until the namespace is gone, have it created again, and ask anew there",
   ),
 };
 
@@ -261,6 +261,14 @@ const all: ReadonlyMap<string, Remedy> = new Map([
   ...SUPPORTED_TYPES.flatMap((type) => VELERO_REASONS.map((what) => [veleroReason(type, what), velero[what]] as const)),
   ...Object.entries(remedies),
 ]);
+
+/** What is to be done about an Operation, with commands that can be copied, in whatever namespace their reader works. */
+export function todoFor(
+  { todo }: Remedy,
+  { namespace, name }: Pick<Operation["metadata"], "namespace" | "name">,
+): string {
+  return todo.replaceAll("NAME", namespace === undefined ? name : `${name} -n ${namespace}`);
+}
 
 /** @returns what to do about a reason; undefined for a reason that is not in the table */
 export function remedyOf(reason: string): Remedy | undefined {

@@ -1,6 +1,6 @@
 import { parseGoDuration } from "../api/duration.ts";
 import type { Operation } from "../api/operation.ts";
-import { ACTORS, remedyOf } from "../api/remedies.ts";
+import { ACTORS, remedyOf, todoFor } from "../api/remedies.ts";
 import { systemClock } from "../kube/clock.ts";
 import type { Access } from "./access.ts";
 import { Exit, Interrupted, UsageError } from "./exit.ts";
@@ -154,7 +154,7 @@ export function reportOutcome(
       return Exit.error;
     case "interrupted":
       terminal.err(
-        `interrupted: ${name} goes on (${state}); kubectl operation cancel ${last.metadata.name} would end it`,
+        `interrupted: ${name} goes on (${state}); kubectl operation cancel ${last.metadata.name} -n ${last.metadata.namespace} would end it`,
       );
       return Exit.interrupted;
     case "timeout":
@@ -183,8 +183,8 @@ function because(situation: Situation): string {
 }
 
 /** What to do, and who does it, as two lines at most. */
-export function adviceLines({ reason }: Situation, { metadata: { name } }: Operation): string[] {
+export function adviceLines({ reason }: Situation, { metadata }: Operation): string[] {
   const remedy = remedyOf(reason);
   if (remedy === undefined) return [];
-  return [`  what to do (${ACTORS[remedy.who]}): ${remedy.todo.replaceAll("NAME", name)}`];
+  return [`  what to do (${ACTORS[remedy.who]}): ${todoFor(remedy, metadata)}`];
 }

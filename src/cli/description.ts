@@ -2,7 +2,7 @@ import { cancelRequested } from "../api/cancel.ts";
 import { Annotation } from "../api/labels.ts";
 import { humanBytes } from "../api/message.ts";
 import type { Operation, Progress } from "../api/operation.ts";
-import { ACTORS, remedyOf } from "../api/remedies.ts";
+import { ACTORS, remedyOf, todoFor } from "../api/remedies.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import type { Event, Job, Pod } from "../kube/resources.ts";
 import { ago } from "./human.ts";
@@ -76,13 +76,13 @@ function parametersOf({ spec }: Operation): string | undefined {
     .join(", ");
 }
 
-function adviceOf(situation: Situation, { metadata: { name } }: Operation): [string, string][] {
+function adviceOf(situation: Situation, { metadata }: Operation): [string, string][] {
   if (situation.state === "New") {
     return [["To do", `nobody has looked at it yet: ${ACTORS.admin} sees whether the dispatcher runs`]];
   }
   const remedy = remedyOf(situation.reason);
   if (remedy === undefined) return [];
-  const todo = remedy.todo.replaceAll("NAME", name);
+  const todo = todoFor(remedy, metadata);
   return [
     ["Meaning", remedy.meaning],
     ["To do", remedy.who === "nobody" ? todo : `${ACTORS[remedy.who]}: ${todo}`],

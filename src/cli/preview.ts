@@ -23,6 +23,8 @@ export interface Preview {
   readonly source: string;
   /** What would hold it back or have it refused, as far as the caller can see. */
   readonly hindrances: readonly string[];
+  /** The kinds that the platform has every restore leave out; undefined: not to be seen. */
+  readonly leftOut: readonly string[] | undefined;
   /** What the backup holds; undefined: not to be seen. */
   readonly kinds: readonly HeldKind[] | undefined;
   /** What could not be looked at, and why. */
@@ -36,6 +38,12 @@ export interface Asked {
   readonly existingResourcePolicy?: string;
 }
 
+/** What Velero restores in no case. Velero, pkg/controller/restore_controller.go, nonRestorableResources. */
+const VELERO_LEAVES_OUT = [
+  ...["nodes", "events", "events.events.k8s.io", "csinodes.storage.k8s.io", "volumeattachments.storage.k8s.io"],
+  ...["backups.velero.io", "restores.velero.io", "resticrepositories.velero.io", "backuprepositories.velero.io"],
+];
+
 /** What would become of the objects of a kind. */
 export interface Fate {
   readonly kind: string;
@@ -46,15 +54,16 @@ export interface Fate {
 }
 
 /** What would become of what the backup holds, kind by kind. */
-export function fatesOf(kinds: readonly HeldKind[], asked: Asked): Fate[] {
+export function fatesOf({ kinds = [], leftOut }: Pick<Preview, "kinds" | "leftOut">, asked: Asked): Fate[] {
   const { includedResources = ["*"], excludedResources = [], existingResourcePolicy = "none" } = asked;
-  const platform = platformExclusions(DEFAULT_PLATFORM_EXCLUSIONS);
+  const platform = platformExclusions(leftOut ?? DEFAULT_PLATFORM_EXCLUSIONS);
   const isNamed = (resource: string, names: readonly string[]) =>
     names.includes("*") || names.some((name) => leftOutAs(name, [resource]) !== undefined);
   return kinds.map(({ kind, resource, names, present }) => {
     const there = present === undefined ? undefined : names.filter((name) => present.has(name)).length;
     const becomes = () => {
       if (resource === undefined) return "not known here: left out";
+      if (VELERO_LEAVES_OUT.includes(resource)) return "left out by Velero";
       if (platform.includes(resource)) return "left out by the platform";
       if (!isNamed(resource, includedResources) || isNamed(resource, excludedResources)) return "not asked for";
       if (there === undefined) return "created, where it is not there";
@@ -68,13 +77,15 @@ export function fatesOf(kinds: readonly HeldKind[], asked: Asked): Fate[] {
 
 /** The preview as people read it. */
 export function previewLines(preview: Preview, asked: Asked): string[] {
-  const { operation, namespace, source, hindrances, kinds, unseen } = preview;
+  const { operation, namespace, source, hindrances, kinds, leftOut, unseen } = preview;
   const notes = [
     ...unseen,
     ...(asked.labelSelector === undefined ? [] : ["labels are not looked at: --selector may leave more out"]),
-    ...(kinds === undefined ? [] : ["the platform's settings may leave out more or fewer kinds than are told here"]),
+    ...(kinds === undefined || leftOut !== undefined
+      ? []
+      : ["the platform's settings may leave out more or fewer kinds than are told here"]),
   ];
-  const rows = fatesOf(kinds ?? [], asked).map(({ kind, inBackup, present, becomes }) => [
+  const rows = fatesOf(preview, asked).map(({ kind, inBackup, present, becomes }) => [
     kind,
     String(inBackup),
     present === undefined ? "<unknown>" : String(present),

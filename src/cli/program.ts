@@ -211,7 +211,7 @@ function addPlatform({ verb, runs }: Verbs): void {
   runs(
     verb("doctor", "tell whether everything is all right with the platform, and what to do where it is not")
       .option("--pre", "before it is installed: only what has to be there first")
-      .option("--system-namespace <name>", "where the dispatcher runs", "vworkspace-system")
+      .option("--system-namespace <name>", "where the dispatcher runs; vworkspace-system otherwise")
       .addOption(output("short", "json", "yaml").default("short")),
     async (context, options) => (await verbsPart()).doctor(Object(options), context),
   );

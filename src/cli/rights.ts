@@ -11,6 +11,8 @@ export interface Deed {
   readonly resource: Pick<Resource, "group" | "plural">;
   readonly subresource?: string;
   readonly namespace: string | undefined;
+  /** Where it is about one object alone. */
+  readonly name?: string;
 }
 
 /**
@@ -19,11 +21,11 @@ export interface Deed {
  */
 export async function may(
   { transport }: Access,
-  { verb, resource, subresource, namespace }: Deed,
+  { verb, resource, subresource, namespace, name }: Deed,
   signal: AbortSignal,
 ): Promise<boolean> {
   const { group, plural } = resource;
-  const resourceAttributes = { verb, group, resource: plural, subresource, namespace };
+  const resourceAttributes = { verb, group, resource: plural, subresource, namespace, name };
   try {
     const text = await transport.text({
       method: HttpMethod.POST,

@@ -3,6 +3,7 @@ import { parseDocument } from "yaml";
 import * as z from "zod";
 import { DEFAULT_REQUEST_WINDOW } from "../api/crossNamespace.ts";
 import { parseGoDuration } from "../api/duration.ts";
+import { SYSTEM_NAMESPACE } from "../api/names.ts";
 import { SUPPORTED_TYPES } from "../api/operation.ts";
 import { DEFAULT_PLATFORM_EXCLUSIONS } from "../api/platformExclusions.ts";
 
@@ -84,7 +85,7 @@ export const settingsSchema = z.strictObject({
   veleroNamespace: namespace
     .default("velero")
     .meta({ description: "The namespace in which Velero runs and keeps its objects." }),
-  jobNamespace: namespace.default("vworkspace-system").meta({
+  jobNamespace: namespace.default(SYSTEM_NAMESPACE).meta({
     description:
       "The namespace of the Jobs, their templates and the dispatcher's Lease. Left out: the dispatcher's own namespace (`POD_NAMESPACE`).",
   }),

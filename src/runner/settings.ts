@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { DEFAULT_REQUEST_WINDOW } from "../api/crossNamespace.ts";
 import { milliseconds } from "../api/duration.ts";
+import { SYSTEM_NAMESPACE } from "../api/names.ts";
 import { DEFAULT_PLATFORM_EXCLUSIONS } from "../api/platformExclusions.ts";
 import type { RunnerSettings } from "./context.ts";
 
@@ -65,7 +66,7 @@ export function readSettings(env: NodeJS.ProcessEnv): RunnerSettings {
     job: {
       name: values.JOB_NAME,
       uid: values.JOB_UID,
-      namespace: values.POD_NAMESPACE ?? "vworkspace-system",
+      namespace: values.POD_NAMESPACE ?? SYSTEM_NAMESPACE,
     },
     veleroNamespace: values.VELERO_NAMESPACE ?? "velero",
     clusterId: values.CLUSTER_ID,

@@ -1,7 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
-import path from "node:path";
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
 import { pino } from "pino";
 import * as z from "zod";
@@ -18,7 +15,7 @@ import {
   storageLocations,
   VELERO_DEPLOYMENT,
 } from "../../api/velero.ts";
-import { loadSettings, type Settings } from "../../dispatcher/settings.ts";
+import type { Settings } from "../../dispatcher/settings.ts";
 import { TEMPLATES_CONFIG_MAP } from "../../dispatcher/templates/parseTemplates.ts";
 import { systemClock } from "../../kube/clock.ts";
 import { isForbidden, isNoSuchKind, isNotFound } from "../../kube/errors.ts";
@@ -43,7 +40,8 @@ import {
 import { awaitCondition } from "../../kube/wait.ts";
 import type { Context } from "../context.ts";
 import { FIELD_MANAGER } from "../mutation.ts";
-import type { Seen } from "./finding.ts";
+import { platformSettings, SETTINGS_CONFIG_MAP } from "../platformSettings.ts";
+import type { Seen } from "../seen.ts";
 import { type Deployment, deployments, type ServerStatusRequest, serverStatusRequests } from "./resources.ts";
 import { RIGHTS, type Right } from "./rights.ts";
 
@@ -77,7 +75,6 @@ export interface Observed {
   readonly now: Date;
 }
 
-const SETTINGS = "operation-dispatcher-settings";
 /** Velero answers in a second, when it is not busy with something else. In milliseconds. */
 const SERVER_PATIENCE_MS = 20_000;
 /** So many questions about rights are asked at a time. */
@@ -95,7 +92,11 @@ export async function observe(systemNamespace: string, context: Context): Promis
     all.ok ? { ok: true, value: all.value ?? [] } : all;
 
   const dispatcher = await get(deployments, systemNamespace, DISPATCHER_NAME);
-  const settings = await settingsOf(dispatcher, await get(configMaps, systemNamespace, SETTINGS), systemNamespace);
+  const settings = await platformSettings(
+    dispatcher,
+    await get(configMaps, systemNamespace, SETTINGS_CONFIG_MAP),
+    systemNamespace,
+  );
   const veleroNamespace = settings.ok && typeof settings.value === "object" ? settings.value.veleroNamespace : "velero";
   const [server, clockAheadMs] = await askServer(veleroNamespace, context);
   const [crds, policies, bindings, namespace, lease, templates, velero, locations, classes] = await Promise.all([
@@ -141,31 +142,6 @@ async function seen<T>(read: () => Promise<T>): Promise<Seen<T | undefined>> {
     if (!isForbidden(error)) throw error;
     const words = error instanceof Error ? error.message.slice(0, 160) : "";
     return { ok: false, why: `no right to see it (${words})` };
-  }
-}
-
-/** The settings as the dispatcher reads them: its ConfigMap, and over that the environment of its Deployment. */
-async function settingsOf(
-  dispatcher: Seen<Deployment | undefined>,
-  configMap: Seen<ConfigMap | undefined>,
-  systemNamespace: string,
-): Promise<Seen<Settings | string>> {
-  if (!configMap.ok) return configMap;
-  const containers = (dispatcher.ok ? dispatcher.value?.spec?.template?.spec?.containers : undefined) ?? [];
-  const variables = containers.flatMap(({ env }) => env ?? []).filter(({ value }) => value !== undefined);
-  const env = Object.fromEntries(variables.map(({ name, value }) => [name, value]));
-  const folder = await mkdtemp(path.join(os.tmpdir(), "operation-doctor-")).catch(() => undefined);
-  if (folder === undefined)
-    return { ok: false, why: `no file can be written in ${os.tmpdir()}, which reading them needs` };
-  try {
-    const file = path.join(folder, "settings.yaml");
-    await writeFile(file, configMap.value?.data?.["settings.yaml"] ?? "");
-    const read = { ...env, POD_NAMESPACE: systemNamespace, OPERATION_RUNNER_SETTINGS: file };
-    return { ok: true, value: await loadSettings(read) };
-  } catch (error) {
-    return { ok: true, value: (error instanceof Error ? error.message : String(error)).replaceAll(folder, SETTINGS) };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -1,3 +1,4 @@
+import { SYSTEM_NAMESPACE } from "../../api/names.ts";
 import type { Context } from "../context.ts";
 import { examine } from "../doctor/checks.ts";
 import type { Finding, Level } from "../doctor/finding.ts";
@@ -8,14 +9,16 @@ import { printable, type Terminal } from "../terminal.ts";
 
 export interface DoctorOptions {
   readonly pre?: boolean;
-  readonly systemNamespace: string;
+  readonly systemNamespace?: string;
   readonly output: "short" | "json" | "yaml";
 }
 
 /** Is everything all right? Says of each thing whether it is, and of what is not what to do. */
 export async function doctor(options: DoctorOptions, context: Context): Promise<number> {
   const { terminal } = context;
-  const findings = examine(await observe(options.systemNamespace, context), { before: options.pre === true });
+  const findings = examine(await observe(options.systemNamespace ?? SYSTEM_NAMESPACE, context), {
+    before: options.pre === true,
+  });
   if (options.output === "short") {
     for (const line of report(findings, terminal.style.bind(terminal))) terminal.out(line);
   } else {

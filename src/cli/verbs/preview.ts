@@ -1,13 +1,16 @@
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
 import * as z from "zod";
 import { humanBytes } from "../../api/message.ts";
-import { type Operation, operations } from "../../api/operation.ts";
+import { SYSTEM_NAMESPACE } from "../../api/names.ts";
+import { isVeleroOperation, type Operation, operations } from "../../api/operation.ts";
 import { parseBackupName } from "../../api/sourceBackupName.ts";
 import { isAdmitted } from "../../api/status.ts";
 import { type Backup, backups, downloadRequests } from "../../api/velero.ts";
 import { isForbidden, isNotFound, isRefusal } from "../../kube/errors.ts";
 import type { Manifest } from "../../kube/metadata.ts";
 import { pathOf } from "../../kube/resource.ts";
+import { judgeAdmission } from "../admission.ts";
+import { admissionView } from "../admissionView.ts";
 import type { Context } from "../context.ts";
 import { Exit } from "../exit.ts";
 import { ago } from "../human.ts";
@@ -36,7 +39,7 @@ export async function preview({ manifest, source, asked, output }: PreviewReques
   const seen = await look(manifest, source, context);
   if (output === "json" || output === "yaml") {
     const { kinds, ...rest } = seen;
-    terminal.out(formatted({ ...rest, ...(kinds && { kinds: fatesOf(kinds, asked) }) }, output));
+    terminal.out(formatted({ ...rest, ...(kinds && { kinds: fatesOf(seen, asked) }) }, output));
   } else {
     for (const line of previewLines(seen, asked)) terminal.out(line);
   }
@@ -51,14 +54,16 @@ async function look(manifest: Manifest, source: Source, context: Context): Promi
     conflicts(into, context),
     sourceOperation(source, unseen, context),
   ]);
-  const hindrances = [...refused, ...busy, ...(operation === undefined ? [] : unusable(operation))];
+  const { held, unchecked, leftOut } = await admission(manifest, operation, context);
+  const hindrances = [...refused, ...held, ...busy, ...(operation === undefined ? [] : unusable(operation))];
   const kinds = operation === undefined ? undefined : await heldBy(operation, into, unseen, context);
   if (operation === undefined && unseen.length === 0) {
     unseen.push(`there is no Backup Operation ${source.from}: a Backup of Velero's of that name would be looked for`);
   }
+  unseen.push(...unchecked);
   const name = manifest.metadata.name ?? "";
   const from = operation === undefined ? source.from : sourceText(operation, context.now());
-  return { operation: name, namespace: into, source: from, hindrances, kinds, unseen };
+  return { operation: name, namespace: into, source: from, hindrances, leftOut, kinds, unseen };
 }
 
 /** What the API server, its schema and its policies say. */
@@ -70,6 +75,29 @@ async function refusal(manifest: Manifest, context: Context): Promise<string[]> 
     if (isRefusal(error)) return [`the API server: ${error.message}`];
     throw error;
   }
+}
+
+/** What the dispatcher's checks say, and which of them could not be made. */
+async function admission(manifest: Manifest, source: Operation | undefined, context: Context) {
+  const { engineRef, outputs, runner } = source?.status ?? {};
+  const storageLocation = typeof outputs?.storageLocation === "string" ? outputs.storageLocation : undefined;
+  // As the dispatcher would see it: created now, and of a backup whose location a runner has found.
+  const asked = operations.schema.parse({
+    ...manifest,
+    metadata: { ...manifest.metadata, uid: "", resourceVersion: "", creationTimestamp: context.now().toISOString() },
+    ...(storageLocation !== undefined && { status: { runner: { storageLocation } } }),
+  });
+  if (!isVeleroOperation(asked)) return { held: [], unchecked: [], leftOut: undefined };
+  const systemNamespace = runner?.jobNamespace ?? SYSTEM_NAMESPACE;
+  const veleroNamespace = engineRef?.namespace ?? "velero";
+  const seen = await admissionView(asked, { systemNamespace, veleroNamespace }, context);
+  const { hindrances, unchecked } = judgeAdmission(asked, seen);
+  const byCause = Map.groupBy(unchecked, ({ why }) => why);
+  return {
+    held: hindrances.map(({ reason, message }) => `${reason}: ${message}`),
+    unchecked: [...byCause].map(([why, all]) => `not checked (${why}): ${all.map(({ asks }) => asks).join(", ")}`),
+    leftOut: seen.settings.ok ? seen.settings.value.restore.excludedResources : undefined,
+  };
 }
 
 /** A Restore runs alone in its namespace: docs/contract.md#conflicts. */

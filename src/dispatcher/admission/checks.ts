@@ -1,5 +1,4 @@
 import type { VeleroOperation } from "../../api/operation.ts";
-import type { World } from "../state/world.ts";
 import { approved } from "./checks/approval.ts";
 import { authorized } from "./checks/authorized.ts";
 import { notRestoredCopy } from "./checks/notRestoredCopy.ts";
@@ -10,13 +9,13 @@ import { targetCapable, targetFound, targetReady } from "./checks/target.ts";
 import { sameCluster, targetInScope } from "./checks/targetScope.ts";
 import { templateUsable } from "./checks/template.ts";
 import { specValid } from "./checks/validation.ts";
-import type { Check, Hindrance } from "./hindrance.ts";
+import type { AdmissionWorld, Check, Hindrance } from "./hindrance.ts";
 
 /**
  * The checks that look at one Operation alone, in the order of docs/contract.md#admission. Whether there is room for it among the
  * others is decided after them. The template comes last: a tenant can mend most of what the checks before it find.
  */
-const CHECKS: readonly Check[] = [
+export const CHECKS: readonly Check[] = [
   notRestoredCopy,
   targetInScope,
   sameCluster,
@@ -43,12 +42,16 @@ export const TENANCY_CHECKS: readonly Check[] = [
 ];
 
 /** @returns the first hindrance of the Operation's own; undefined if at most other Operations are in its way */
-export function firstHindrance(operation: VeleroOperation, world: World): Hindrance | undefined {
+export function firstHindrance(operation: VeleroOperation, world: AdmissionWorld): Hindrance | undefined {
   return firstOf(CHECKS, operation, world);
 }
 
 /** @returns the hindrance of the first of these checks that does not hold */
-export function firstOf(checks: readonly Check[], operation: VeleroOperation, world: World): Hindrance | undefined {
+export function firstOf(
+  checks: readonly Check[],
+  operation: VeleroOperation,
+  world: AdmissionWorld,
+): Hindrance | undefined {
   for (const check of checks) {
     const hindrance = check(operation, world);
     if (hindrance !== undefined) return hindrance;

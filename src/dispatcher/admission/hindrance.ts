@@ -13,8 +13,26 @@ export interface Hindrance {
   readonly message: string;
 }
 
-/** One check of docs/contract.md#admission. It returns undefined if it holds. Pure. */
-export type Check = (operation: VeleroOperation, world: World) => Hindrance | undefined;
+/** What the checks look at. */
+export type AdmissionWorld = Pick<
+  World,
+  | "now"
+  | "settings"
+  | "templates"
+  | "approvalKey"
+  | "rightsPolicySince"
+  | "target"
+  | "namespace"
+  | "snapshotClass"
+  | "storageLocation"
+  | "defaultStorageLocation"
+>;
+
+/**
+ * One check of docs/contract.md#admission. It returns undefined if it holds. Pure. It reads of the world only what it needs to
+ * decide about this Operation: `restore --preview` has it decide where not everything can be seen.
+ */
+export type Check = (operation: VeleroOperation, world: AdmissionWorld) => Hindrance | undefined;
 
 /** The parameter of that name, if it is a text. For checks that run after specValid has validated all parameters. */
 export function textParameter(operation: VeleroOperation, name: string): string | undefined {

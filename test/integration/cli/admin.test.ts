@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { backups, deleteBackupRequests } from "../../../src/api/velero.ts";
+import { configMaps } from "../../../src/kube/resources.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { DispatcherFixture, installApis } from "../dispatcher/dispatcherFixture.ts";
 import { Cli, runCli } from "./runCli.ts";
@@ -36,7 +37,9 @@ describe("approve", () => {
   test("has what waits for it admitted; another key does not", async () => {
     expect(await cli("backup", "shop", "asks", "--approval-required")).toMatchObject({ code: 0 });
     await fixture.says("asks", "Blocked=True/AwaitingApproval");
-    expect((await cli("describe", "asks")).stdout).toContain("kubectl operation approve asks --key-file FILE");
+    expect((await cli("describe", "asks")).stdout).toContain(
+      `kubectl operation approve asks -n ${fixture.tenant} --key-file FILE`,
+    );
     const other = path.join(folder, "other");
     await writeFile(other, "another key");
     expect(await cli("approve", "asks", "--key-file", other)).toMatchObject({ code: 0 });
@@ -53,6 +56,31 @@ describe("approve", () => {
     expect(missing.code).toBe(1);
     expect(missing.stderr).toContain("--key-file: /nowhere cannot be read");
     expect(await cli("approve", "asks", "--key-file", keyFile, "--valid-for", "-1h")).toMatchObject({ code: 64 });
+  });
+});
+
+describe("restore --preview", () => {
+  test("names the dispatcher's checks that would hold it back, as its settings say, and makes nothing", async () => {
+    await fixture.operation({ name: "source" });
+    const runner = { jobName: "gone", jobNamespace: fixture.jobNamespace };
+    await fixture.report("source", { runner, outputs: { storageLocation: "elsewhere" } });
+    await fixture.succeed("source");
+    const preview = async () => await cli("restore", "shop", "seen", "--from", "source", "--preview", "-o", "json");
+    const hindrances = async () => JSON.parse((await preview()).stdout).hindrances;
+    const away = expect.stringMatching(/^StorageLocationUnavailable: .*"elsewhere" does not exist/);
+    expect(await hindrances()).toEqual([away]);
+
+    const metadata = { namespace: fixture.jobNamespace, name: "operation-dispatcher-settings" };
+    const data = { "settings.yaml": `namespaces: [other]\napprovalRequired: {types: [Restore]}\n` };
+    await fixture.client.create(configMaps, { metadata, data });
+    expect(await hindrances()).toEqual([
+      expect.stringMatching(/^OutOfScope: /),
+      away,
+      expect.stringMatching(/^AwaitingApproval: the platform requires an approval for every Restore/),
+    ]);
+    expect(await preview()).toMatchObject({ code: 2, stderr: "" });
+    await fixture.client.delete(configMaps, metadata);
+    expect(await cli("get", "seen")).toMatchObject({ code: 1 });
   });
 });
 

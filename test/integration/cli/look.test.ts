@@ -106,7 +106,7 @@ describe("wait ends as the Operation did", () => {
     const { code, stdout, stderr } = await cli("wait", "bad");
     expect({ code, stdout }).toEqual({ code: 2, stdout: "operation/bad failed\n" });
     expect(stderr).toContain("error: operation/bad failed: VeleroBackupFailed: no space");
-    expect(stderr).toContain("kubectl operation rerun bad");
+    expect(stderr).toContain(`kubectl operation rerun bad -n ${fixture.tenant}`);
     const json = await cli("wait", "bad", "-o", "json");
     expect(json.code).toBe(2);
     expect(JSON.parse(json.stdout)).toMatchObject({ status: { phase: "Failed" } });

@@ -95,6 +95,9 @@ describe("who may edit one namespace", () => {
     expect(stdout).toContain("Restore seen into namespace org-a from operation/daily of org-a");
     expect(stdout).toContain("Nothing would hold it back, as far as can be seen.");
     expect(stdout).toContain("note: what the backup holds is for who may read Velero's files in namespace velero");
+    expect(stdout).toContain(
+      "note: not checked (no right to see configmaps/operation-dispatcher-settings in namespace vworkspace-system): whether the dispatcher serves this namespace, ",
+    );
     expect(code).toBe(0);
     const failed = await cli("restore", "shop", "seen", "--from", "bad", "--preview", "-o", "json");
     expect(failed.code).toBe(2);

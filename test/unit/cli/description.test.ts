@@ -46,7 +46,7 @@ describe("a description", () => {
     const conditions = [
       { type: "Failed", status: "True", reason: "RunnerFailed", message: "", lastTransitionTime: at } as const,
     ];
-    expect(described({ phase: "Failed", conditions }).join("\n")).toContain("kubectl operation rerun b1");
+    expect(described({ phase: "Failed", conditions }).join("\n")).toContain("kubectl operation rerun b1 -n org-a");
   });
 
   test("tells of one that nobody has looked at", () => {

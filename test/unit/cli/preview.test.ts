@@ -11,12 +11,15 @@ const kinds: HeldKind[] = [
     present: new Set(),
   },
   { kind: "v1/ConfigMap", resource: "configmaps", names: ["a", "b", "c"], present: new Set(["a"]) },
+  { kind: "v1/Event", resource: "events", names: ["e"], present: new Set() },
   { kind: "v1/ResourceQuota", resource: "resourcequotas", names: ["q"], present: new Set() },
   { kind: "v1/Secret", resource: "secrets", names: ["s"], present: undefined },
 ];
 
 function becomes(asked: Asked = {}) {
-  return Object.fromEntries(fatesOf(kinds, asked).map(({ kind, becomes: what }) => [kind.split("/").at(-1), what]));
+  return Object.fromEntries(
+    fatesOf({ kinds, leftOut: undefined }, asked).map(({ kind, becomes: what }) => [kind.split("/").at(-1), what]),
+  );
 }
 
 describe("what becomes of what a backup holds", () => {
@@ -26,6 +29,7 @@ describe("what becomes of what a backup holds", () => {
       Gone: "not known here: left out",
       Operation: "left out by the platform",
       ConfigMap: "2 created, 1 kept as it is",
+      Event: "left out by Velero",
       ResourceQuota: "left out by the platform",
       Secret: "created, where it is not there",
     });
@@ -46,7 +50,15 @@ describe("what becomes of what a backup holds", () => {
 });
 
 describe("a preview", () => {
-  const base = { operation: "back", namespace: "org-a", source: "operation/daily", hindrances: [], kinds, unseen: [] };
+  const base = {
+    operation: "back",
+    namespace: "org-a",
+    source: "operation/daily",
+    hindrances: [],
+    leftOut: undefined,
+    kinds,
+    unseen: [],
+  };
 
   test("is a table by kind, and says what was not looked at", () => {
     const lines = previewLines(base, { labelSelector: { matchLabels: { a: "b" } } });

@@ -1,9 +1,8 @@
 import type { VeleroOperation } from "../../../api/operation.ts";
 import { Reason } from "../../../api/reasons.ts";
 import type { Settings } from "../../settings.ts";
-import type { World } from "../../state/world.ts";
 import { type Approval, verifyApprovalToken } from "../approvalToken.ts";
-import type { Check } from "../hindrance.ts";
+import type { AdmissionWorld, Check } from "../hindrance.ts";
 
 /** An Operation that needs an approval waits for a valid approval token. docs/contract.md#approval. */
 export const approved: Check = (operation, world) => {
@@ -14,7 +13,7 @@ export const approved: Check = (operation, world) => {
 };
 
 /** @returns when the approval of an approved Operation ends; undefined if it needs none or has none */
-export function approvalEnds(operation: VeleroOperation, world: World): Date | undefined {
+export function approvalEnds(operation: VeleroOperation, world: AdmissionWorld): Date | undefined {
   const approval = approvalOf(operation, world);
   return approval?.ok ? approval.ends : undefined;
 }
@@ -24,7 +23,7 @@ function requiresApproval(operation: VeleroOperation, settings: Settings): boole
   return requirement(operation, settings) !== undefined;
 }
 
-function approvalOf(operation: VeleroOperation, { approvalKey, now, settings }: World): Approval | undefined {
+function approvalOf(operation: VeleroOperation, { approvalKey, now, settings }: AdmissionWorld): Approval | undefined {
   if (!requiresApproval(operation, settings)) return undefined;
   const { requireBoundClaims: requireBound } = settings;
   return verifyApprovalToken(operation.spec.approvals?.claim, { operation, key: approvalKey, requireBound, now });

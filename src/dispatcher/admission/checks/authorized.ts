@@ -9,8 +9,9 @@ import type { Check } from "../hindrance.ts";
  * A Restore from another namespace may run only if the policy operation-rights checked the right of whoever asked for it, and
  * if that was not too long ago. docs/contract.md#right-to-the-source-namespace.
  */
-export const authorized: Check = (operation, { settings, now, rightsPolicySince }) => {
+export const authorized: Check = (operation, world) => {
   if (!isCrossNamespace(operation)) return undefined;
+  const { settings, now, rightsPolicySince } = world;
   if (rightsPolicySince === undefined) {
     const message = `a Restore from another namespace needs the ValidatingAdmissionPolicy ${RIGHTS_POLICY} and its binding in this cluster: an administrator has to install manifests/policies`;
     return { effect: "rejected", reason: Reason.policyMissing, message };

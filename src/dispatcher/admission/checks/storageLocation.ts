@@ -2,8 +2,7 @@ import { quoted } from "../../../api/message.ts";
 import type { VeleroOperation } from "../../../api/operation.ts";
 import { Reason } from "../../../api/reasons.ts";
 import { locationHindrance } from "../../../api/velero.ts";
-import type { World } from "../../state/world.ts";
-import { type Check, textParameter } from "../hindrance.ts";
+import { type AdmissionWorld, type Check, textParameter } from "../hindrance.ts";
 
 /** The location that Velero's server takes if none is marked as the default, unless its flags name another one. */
 const VELERO_DEFAULT_LOCATION = "default";
@@ -28,16 +27,16 @@ export const storageLocationAvailable: Check = (operation, world) => {
 };
 
 /** The location that Velero will take for a Backup: the one it names, or the default as Velero finds it. */
-export function backupLocation(operation: VeleroOperation, world: World): string {
+export function backupLocation(operation: VeleroOperation, world: AdmissionWorld): string {
   return knownLocation(operation, world) ?? VELERO_DEFAULT_LOCATION;
 }
 
-function isGuess(operation: VeleroOperation, world: World): boolean {
+function isGuess(operation: VeleroOperation, world: AdmissionWorld): boolean {
   return operation.spec.type === "Backup" && knownLocation(operation, world) === undefined;
 }
 
 /** A marked default comes before the location that Velero took earlier: it may have been marked since. */
-function knownLocation(operation: VeleroOperation, world: World): string | undefined {
+function knownLocation(operation: VeleroOperation, world: AdmissionWorld): string | undefined {
   return (
     textParameter(operation, "storageLocation") ??
     world.defaultStorageLocation()?.metadata.name ??

@@ -3,8 +3,7 @@ import { Annotation } from "../../../api/labels.ts";
 import { quoted } from "../../../api/message.ts";
 import { ENGINE, type VeleroOperation } from "../../../api/operation.ts";
 import { Reason } from "../../../api/reasons.ts";
-import type { World } from "../../state/world.ts";
-import type { Check } from "../hindrance.ts";
+import type { AdmissionWorld, Check } from "../hindrance.ts";
 
 /**
  * A Backup needs its target; a Restore may bring it back. The release of a target must be in the target's own namespace:
@@ -65,6 +64,6 @@ function unreadiness({ metadata: { generation = 0 }, status }: ApplicationInstan
     : undefined;
 }
 
-function targetOf(operation: VeleroOperation, world: World): ApplicationInstance | undefined {
+function targetOf(operation: VeleroOperation, world: AdmissionWorld): ApplicationInstance | undefined {
   return world.target(operation.metadata.namespace, operation.spec.targetRef.name);
 }

@@ -23,9 +23,11 @@ export const targetInScope: Check = (operation, { settings, namespace }) => {
 };
 
 /** An Operation that names a cluster runs only in that cluster. docs/contract.md#scope. */
-export const sameCluster: Check = (operation, { settings }) => {
+export const sameCluster: Check = (operation, world) => {
   const wanted = operation.metadata.labels?.[Label.clusterId];
-  if (wanted === undefined || (wanted === settings.clusterId && wanted !== "")) return undefined;
+  if (wanted === undefined) return undefined;
+  const { settings } = world;
+  if (wanted === settings.clusterId && wanted !== "") return undefined;
   const here = settings.clusterId === "" ? "this cluster has no name" : `this cluster is ${quoted(settings.clusterId)}`;
   return {
     effect: "rejected",

@@ -16,8 +16,7 @@ import {
 } from "../../../api/parameters.ts";
 import { Reason } from "../../../api/reasons.ts";
 import type { Settings } from "../../settings.ts";
-import type { World } from "../../state/world.ts";
-import type { Check } from "../hindrance.ts";
+import type { AdmissionWorld, Check } from "../hindrance.ts";
 
 const OBJECT_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 /** What Kubernetes allows after the slash in the key of an annotation. */
@@ -49,7 +48,7 @@ function wrongTarget({ spec: { targetRef } }: VeleroOperation): string | undefin
   return undefined;
 }
 
-function wrongParameters(operation: VeleroOperation, world: World): string | undefined {
+function wrongParameters(operation: VeleroOperation, world: AdmissionWorld): string | undefined {
   const { limits, restore } = world.settings;
   if (operation.spec.type === "Backup") {
     const parsed = backupParameters(operation);
@@ -99,7 +98,7 @@ function tooLong(
 }
 
 /** Velero reads the chosen class from an annotation whose key ends with the name of the driver, which must fit there. */
-function wrongDriver({ csiSnapshotClassName }: BackupParameters, world: World): string | undefined {
+function wrongDriver({ csiSnapshotClassName }: BackupParameters, world: AdmissionWorld): string | undefined {
   const driver = csiSnapshotClassName === undefined ? undefined : world.snapshotClass(csiSnapshotClassName)?.driver;
   if (driver === undefined) return undefined;
   const field = `spec.parameters.csiSnapshotClassName: ${quoted(csiSnapshotClassName ?? "")}`;
