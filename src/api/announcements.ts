@@ -1,6 +1,7 @@
 import type { Announcement } from "../kube/events.ts";
 import type { Condition, Status } from "./operation.ts";
 import { ConditionType, Reason } from "./reasons.ts";
+import { HEALTH } from "./status.ts";
 
 /**
  * The Events for a change of the status: one for each condition whose status or reason has changed. That an Operation waits
@@ -9,6 +10,7 @@ import { ConditionType, Reason } from "./reasons.ts";
  */
 export function announcements(before: Status | undefined, after: Status): Announcement[] {
   const changed = (after.conditions ?? []).filter((condition) => {
+    if (HEALTH.has(condition.type)) return false;
     const last = before?.conditions?.find(({ type }) => type === condition.type);
     if (last === undefined) return condition.status !== "False" || isBad(condition);
     return last.status !== condition.status || last.reason !== condition.reason;

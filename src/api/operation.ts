@@ -99,7 +99,14 @@ export const statusSchema = z
     startedAt: time("When the Operation was admitted.").optional(),
     finishedAt: time("When the Operation ended.").optional(),
     duration: z.string().meta({ description: "From startedAt to finishedAt, such as 7m13s." }).optional(),
-    observedGeneration: count("The generation of the Operation that this status is about.").optional(),
+    observedGeneration: z
+      .int()
+      .meta({
+        format: "int64",
+        minimum: -1,
+        description: "The generation of the Operation that this status is about; -1 before anything was written.",
+      })
+      .optional(),
     admittedSpec: z
       .string()
       .meta({ description: "The digest of the spec that was admitted; the runner carries out no other spec." })

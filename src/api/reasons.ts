@@ -9,6 +9,9 @@ export const ConditionType = {
   failed: "Failed",
   degraded: "Degraded",
   cancelled: "Cancelled",
+  // Only while something is not as it should be, and True then, as tools that wait for objects of any kind expect.
+  reconciling: "Reconciling",
+  stalled: "Stalled",
 } as const;
 
 export type ConditionTypeName = (typeof ConditionType)[keyof typeof ConditionType];

@@ -62,22 +62,39 @@ export function nextStatus(last: Status | undefined, change: StatusChange, conte
     // The clock of the writer that ends it may be behind the clock of the writer that admitted it.
     next.finishedAt = next.startedAt !== undefined && next.startedAt > now ? next.startedAt : now;
   }
-  const reason = mainReason(conditions);
+  const reason = mainCondition(conditions)?.reason;
   if (reason !== undefined) next.reason = reason;
   if (next.finishedAt !== undefined && next.startedAt !== undefined) {
     next.duration = durationText(Date.parse(next.finishedAt) - Date.parse(next.startedAt));
   }
-  return next;
+  return withHealth(next, now, context.generation);
 }
 
-/** The reason of the most important condition, for a printer column: its JSONPath could not choose that condition. */
-function mainReason(conditions: readonly Condition[]): string | undefined {
+/**
+ * The status with the conditions by which tools judge objects of any kind (kstatus, and so Flux and Helm): Reconciling=True
+ * until the Operation has ended, Stalled=True when it has failed, and neither once it has succeeded.
+ * docs/contract.md#health-for-other-tools.
+ */
+function withHealth(status: Status, now: string, generation: number | undefined): Status {
+  const all = status.conditions ?? [];
+  const { reason, message } = mainCondition(all) ?? { reason: Reason.pending, message: "the attempt has just begun" };
+  const type = isTerminal(status.phase) ? ConditionType.stalled : ConditionType.reconciling;
+  const others = all.filter((each) => !HEALTH.has(each.type) || each.type === type);
+  if (status.phase === "Succeeded") return { ...status, conditions: others.filter((each) => each.type !== type) };
+  return { ...status, conditions: setCondition(others, { type, status: "True", reason, message }, now, generation) };
+}
+
+/** The most important condition. A printer column shows its reason: its JSONPath could not choose the condition. */
+function mainCondition(conditions: readonly Condition[]): Condition | undefined {
   for (const [type, status] of TELLING) {
     const found = conditions.find((condition) => condition.type === type && condition.status === status);
-    if (found !== undefined) return found.reason;
+    if (found !== undefined) return found;
   }
-  return conditions.find((condition) => condition.type === ConditionType.running)?.reason;
+  return conditions.find((condition) => condition.type === ConditionType.running);
 }
+
+/** They repeat what another condition says. */
+export const HEALTH: ReadonlySet<string> = new Set([ConditionType.reconciling, ConditionType.stalled]);
 
 const TELLING: readonly [ConditionTypeName, Condition["status"]][] = [
   [ConditionType.failed, "True"],
@@ -141,6 +158,7 @@ const ENDINGS: ReadonlySet<string> = new Set([
   ConditionType.cancelled,
   ConditionType.succeeded,
   ConditionType.degraded,
+  ConditionType.stalled,
 ]);
 
 /** @returns the condition of that type, if the status has it */

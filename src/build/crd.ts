@@ -44,7 +44,8 @@ export function operationCrd(): object {
       kind: { type: "string" },
       metadata: { type: "object" },
       spec: { ...spec, properties: { ...spec.properties, parameters }, "x-kubernetes-validations": specRules },
-      status: structural(statusSchema),
+      // Of an object without a status, tools that wait for objects of any kind would say that it is done.
+      status: { ...structural(statusSchema), default: { observedGeneration: -1 } },
     },
     "x-kubernetes-validations": objectRules,
   });

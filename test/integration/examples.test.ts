@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { parse } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import { z } from "zod";
 import { Label } from "../../src/api/labels.ts";
 import {
@@ -95,6 +95,13 @@ async function waitedFor(name: string): Promise<number> {
   return code;
 }
 
+const hookSchema = z.object({
+  kind: z.literal("Job"),
+  spec: z.object({
+    template: z.object({ spec: z.object({ containers: z.tuple([z.object({ args: z.array(z.string()) })]) }) }),
+  }),
+});
+
 test("the README's recipe for scripts ends with an Operation that fails, and says so", async () => {
   const parameters = { includedResources: ["*", "configmaps"] };
   const operation = backupOperation({ namespace: "org-myteam", name: "failing", parameters });
@@ -128,6 +135,32 @@ test("a backup is restored into its own namespace, and into another one", async 
   });
   await shared.velero.setStatus("Restore", restore?.metadata.name ?? "", { phase: "Completed" });
   expect(await exitCode).toBe(0);
+});
+
+describe("what GitOps tools apply", () => {
+  const dryRun = async (input: string) => {
+    const args = ["create", "--dry-run=server", "-n", "org-myteam", "-f", "-"];
+    return await shared.cluster.kubectl(args, { as: shared.users.ann, input });
+  };
+
+  test("the backup before a sync of Argo CD is one that the team may ask for", async () => {
+    const file = await readFile(`${EXAMPLES}/gitops/argo-cd-presync.yaml`, "utf8");
+    expect(await dryRun(file)).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("the Job before an upgrade by Helm waits for its backup, with the rights of the example", async () => {
+    const file = (await readFile(`${EXAMPLES}/gitops/helm-hook.yaml`, "utf8")).replace("{{ .Release.Revision }}", "7");
+    await admin("label", "namespace", "org-myteam", "pod-security.kubernetes.io/enforce=restricted");
+    const applied = await shared.cluster.kubectl(["apply", "-n", "org-myteam", "-f", "-"], { input: file });
+    // A pod that PodSecurity would refuse causes a warning.
+    expect(applied).toMatchObject({ code: 0, stderr: "" });
+    const [{ args }] = hookSchema.parse(parseAllDocuments(file).at(-1)?.toJS()).spec.template.spec.containers;
+    const account = "system:serviceaccount:org-myteam:backup-before-upgrade";
+    const asPod = [...args, "-n", "org-myteam", "--as", account, "--kubeconfig", shared.cluster.kubeconfig];
+    const asked = promisify(execFile)(process.execPath, ["src/main.ts", ...asPod]);
+    await carryOut("org-myteam", "shop-before-7", "Backup");
+    expect((await asked).stdout).toContain("shop-before-7");
+  });
 });
 
 describe("the overlay with approvals", () => {

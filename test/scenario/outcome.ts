@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Label } from "../../src/api/labels.ts";
 import type { Operation } from "../../src/api/operation.ts";
+import { HEALTH } from "../../src/api/status.ts";
 import type { KubeObject } from "../../src/kube/metadata.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { listObjects, readOperation } from "./operations.ts";
@@ -24,10 +25,12 @@ export function phaseIs(phase: string): string {
   return `jsonpath={.status.phase}=${phase}`;
 }
 
-/** All conditions, `{ Running: "False/Pending", ... }`. */
+/** All conditions but those that repeat another for other tools, `{ Running: "False/Pending", ... }`. */
 export function conditionsOf({ status }: Operation): Record<string, string> {
   return Object.fromEntries(
-    (status?.conditions ?? []).map(({ type, status: is, reason }) => [type, `${is}/${reason}`]),
+    (status?.conditions ?? [])
+      .filter(({ type }) => !HEALTH.has(type))
+      .map(({ type, status: is, reason }) => [type, `${is}/${reason}`]),
   );
 }
 

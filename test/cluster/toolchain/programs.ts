@@ -62,6 +62,8 @@ const table = {
   },
   application: { module: "application", package: "." },
   kind: { module: "kind", package: "sigs.k8s.io/kind" },
+  /** Judges objects as kstatus and Argo CD do. */
+  "gitops-health": { module: "gitops", package: "." },
   "csi-double": { module: "snapshotter", package: "./csidouble" },
 } satisfies Record<string, Program>;
 

@@ -8,6 +8,7 @@ import { Reason } from "../../../src/api/reasons.ts";
 import {
   type ConditionChange,
   conditionOf,
+  HEALTH,
   nextStatus,
   openAttempt,
   type StatusChange,
@@ -120,7 +121,12 @@ export class RunnerFixture {
   async open(name: string, jobUid: string): Promise<Operation> {
     const operation = await this.read(name);
     const opened = openAttempt(operation.status ?? {});
-    const status = { ...opened, runner: { ...opened.runner, requestedBy: [jobUid] } };
+    const runner = { ...opened.runner, requestedBy: [jobUid] };
+    const status = nextStatus(
+      opened,
+      { runner },
+      { now: systemClock.now(), generation: operation.metadata.generation },
+    );
     return await client.replaceStatus(operations, { ...operation, status }, { fieldManager: "operation-dispatcher" });
   }
 
@@ -273,6 +279,6 @@ export function accepted(status: "True" | "False", reason: string): ConditionCha
 
 /** Conditions without what differs from run to run. */
 export function conditionsOf(operation: Operation): Record<string, string> {
-  const all = operation.status?.conditions ?? [];
+  const all = (operation.status?.conditions ?? []).filter(({ type }) => !HEALTH.has(type));
   return Object.fromEntries(all.map(({ type, status, reason }) => [type, `${status}/${reason}`]));
 }

@@ -59,7 +59,41 @@ describe("nextStatus", () => {
   it("says which generation it speaks of", () => {
     const next = nextStatus(admitted, { conditions: [pending] }, at(3, 4));
     expect(next.observedGeneration).toBe(4);
-    expect(next.conditions?.map((condition) => condition.observedGeneration)).toEqual([1, 4]);
+    expect(next.conditions?.map((condition) => condition.observedGeneration)).toEqual([1, 4, 4]);
+  });
+
+  const health = (status: Status) =>
+    (status.conditions ?? [])
+      .filter(({ type }) => type === "Reconciling" || type === "Stalled")
+      .map(({ type, status: value, reason, message }) => `${type}=${value}/${reason}: ${message}`);
+
+  it("says for tools that know no Operations that it goes on, and why it waits", () => {
+    expect(health(admitted)).toEqual(["Reconciling=True/Pending: waiting"]);
+    expect(health(nextStatus(admitted, { phase: "Running", conditions: [running] }, at(2)))).toEqual([
+      "Reconciling=True/VeleroBackupInProgress: InProgress",
+    ]);
+  });
+
+  it("says for tools that know no Operations that it has failed, and why", () => {
+    const ended = nextStatus(admitted, { phase: "Failed", conditions: [failed] }, at(1));
+    expect(health(ended)).toEqual(["Stalled=True/RunnerFailed: killed"]);
+    expect(health(nextStatus(openAttempt(ended), { conditions: [pending] }, at(2)))).toEqual([
+      "Reconciling=True/Pending: waiting",
+    ]);
+    expect(health(nextStatus(resumeAttempt(ended), { conditions: [pending] }, at(2)))).toEqual([
+      "Reconciling=True/Pending: waiting",
+    ]);
+  });
+
+  it("leaves nothing of that once it has succeeded", () => {
+    const done = { type: "Succeeded", status: "True", reason: "VeleroBackupCompleted", message: "done" } as const;
+    const degraded = { type: "Degraded", status: "True", reason: "VeleroBackupPartiallyFailed", message: "1" } as const;
+    expect(health(nextStatus(admitted, { phase: "Succeeded", conditions: [done, degraded] }, at(1)))).toEqual([]);
+  });
+
+  it("says so also where an older version wrote the status", () => {
+    const older = { ...admitted, conditions: admitted.conditions?.slice(0, 2) };
+    expect(health(nextStatus(older, { conditions: [pending] }, at(9)))).toEqual(["Reconciling=True/Pending: waiting"]);
   });
 });
 

@@ -8,7 +8,7 @@ import {
   type Status,
   type VeleroOperation,
 } from "../../../src/api/operation.ts";
-import { isAdmitted } from "../../../src/api/status.ts";
+import { HEALTH, isAdmitted } from "../../../src/api/status.ts";
 import { entrantOf, waiting } from "../../../src/dispatcher/admission/entrants.ts";
 import { decide } from "../../../src/dispatcher/decide.ts";
 import type { Entrant } from "../../../src/dispatcher/line/entrant.ts";
@@ -223,7 +223,9 @@ export class Cluster extends ClusterObjects {
 
 /** The conditions as a person reads them: `Accepted=True/TemplateValidated`. */
 export function conditionsOf({ conditions = [] }: Status): string[] {
-  return conditions.map(({ type, status, reason }) => `${type}=${status}/${reason}`);
+  return conditions
+    .filter(({ type }) => !HEALTH.has(type))
+    .map(({ type, status, reason }) => `${type}=${status}/${reason}`);
 }
 
 export function messageOf({ conditions = [] }: Status, type: string): string | undefined {

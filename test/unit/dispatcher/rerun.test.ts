@@ -27,7 +27,7 @@ describe("re-run", () => {
     const first = cluster.job(operation).metadata.name;
     rerun(operation, "again");
     expect(cluster.step(operation)).toMatchObject({
-      status: { phase: "Pending", observedRerun: "again", conditions: [] },
+      status: { phase: "Pending", observedRerun: "again", conditions: [{ type: "Reconciling" }] },
     });
     cluster.settle(operation);
     const { runner, history, observedRerun } = cluster.status(operation);
