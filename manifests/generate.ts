@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { stringify } from "yaml";
 import { applicationInstanceCrd, operationCrd } from "../src/build/crd.ts";
+import { renderReasonsReference } from "../src/build/reasonsReference.ts";
 import { renderSettingsReference } from "../src/build/settingsReference.ts";
 import { snapshotCrds, veleroCrds } from "./velero/moduleCrds.ts";
 
@@ -16,6 +17,7 @@ const generated: Record<string, () => string | Promise<string>> = {
   "manifests/velero/crds.yaml": veleroCrds,
   "manifests/velero/snapshot-crds.yaml": snapshotCrds,
   "docs/settings.md": renderSettingsReference,
+  "docs/reasons.md": renderReasonsReference,
 };
 
 function yaml(object: object): string {

@@ -6,6 +6,9 @@ import { Reason, type ReasonName, type VeleroReason, veleroReason } from "./reas
  * explains an Operation to people. docs/contract.md names the reasons.
  */
 
+/** The documentation that people read in a browser. */
+export const DOCS = "https://github.com/vworkspace-io/operation-runner/blob/main/docs";
+
 /** Who has to do something. */
 export type Actor = "nobody" | "requester" | "approver" | "admin";
 
@@ -268,6 +271,16 @@ export function todoFor(
   { namespace, name }: Pick<Operation["metadata"], "namespace" | "name">,
 ): string {
   return todo.replaceAll("NAME", namespace === undefined ? name : `${name} -n ${namespace}`);
+}
+
+/** Every reason that people may see, with what to do about it. */
+export function everyRemedy(): ReadonlyMap<string, Remedy> {
+  return all;
+}
+
+/** Where the documentation explains a reason (docs/reasons.md). */
+export function reasonUrl(reason: string): string {
+  return `${DOCS}/reasons.md#${reason.toLowerCase()}`;
 }
 
 /** @returns what to do about a reason; undefined for a reason that is not in the table */

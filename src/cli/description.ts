@@ -2,7 +2,7 @@ import { cancelRequested } from "../api/cancel.ts";
 import { Annotation } from "../api/labels.ts";
 import { humanBytes } from "../api/message.ts";
 import type { Operation, Progress } from "../api/operation.ts";
-import { ACTORS, remedyOf, todoFor } from "../api/remedies.ts";
+import { ACTORS, reasonUrl, remedyOf, todoFor } from "../api/remedies.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import type { Event, Job, Pod } from "../kube/resources.ts";
 import { ago } from "./human.ts";
@@ -86,6 +86,7 @@ function adviceOf(situation: Situation, { metadata }: Operation): [string, strin
   return [
     ["Meaning", remedy.meaning],
     ["To do", remedy.who === "nobody" ? todo : `${ACTORS[remedy.who]}: ${todo}`],
+    ...(remedy.who === "nobody" ? [] : [["See", reasonUrl(situation.reason)] satisfies [string, string]]),
   ];
 }
 

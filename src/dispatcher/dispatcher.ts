@@ -68,6 +68,11 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
   const server = await options.serve({
     metrics: createMetrics({
       operations: caches.operations,
+      targets: caches.targets,
+      locations: caches.locations,
+      client,
+      caches,
+      queue,
       templates,
       missingProtection: protection,
       isLeading: () => role === "leading",

@@ -87,6 +87,8 @@ const namedSchema = z.looseObject({
   metadata: z.looseObject({ name: z.string(), namespace: z.string().optional() }),
 });
 
+type UsedTransport = Pick<Transport, "text" | "lines"> & Partial<Pick<Transport, "onAnswer">>;
+
 /**
  * Reads and writes objects of the API server. Every method
  * - throws {@link ApiError} when the server refuses, {@link UnreachableError} when it does not answer (in time), and
@@ -94,10 +96,15 @@ const namedSchema = z.looseObject({
  * - tries once: the runner retries by retry.ts (for how long says runner/context.ts), the dispatcher by its queue (queue.ts).
  */
 export class KubeClient {
-  readonly #transport: Pick<Transport, "text" | "lines">;
+  readonly #transport: UsedTransport;
 
-  constructor(transport: Pick<Transport, "text" | "lines">) {
+  constructor(transport: UsedTransport) {
     this.#transport = transport;
+  }
+
+  /** Tells the listener, and no other, of each answer: the verb and the HTTP status; undefined where no answer came. */
+  onAnswer(listener: (verb: string, code: number | undefined) => void): void {
+    this.#transport.onAnswer = listener;
   }
 
   /** Reads one object. */

@@ -62,6 +62,14 @@ export class WorkQueue {
     return { waiting: this.#entries.size, running: this.#running.size };
   }
 
+  /** For how long the entry that waits longest has been due, in milliseconds; 0 while none is. */
+  get oldestDueMs(): number {
+    const now = this.#options.clock.monotonic();
+    let oldest = now;
+    for (const { due } of this.#entries.values()) oldest = Math.min(oldest, due);
+    return now - oldest;
+  }
+
   /** Asks for work on a key, `afterMs` from now. If the key is being worked on, it waits until that is done. */
   add(key: string, { afterMs = 0, urgent = false }: { afterMs?: number; urgent?: boolean } = {}): void {
     const due = this.#options.clock.monotonic() + afterMs;

@@ -28,6 +28,8 @@ export class Transport {
   readonly #server: string;
   readonly #userAgent: string;
   readonly #http: NodeHttpLibrary;
+  /** Is told of each answer: the verb and the HTTP status; undefined where no answer came. */
+  onAnswer: ((verb: string, code: number | undefined) => void) | undefined;
 
   constructor(config: KeptAliveConfig, userAgent: string) {
     this.#config = config;
@@ -107,8 +109,16 @@ export class Transport {
   }
 
   async #accepted(request: ApiRequest, context: RequestContext): Promise<Answer> {
-    const answer = await this.#http.send(context).toPromise();
+    const verb = request.call.slice(0, request.call.indexOf(" "));
+    const answer = await this.#http
+      .send(context)
+      .toPromise()
+      .catch((error: unknown) => {
+        this.onAnswer?.(verb, undefined);
+        throw error;
+      });
     const { httpStatusCode, headers, body } = answer;
+    this.onAnswer?.(verb, httpStatusCode);
     if (httpStatusCode >= 200 && httpStatusCode <= 299) return answer;
     throw new ApiError(request.call, httpStatusCode, jsonOrText(await body.text()), headers["retry-after"]);
   }

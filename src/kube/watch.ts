@@ -29,6 +29,8 @@ export interface WatchOptions<T extends KubeObject = KubeObject> extends Selecti
   readonly clock: Clock;
   /** Is called each time the API server sends something: on a healthy watch, at least every MAX_SILENCE_MS. */
   readonly onContact?: (() => void) | undefined;
+  /** Is called each time the watch has failed and is begun again. That the server ends a stream in time is no failure. */
+  readonly onRestart?: (() => void) | undefined;
   /**
    * For custom resources: a kind whose CRD is not installed counts as a kind without objects, until the CRD appears.
    * This needs the right to get, list and watch that CRD.
@@ -178,7 +180,8 @@ class Watcher<T extends KubeObject> {
 
   /** Decides after a failure whether the resourceVersion is still good, and pauses unless the failure is a normal one. */
   async #recover(error: unknown, wasHealthy: boolean): Promise<void> {
-    const { clock, signal } = this.#options;
+    const { clock, signal, onRestart } = this.#options;
+    onRestart?.();
     // Right after a list, an expired resourceVersion means trouble; later, it only means that the watch was quiet for long.
     const isExpired = isGone(error) && this.#state.kind === "watching";
     if (error instanceof ApiError && error.code === 500) this.#errorsHere += 1;

@@ -1,3 +1,4 @@
+import { DOCS } from "../../api/remedies.ts";
 import type { Seen } from "../seen.ts";
 import type { Observed } from "./observe.ts";
 
@@ -5,13 +6,32 @@ import type { Observed } from "./observe.ts";
 
 export type Level = "ok" | "warning" | "problem" | "skipped";
 
+/** What is looked at. docs/runbook.md has a section for each. */
+export const CHECKS = [
+  "crds",
+  "policies",
+  "rights",
+  "velero",
+  "locations",
+  "snapshots",
+  "templates",
+  "settings",
+  "dispatcher",
+  "lease",
+  "clock",
+  "leftovers",
+  "operations",
+] as const;
+export type CheckName = (typeof CHECKS)[number];
+
 export interface Finding {
-  /** What was looked at, in a word. */
-  readonly check: string;
+  readonly check: CheckName;
   readonly level: Level;
   readonly message: string;
   /** What to do about it. */
   readonly remedy?: string;
+  /** Where the runbook says more. */
+  readonly runbook?: string;
 }
 
 export type Check = (seen: Observed) => readonly Finding[];
@@ -19,17 +39,19 @@ export type Check = (seen: Observed) => readonly Finding[];
 /** The remedy of whatever the manifests install. */
 export const MANIFESTS = "kubectl apply -k manifests";
 
-export const ok = (check: string, message: string): Finding => ({ check, level: "ok", message });
-export const skipped = (check: string, message: string): Finding => ({ check, level: "skipped", message });
-export const warning = (check: string, message: string, remedy: string): Finding => {
-  return { check, level: "warning", message, remedy };
+export const ok = (check: CheckName, message: string): Finding => ({ check, level: "ok", message });
+export const skipped = (check: CheckName, message: string): Finding => ({ check, level: "skipped", message });
+export const warning = (check: CheckName, message: string, remedy: string): Finding => {
+  return { check, level: "warning", message, remedy, runbook: runbookOf(check) };
 };
-export const problem = (check: string, message: string, remedy: string): Finding => {
-  return { check, level: "problem", message, remedy };
+export const problem = (check: CheckName, message: string, remedy: string): Finding => {
+  return { check, level: "problem", message, remedy, runbook: runbookOf(check) };
 };
 
+const runbookOf = (check: CheckName) => `${DOCS}/runbook.md#doctor-${check}`;
+
 /** Judges what was seen; what could not be seen is skipped, with why. */
-export function judge<T>(check: string, seen: Seen<T>, by: (value: T) => Finding | readonly Finding[]): Finding[] {
+export function judge<T>(check: CheckName, seen: Seen<T>, by: (value: T) => Finding | readonly Finding[]): Finding[] {
   if (!seen.ok) return [skipped(check, seen.why)];
   const found = by(seen.value);
   return Array.isArray(found) ? [...found] : [found as Finding];

@@ -37,9 +37,10 @@ const STYLES: Readonly<Record<Level, Parameters<Terminal["style"]>[0]>> = {
 /** A line for each finding, what to do below it, and how many of each there are. */
 export function report(findings: readonly Finding[], style: Terminal["style"]): string[] {
   const width = Math.max(...findings.map(({ check }) => check.length));
-  const lines = findings.flatMap(({ check, level, message, remedy }) => [
+  const lines = findings.flatMap(({ check, level, message, remedy, runbook }) => [
     `${style(STYLES[level], level.padEnd(7))}  ${check.padEnd(width)}  ${printable(message)}`,
     ...(remedy === undefined ? [] : [`${" ".repeat(9)}to do: ${printable(remedy)}`]),
+    ...(runbook === undefined ? [] : [`${" ".repeat(9)}see ${runbook}`]),
   ]);
   const { ok, warning, problem, skipped } = counts(findings);
   return [...lines, `${problem} problems, ${warning} warnings, ${ok} ok, ${skipped} skipped`];

@@ -71,6 +71,8 @@ export interface Caches {
   readonly synced: Promise<unknown>;
   /** Keeps the caches up to date until the signal aborts. Rejects only with the signal's reason. */
   run(signal: AbortSignal): Promise<unknown>;
+  /** Calls the listener each time a watch has failed and is begun again, with the resource. */
+  onWatchRestart(listener: (resource: string) => void): void;
   /** The kinds whose watch has been silent for so long that the cache may be out of date. */
   stale(): string[];
 }
@@ -81,9 +83,13 @@ export function openCaches(
   settings: Settings,
   { clock, logger }: { clock: Clock; logger: Logger },
 ): Caches {
+  const restartListeners = new Set<(resource: string) => void>();
   const opened: { name: string; cache: Pick<ResourceCache<KubeObject>, "synced" | "lastContact" | "run"> }[] = [];
   const open = <T extends KubeObject>(resource: Resource<T>, selection: Selection, absentIsEmpty = false) => {
-    const cache = new ResourceCache(client, resource, { ...selection, clock, logger, absentIsEmpty });
+    const onRestart = () => {
+      for (const listener of restartListeners) listener(qualifiedName(resource));
+    };
+    const cache = new ResourceCache(client, resource, { ...selection, clock, logger, absentIsEmpty, onRestart });
     opened.push({ name: qualifiedName(resource), cache });
     return cache;
   };
@@ -127,6 +133,7 @@ export function openCaches(
       const servers = settings.limits.concurrentBackups > 0 ? [] : [server];
       return Promise.all([...opened.map(({ cache }) => cache), ...servers].map((cache) => cache.run(signal)));
     },
+    onWatchRestart: (listener) => void restartListeners.add(listener),
     stale: () => {
       const oldest = clock.monotonic() - MAX_SILENCE_MS;
       return opened.flatMap(({ name, cache }) => ((cache.lastContact ?? oldest - 1) < oldest ? [name] : []));

@@ -64,6 +64,8 @@ const table = {
   kind: { module: "kind", package: "sigs.k8s.io/kind" },
   /** Judges objects as kstatus and Argo CD do. */
   "gitops-health": { module: "gitops", package: "." },
+  /** Prometheus' own judge of alerts. */
+  promtool: { module: "prometheus", package: "github.com/prometheus/prometheus/cmd/promtool" },
   "csi-double": { module: "snapshotter", package: "./csidouble" },
 } satisfies Record<string, Program>;
 

@@ -252,6 +252,12 @@ test.each<[string, Partial<Observed>, "problem" | "warning", RegExp]>([
 ])("says once that %s, and what to do", (_, broken, level, message) => {
   const findings = examine({ ...base, ...broken }, { before: false }).filter(isTrouble);
   expect(findings).toEqual([
-    { check: expect.any(String), level, message: expect.stringMatching(message), remedy: expect.any(String) },
+    {
+      check: expect.any(String),
+      level,
+      message: expect.stringMatching(message),
+      remedy: expect.any(String),
+      runbook: expect.stringMatching(/\/docs\/runbook\.md#doctor-\w+$/),
+    },
   ]);
 });
