@@ -3,6 +3,7 @@ import { stringify } from "yaml";
 import { applicationInstanceCrd, operationCrd } from "../src/build/crd.ts";
 import { renderReasonsReference } from "../src/build/reasonsReference.ts";
 import { renderSettingsReference } from "../src/build/settingsReference.ts";
+import { IMAGE, scheduleFor, scheduleName } from "../src/cli/schedule.ts";
 import { snapshotCrds, veleroCrds } from "./velero/moduleCrds.ts";
 
 /**
@@ -16,12 +17,29 @@ const generated: Record<string, () => string | Promise<string>> = {
     yaml(applicationInstanceCrd()),
   "manifests/velero/crds.yaml": veleroCrds,
   "manifests/velero/snapshot-crds.yaml": snapshotCrds,
+  "manifests/components/recurring/schedule.yaml": nightly,
   "docs/settings.md": renderSettingsReference,
   "docs/reasons.md": renderReasonsReference,
 };
 
 function yaml(object: object): string {
   return `# Generated from src/api by \`npm run generate\`; do not edit.\n${stringify(object, { lineWidth: 120 })}`;
+}
+
+/** What `kubectl operation schedule shop --cron "0 2 * * *" --ttl 720h` makes. */
+function nightly(): string {
+  const target = "shop";
+  const { account, binding, cronJob } = scheduleFor({
+    target,
+    name: scheduleName(target),
+    namespace: "org-myteam",
+    cron: "0 2 * * *",
+    suspend: false,
+    image: IMAGE,
+    flags: ["--ttl=720h"],
+  });
+  const documents = [account, binding, cronJob].map((object) => stringify(object, { lineWidth: 120 }));
+  return `# Generated from src/cli/schedule.ts by \`npm run generate\`; do not edit.\n${documents.join("---\n")}`;
 }
 
 const root = new URL("..", import.meta.url);

@@ -47,6 +47,7 @@ export function program({ name, open, ended }: ProgramOptions): Command {
   const verbs = verbsOf(root, open, ended);
   addLooking(verbs);
   addRequests(verbs);
+  addSchedule(verbs);
   addChanges(verbs);
   addPlatform(verbs);
   addOwn(root, verbs, open, ended);
@@ -128,7 +129,9 @@ function addRequests({ verb, runs }: Verbs): void {
         addFlags(
           verb("backup <target> [name]", "ask for a backup of the namespace in which the target is"),
           backupFlags,
-        ).option("--approval-required", "somebody has to approve it first"),
+        )
+          .option("--approval-required", "somebody has to approve it first")
+          .option("--follow-existing", "where an Operation of that name asks for the same already, follow that one"),
       ),
     ),
     async (context, target: string, name: string | undefined, options) =>
@@ -162,6 +165,24 @@ function addRequests({ verb, runs }: Verbs): void {
     ),
     async (context, target: string, name: string | undefined, options) =>
       (await verbsPart()).restore(target, name, Object(options), context),
+  );
+}
+
+/** What asks again and again. */
+function addSchedule({ verb, runs }: Verbs): void {
+  runs(
+    mutates(
+      addFlags(
+        verb("schedule <target> [name]", "have a CronJob ask for a backup again and again")
+          .requiredOption("--cron <fields>", 'when: minute, hour, day, month, day of the week, such as "0 2 * * *"')
+          .option("--time-zone <name>", 'of the times, such as "Europe/Berlin"; that of the control plane otherwise')
+          .option("--suspend", "do not begin yet")
+          .option("--image <image>", "the image of the pods that ask; that of this version otherwise"),
+        backupFlags,
+      ),
+    ),
+    async (context, target: string, name: string | undefined, options) =>
+      (await verbsPart()).schedule(target, name, Object(options), context),
   );
 }
 

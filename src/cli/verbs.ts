@@ -11,6 +11,7 @@ export { doctor } from "./verbs/doctor.ts";
 export { get } from "./verbs/get.ts";
 export { logs } from "./verbs/logs.ts";
 export { backup, restore } from "./verbs/request.ts";
+export { schedule } from "./verbs/schedule.ts";
 export { status } from "./verbs/status.ts";
 export { wait, watch } from "./verbs/wait.ts";
 

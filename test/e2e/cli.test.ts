@@ -3,7 +3,7 @@ import { ownCluster } from "../cluster/testCluster.ts";
 import { runCli } from "../integration/cli/runCli.ts";
 import { installApplication } from "../scenario/application.ts";
 import { whileVeleroIsDown } from "../scenario/interruptVelero.ts";
-import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE } from "../scenario/platform.ts";
+import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
 
 // The commands for people on a whole platform: real Velero, real Jobs.
 const cluster = await ownCluster();
@@ -90,7 +90,7 @@ describe("kubectl operation", () => {
     await whileVeleroIsDown(cluster, async () => {
       const doctor = await cli("doctor");
       expect(doctor.code).toBe(2);
-      expect(doctor.stdout).toMatch(/^problem +velero +its server does not answer\n +to do: kubectl logs /m);
+      expect(doctor.stdout).toMatch(/^problem +velero +deployment\/velero .* is scaled to 0\n +to do: kubectl scale /m);
       expect(doctor.stdout).toMatch(/^1 problems, /m);
     });
     expect(await cli("status", "--max-age", "1ms")).toMatchObject({ code: 2 });
@@ -120,5 +120,23 @@ describe("kubectl operation", () => {
       stdout: "backup/daily deleted\n",
     });
     expect(await cluster.objectStore.list("backups/daily/")).toEqual([]);
+  });
+});
+
+describe("a schedule", () => {
+  it("asks for a backup when its time has come, and when somebody says now", async () => {
+    expect(await cli("schedule", "shop", "minutely", "--cron", "* * * * *")).toMatchObject({ code: 0, stderr: "" });
+    const now = ["create", "job", "right-now", "-n", TEAM, "--from=cronjob/minutely"];
+    expect(await cluster.kubectl(now)).toMatchObject({ code: 0 });
+    await waitFor(cluster, ["job/right-now", "-n", TEAM], "condition=Complete");
+    expect(await cli("get", "right-now")).toMatchObject({
+      stdout: expect.stringMatching(/right-now +Backup.*Succeeded/),
+    });
+
+    const fired = async () => (await cli("get", "-o", "name")).stdout.match(/operation\/minutely-\d+/)?.[0] ?? "";
+    await expect.poll(fired, { timeout: 120_000 }).not.toBe("");
+    expect(await cli("wait", await fired())).toMatchObject({ code: 0 });
+    await waitFor(cluster, [(await fired()).replace("operation/", "job/"), "-n", TEAM], "condition=Complete");
+    expect(await cluster.kubectl(["delete", "cronjob/minutely", "-n", TEAM])).toMatchObject({ code: 0 });
   });
 });

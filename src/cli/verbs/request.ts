@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from "node:util";
 import { type Operation, type OperationType, operations } from "../../api/operation.ts";
 import { isAlreadyExists } from "../../kube/errors.ts";
 import type { Manifest } from "../../kube/metadata.ts";
 import { type Confirmation, confirmed } from "../confirm.ts";
-import type { Context } from "../context.ts";
+import { type Context, readOperation } from "../context.ts";
 import { type DryRun, FIELD_MANAGER, reportChange, tryCreate } from "../mutation.ts";
 import type { ObjectFormat } from "../output.ts";
 import { backupParameters, madeName, operationFor, restoreParameters, type Wish } from "../requests.ts";
@@ -16,6 +17,8 @@ export interface RequestOptions extends Confirmation {
   readonly dryRun: DryRun;
   readonly output?: ObjectFormat;
   readonly wait?: boolean;
+  /** An Operation of that name which asks for the same is followed, and no error. */
+  readonly followExisting?: boolean;
   readonly timeout: string;
   readonly strict?: boolean;
   readonly [parameter: string]: unknown;
@@ -87,6 +90,7 @@ async function ask(
   const created = await create(manifest(false), context).catch((error: unknown) => {
     // Two in one minute, and nobody gave a name.
     if (isAlreadyExists(error) && name === undefined) return create(manifest(true), context);
+    if (isAlreadyExists(error) && options.followExisting === true) return existing(manifest(false), context);
     if (isAlreadyExists(error)) {
       throw new Error(`there is an operation/${name} already: give another name`, { cause: error });
     }
@@ -95,6 +99,17 @@ async function ask(
   if (!wait) return reportChange(created, "created", { dryRun, output }, context);
   if (output === undefined) reportChange(created, "created", { dryRun, output }, context);
   return await waitFor(created, { timeout, strict, ...(output && { output }) }, context);
+}
+
+/**
+ * The Operation that exists, for whoever asks again for what they have asked for already: a pod that was started anew.
+ *
+ * @throws Error where it asks for something else
+ */
+async function existing(manifest: Manifest, context: Context): Promise<Operation> {
+  const found = await readOperation(context, manifest.metadata.name ?? "");
+  if (isDeepStrictEqual(found.spec, manifest.spec)) return found;
+  throw new Error(`there is an operation/${manifest.metadata.name} already, and it asks for something else`);
 }
 
 async function create(manifest: Manifest, { access, interrupt }: Context): Promise<Operation> {

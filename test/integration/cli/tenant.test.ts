@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { z } from "zod";
 import { operations } from "../../../src/api/operation.ts";
 import { AUDITED_GROUP } from "../../cluster/auditPolicy.ts";
 import { jobOf } from "../../scenario/byHand.ts";
@@ -37,6 +38,22 @@ async function carriedOut(name: string, type: "Backup" | "Restore", status: obje
   await shared.velero.setStatus(type, name, { ...status });
   return await runner;
 }
+
+const SCHEDULE_ACCOUNT = "system:serviceaccount:org-a:operation-schedule";
+const podsSchema = z.object({
+  items: z.array(
+    z.object({
+      spec: z.object({
+        containers: z.tuple([
+          z.object({
+            args: z.array(z.string()),
+            env: z.array(z.object({ valueFrom: z.object({ fieldRef: z.object({ fieldPath: z.string() }) }) })),
+          }),
+        ]),
+      }),
+    }),
+  ),
+});
 
 const exists = async (name: string) =>
   await shared.client.get(operations, { namespace: "org-a", name }).then(
@@ -182,6 +199,45 @@ describe("who may edit one namespace", () => {
     expect(await offered("rerun", "-n", "org-a", "")).toBe("bad\n:4\n");
     expect(await offered("restore", "-n", "org-a", "shop", "--from", "da")).toBe("daily\n:4\n");
     expect(await offered("backup", "--namespace=org-a", "sh")).toBe("shop\n:4\n");
+  });
+
+  test("has a CronJob ask every night; a pod that is started again follows what the one before has asked for", async () => {
+    const made = await cli("schedule", "shop", "nightly", "--cron", "0 2 * * *", "--ttl", "72h");
+    expect(made).toMatchObject({ code: 0, stdout: "cronjob/nightly created\n" });
+    const [, grant = ""] = /run once: kubectl (.*)/.exec(made.stderr) ?? [];
+    expect(await shared.cluster.kubectl(grant.split(" "))).toMatchObject({ code: 0 });
+    expect((await cli("schedule", "shop", "nightly", "--cron", "0 3 * * *")).stderr).toMatch(
+      /there is a cronjob\/nightly already/,
+    );
+    const wrong = await cli("schedule", "shop", "wrong", "--cron", "every night", "--dry-run=server");
+    expect(wrong).toMatchObject({ code: 1, stdout: "" });
+    expect(wrong.stderr).toMatch(/spec\.schedule.*"every night"/);
+
+    await shared.cluster.kubectl(["label", "namespace", "org-a", "pod-security.kubernetes.io/enforce=restricted"]);
+    const now = ["create", "job", "now", "-n", "org-a", "--from=cronjob/nightly"];
+    // A pod that PodSecurity would refuse causes a warning.
+    expect(await shared.cluster.kubectl(now, { as: eve })).toMatchObject({ code: 0, stderr: "" });
+    const pod = async () => {
+      const found = await shared.cluster.kubectl(["get", "pods", "-n", "org-a", "-l", "job-name=now", "-o", "json"]);
+      return podsSchema.parse(JSON.parse(found.stdout)).items[0];
+    };
+    await expect.poll(pod, { timeout: 60_000 }).toBeDefined();
+    // No node runs it here, so the test does.
+    const { args, env } = (await pod())?.spec.containers[0] ?? { args: [], env: [] };
+    expect(env[0]?.valueFrom.fieldRef.fieldPath).toBe("metadata.labels['batch.kubernetes.io/job-name']");
+    const asPod = [...args.map((arg) => arg.replace("$(JOB_NAME)", "now")), "--as", SCHEDULE_ACCOUNT];
+    const run = () => new Cli(asPod, { kubeconfig: shared.cluster.kubeconfig, namespace: "org-a" });
+    const first = run();
+    await first.said(/^operation\/now created$/m);
+    first.child.kill("SIGKILL");
+    const second = run();
+    expect(await carriedOut("now", "Backup", { phase: "Completed" })).toBe(0);
+    expect(await second.result()).toMatchObject({ code: 0 });
+    const { metadata, spec } = await shared.client.get(operations, { namespace: "org-a", name: "now" });
+    expect(spec).toMatchObject({ type: "Backup", parameters: { ttl: "72h" } });
+    expect(metadata).not.toHaveProperty("ownerReferences");
+    await shared.cluster.kubectl(["delete", "cronjob/nightly", "job/now", "-n", "org-a"]);
+    expect(await exists("now")).toBe(true);
   });
 });
 

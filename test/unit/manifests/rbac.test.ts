@@ -60,7 +60,11 @@ describe("the shipped rights", () => {
       bindings.map(({ roleRef, metadata }) => `${metadata.namespace}/${roleRef.kind}/${roleRef.name}`),
     );
     const unbound = roles.filter(({ kind, metadata }) => !bound.has(`${metadata.namespace}/${kind}/${metadata.name}`));
-    expect(unbound.map(({ metadata }) => metadata.name)).toEqual(["operation-view", "operation-edit"]);
+    expect(unbound.map(({ metadata }) => metadata.name)).toEqual([
+      "operation-view",
+      "operation-edit",
+      "operation-schedule",
+    ]);
   });
 
   test.each(accounts)("let %s write nothing of an Operation but its status", (account) => {
