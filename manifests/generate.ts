@@ -4,6 +4,7 @@ import { applicationInstanceCrd, operationCrd } from "../src/build/crd.ts";
 import { renderReasonsReference } from "../src/build/reasonsReference.ts";
 import { renderSettingsReference } from "../src/build/settingsReference.ts";
 import { IMAGE, scheduleFor, scheduleName } from "../src/cli/schedule.ts";
+import { helmChart } from "./helmChart.ts";
 import { snapshotCrds, veleroCrds } from "./velero/moduleCrds.ts";
 
 /**
@@ -45,17 +46,21 @@ function nightly(): string {
 const root = new URL("..", import.meta.url);
 const check = process.argv.includes("--check");
 const stale: string[] = [];
-for (const [path, content] of Object.entries(generated)) {
-  const file = new URL(path, root);
-  const wanted = await content();
-  const found = await readFile(file, "utf8").catch(() => undefined);
-  if (found === wanted) continue;
-  stale.push(path);
-  if (!check) await writeFile(file, wanted);
-}
+for (const [path, content] of Object.entries(generated)) await update(path, await content());
+// Of what the others have become.
+for (const [path, content] of Object.entries(await helmChart())) await update(path, content);
+
 if (check && stale.length > 0) {
   console.error(`out of date, run "npm run generate": ${stale.join(", ")}`);
   process.exitCode = 1;
 } else {
   console.log(stale.length === 0 ? "generated files are up to date" : `written: ${stale.join(", ")}`);
+}
+
+async function update(path: string, wanted: string): Promise<void> {
+  const file = new URL(path, root);
+  const found = await readFile(file, "utf8").catch(() => undefined);
+  if (found === wanted) return;
+  stale.push(path);
+  if (!check) await writeFile(file, wanted);
 }

@@ -62,6 +62,7 @@ const table = {
   },
   application: { module: "application", package: "." },
   kind: { module: "kind", package: "sigs.k8s.io/kind" },
+  helm: { module: "helm", package: "helm.sh/helm/v4/cmd/helm" },
   /** Judges objects as kstatus and Argo CD do. */
   "gitops-health": { module: "gitops", package: "." },
   /** Prometheus' own judge of alerts. */
