@@ -14,6 +14,7 @@ import { qualifiedName } from "../kube/resource.ts";
 import type { ActionContext } from "./actions.ts";
 import { type LiveLine, openLine } from "./liveLine.ts";
 import { createMetrics } from "./metrics.ts";
+import { retain } from "./retention.ts";
 import type { Server, ServerParts } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import { type Caches, openCaches } from "./state/caches.ts";
@@ -96,7 +97,16 @@ export async function runDispatcher(options: DispatcherOptions): Promise<void> {
       { ...LEASE, namespace: settings.jobNamespace, name: DISPATCHER_NAME, identity, signal, clock, logger },
       async (term) => {
         role = "leading";
-        await Promise.all([queue.run(term), line.run(term)]);
+        const { retention } = settings;
+        const retained = {
+          client,
+          operations: caches.operations,
+          retention,
+          clock,
+          logger,
+          callTimeoutMs: CALL_TIMEOUT_MS,
+        };
+        await Promise.all([queue.run(term), line.run(term), retain(retained, term)]);
         await announced();
       },
     );

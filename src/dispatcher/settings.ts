@@ -143,6 +143,24 @@ export const settingsSchema = z.strictObject({
         }),
     })
     .prefault({}),
+  retention: z
+    .strictObject({
+      keep: z
+        .int("must be a whole number")
+        .min(0, "must be 0 or more")
+        .max(10_000, "must be 10000 or less")
+        .default(0)
+        .meta({
+          description:
+            "How many finished Operations stay for each target and type: so many that succeeded, and so many that did not, the newest of each. Older ones are deleted; their backups stay. What a GitOps tool has made stays, because it would make it again. Needs the right to delete Operations, which the component `retention` installs together with this setting. 0: all stay.",
+          unit: "Operations",
+        }),
+      minAge: goDuration.default("168h").meta({
+        description: "A finished Operation stays at least so long after its end.",
+        unit: "Go duration",
+      }),
+    })
+    .prefault({}),
   approvalRequired: z
     .strictObject({
       types: z.array(z.enum(SUPPORTED_TYPES, "must be Backup or Restore"), "must be a list of types").default([]).meta({

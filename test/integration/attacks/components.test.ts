@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { applicationInstances } from "../../../src/api/applicationInstance.ts";
+import { operations } from "../../../src/api/operation.ts";
 import { loadSettings, settingsSchema } from "../../../src/dispatcher/settings.ts";
 import { backupOperation } from "../../scenario/operations.ts";
 import { SYSTEM_NAMESPACE } from "../../scenario/platform.ts";
@@ -18,7 +19,7 @@ beforeAll(async () => {
   shared = await SharedCluster.open();
   owner = await shared.cluster.user("owner");
   await admin("create", "rolebinding", "owner", "-n", "org-a", "--clusterrole=admin", "--user=owner");
-  for (const component of ["no-velero-hooks", "snapshot-classes", "pause-target", "managed-by-label"]) {
+  for (const component of ["no-velero-hooks", "snapshot-classes", "pause-target", "managed-by-label", "retention"]) {
     await shared.cluster.apply(`manifests/components/${component}`);
   }
   // Policies take effect a moment after they were applied, and so does the account that pods run under.
@@ -78,6 +79,17 @@ describe("what opens a namespace", () => {
       expect(stderr).toContain("Forbidden");
     }
   });
+});
+
+test("retention: a stolen token of the dispatcher deletes nothing that has not ended", async () => {
+  const kept = { namespace: "org-a", name: "going-on" };
+  const targetRef = { apiVersion: "apps.vworkspace.io/v1alpha1", kind: "ApplicationInstance", name: "nowhere" };
+  await shared.client.create(operations, { metadata: kept, spec: { type: "Backup", engine: "velero", targetRef } });
+  await vi.waitFor(async () => {
+    await expect(shared.as("dispatcher").delete(operations, kept)).rejects.toThrow("only Operations that have ended");
+  }, PATIENCE);
+  await expect(shared.client.get(operations, kept)).resolves.toBeDefined();
+  await shared.client.delete(operations, kept);
 });
 
 describe("pause-target: a stolen token of the dispatcher", () => {

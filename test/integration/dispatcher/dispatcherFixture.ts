@@ -117,6 +117,11 @@ export class DispatcherFixture {
     await cluster.apply(await this.#rights("manifests/components/pause-target/rbac.yaml"));
   }
 
+  /** Lets this fixture's dispatchers delete Operations, as the component retention does. */
+  async allowRetention(cluster: Cluster): Promise<void> {
+    await cluster.apply(await this.#rights("manifests/components/retention/rbac.yaml"));
+  }
+
   /** Ends every dispatcher of this fixture. */
   async close(): Promise<void> {
     await Promise.all(this.#processes.map((each) => each.stop("SIGKILL")));
