@@ -64,7 +64,7 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
   ),
   [Reason.targetNotFound]: requester(
     "The namespace has no ApplicationInstance of that name.",
-    "create it, and the Operation goes on by itself; or delete the Operation and create one that names the right target",
+    "create it, or have the platform's admin create it: the Operation then goes on by itself; or delete the Operation and ask again with the right target",
   ),
   [Reason.targetNamespaceForbidden]: requester(
     "The target says that its release is in another namespace; an Operation works on its own namespace only.",

@@ -171,7 +171,7 @@ function timelines(targets: readonly TargetCoverage[], now: Date): string {
       const told = counts.length === 0 ? "nothing has ended" : counts.map(([n, name]) => `${n} ${name}`).join(", ");
       const name = `${namespace}/${target}`;
       return `<figure><figcaption>${text(name)}: ${told}</figcaption>
-<div class="scroll"><svg class="timeline" viewBox="0 0 ${WIDTH} 80" role="img" aria-label="${text(`${name}, the last ${DAYS} days: ${told}`)}">${grid}<line class="axis" x1="${LABEL_ROOM}" x2="${WIDTH - LABEL_ROOM}" y1="38" y2="38"/>${marks}${labels}</svg></div></figure>`;
+<div class="scroll" role="group" aria-label="${text(`${name}, timeline`)}" tabindex="0"><svg class="timeline" viewBox="0 0 ${WIDTH} 80" role="img" aria-label="${text(`${name}, the last ${DAYS} days: ${told}`)}">${grid}<line class="axis" x1="${LABEL_ROOM}" x2="${WIDTH - LABEL_ROOM}" y1="38" y2="38"/>${marks}${labels}</svg></div></figure>`;
     })
     .join("\n");
 }

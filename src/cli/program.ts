@@ -27,6 +27,14 @@ interface ProgramOptions {
   readonly ended: (exit: number) => void;
 }
 
+const examples = (name: string) => `
+A backup, what it waits for, and back again:
+  ${name} status
+  ${name} backup shop monday --wait
+  ${name} describe monday
+  ${name} restore shop --from monday --preview
+`;
+
 const EXIT_CODES = `
 Exit codes: 0 done, 1 error, 2 the Operation failed or was cancelled, 4 degraded (with --strict),
 64 wrong arguments, 124 timeout, 130 interrupted (the Operation goes on).`;
@@ -41,7 +49,7 @@ export function program({ name, open, ended }: ProgramOptions): Command {
     .version(`operation-runner ${VERSION}`, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
-    .addHelpText("after", EXIT_CODES)
+    .addHelpText("after", examples(name) + EXIT_CODES)
     .showHelpAfterError(`(${name} --help shows what there is)`);
 
   const verbs = verbsOf(root, open, ended);
@@ -65,7 +73,10 @@ interface Verbs {
 
 function verbsOf(root: Command, open: Open, ended: ProgramOptions["ended"]): Verbs {
   return {
-    verb: (usage, summary) => root.command(usage).description(summary).helpOption("-h, --help", "print this help"),
+    verb: (usage, summary) => {
+      const command = root.command(usage).description(summary).helpOption("-h, --help", "print this help");
+      return command.showHelpAfterError(`(${root.name()} ${command.name()} --help shows what there is)`);
+    },
     runs: <A extends unknown[]>(command: Command, run: (context: Context, ...args: A) => Promise<number>) => {
       command
         .optionsGroup("Cluster:")

@@ -2,8 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ownCluster } from "../cluster/testCluster.ts";
 import { runCli } from "../integration/cli/runCli.ts";
 import { installApplication } from "../scenario/application.ts";
-import { whileVeleroIsDown } from "../scenario/interruptVelero.ts";
-import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
+import { installPlatform, waitFor } from "../scenario/platform.ts";
 
 // The commands for people on a whole platform: real Velero, real Jobs.
 const cluster = await ownCluster();
@@ -43,57 +42,12 @@ describe("kubectl operation", () => {
     expect(velero.stdout).toContain(`backup=velero/daily`);
   });
 
-  it("finds the platform in order, and the application backed up", async () => {
-    const doctor = await cli("doctor", "-o", "json");
-    const { findings } = JSON.parse(doctor.stdout);
-    expect(findings.filter(({ level }: { level: string }) => level === "problem" || level === "skipped")).toEqual([]);
-    expect(doctor).toMatchObject({ code: 0, stderr: "" });
+  it("finds the application backed up, until that is too long ago", async () => {
     const status = await cli("status", "--max-age", "1h");
     expect(status.stdout).toMatch(/^shop +Ok +<none> +daily +[\d.]+(B|KiB) /m);
     expect(status.code).toBe(0);
-    expect((await cli("status", "-o", "html")).stdout).toContain("1 of 1 targets are backed up as they should be.");
-  });
-
-  // The remedy of each is to apply the manifests again.
-  it.each([
-    [
-      "a policy that is not bound",
-      ["validatingadmissionpolicybinding/runner-backup.ops.vworkspace.io"],
-      /^policies: runner-backup/,
-    ],
-    [
-      "a right that is missing",
-      ["-n", VELERO_NAMESPACE, "rolebinding/operation-backup-runner"],
-      /^rights: missing: operation-backup-runner: create backups/,
-    ],
-    [
-      "templates that are missing",
-      ["-n", SYSTEM_NAMESPACE, "configmap/operation-jobs"],
-      /^templates: .*the ConfigMap does not exist/,
-    ],
-  ])("names %s, and its remedy mends it", async (_, deleted, told) => {
-    const problems = async () => {
-      const { findings } = JSON.parse((await cli("doctor", "-o", "json")).stdout);
-      return findings.flatMap(({ check, level, message }: { check: string; level: string; message: string }) =>
-        level === "problem" ? [`${check}: ${message}`] : [],
-      );
-    };
-    expect(await cluster.kubectl(["delete", ...deleted])).toMatchObject({ code: 0 });
-    const found = await problems();
-    expect(new Set(found.map((each: string) => each.split(":")[0])).size).toBe(1);
-    expect(found[0]).toMatch(told);
-    await cluster.apply("manifests");
-    await expect.poll(problems, { timeout: 60_000 }).toEqual([]);
-  });
-
-  it("says what is wrong with the platform, and that the application is not backed up any more", async () => {
-    await whileVeleroIsDown(cluster, async () => {
-      const doctor = await cli("doctor");
-      expect(doctor.code).toBe(2);
-      expect(doctor.stdout).toMatch(/^problem +velero +deployment\/velero .* is scaled to 0\n +to do: kubectl scale /m);
-      expect(doctor.stdout).toMatch(/^1 problems, /m);
-    });
     expect(await cli("status", "--max-age", "1ms")).toMatchObject({ code: 2 });
+    expect((await cli("status", "-o", "html")).stdout).toContain("1 of 1 targets are backed up as they should be.");
   });
 
   it("tells by kind what a restore would do, and makes none", async () => {

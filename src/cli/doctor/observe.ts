@@ -140,8 +140,9 @@ async function seen<T>(read: () => Promise<T>): Promise<Seen<T | undefined>> {
   } catch (error) {
     if (isNotFound(error) || isNoSuchKind(error)) return { ok: true, value: undefined };
     if (!isForbidden(error)) throw error;
-    const words = error instanceof Error ? error.message.slice(0, 160) : "";
-    return { ok: false, why: `no right to see it (${words})` };
+    // What was asked, as the error's message begins; the API server's own words after that say no more.
+    const [call = ""] = error instanceof Error ? error.message.split(": 403", 1) : [];
+    return { ok: false, why: `no right to ${call}` };
   }
 }
 

@@ -24,6 +24,10 @@ export async function doctor(options: DoctorOptions, context: Context): Promise<
   } else {
     terminal.out(formatted({ summary: counts(findings), findings }, options.output));
   }
+  if (findings.every(({ level }) => level === "skipped")) {
+    terminal.err("error: nothing could be looked at: doctor is for who may see the platform's namespaces");
+    return Exit.error;
+  }
   return findings.some(({ level }) => level === "problem") ? Exit.unsuccessful : Exit.done;
 }
 

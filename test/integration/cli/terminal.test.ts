@@ -22,11 +22,12 @@ afterAll(() => fixture?.close());
 class Session {
   readonly #child: ChildProcess;
   #screen = "";
+  #device: string | undefined;
   readonly #ended: Promise<number>;
   readonly #waiting = new Set<() => void>();
 
   constructor(args: string, { columns = 80, env = {} }: { columns?: number; env?: NodeJS.ProcessEnv } = {}) {
-    const command = `stty cols ${columns}; exec ${process.execPath} src/main.ts ${args} -n ${fixture.tenant}`;
+    const command = `tty; stty cols ${columns}; exec ${process.execPath} src/main.ts ${args} -n ${fixture.tenant}`;
     this.#child = spawn("script", ["-q", "-e", "-c", command, "/dev/null"], {
       env: {
         PATH: process.env.PATH,
@@ -52,6 +53,20 @@ class Session {
     look();
     await Promise.race([promise, this.#ended]);
     expect(this.#screen).toMatch(pattern);
+  }
+
+  /** Makes the window that wide, as dragging its corner does; once something is on the screen. */
+  resize(columns: number): void {
+    this.#device ??= /\/dev\/\S+/.exec(this.#screen)?.[0];
+    const { status, stderr } = spawnSync("stty", ["-F", this.#device ?? "", "cols", String(columns)], {
+      encoding: "utf8",
+    });
+    if (status !== 0) throw new Error(`stty -F ${this.#device}: ${stderr}`);
+  }
+
+  /** Forgets what was on the screen until now. */
+  wipe(): void {
+    this.#screen = "";
   }
 
   types(text: string): void {
@@ -118,6 +133,31 @@ describe.skipIf(!hasScript)("on a terminal", () => {
     // A transition is a line of its own, as long as it has to be.
     const progressLines = lines.filter((line) => !/^\d\d:\d\d:\d\d /.test(line));
     expect(progressLines.filter((line) => line.length >= columns)).toEqual([]);
+  });
+
+  test("a watch goes by the window's width as it is now, and ends at Ctrl-C after that as well", async () => {
+    await fixture.operation({ name: "resized" });
+    const progress = (percent: number) => ({ itemsCompleted: percent, itemsTotal: 100, percent });
+    const conditions = [
+      { type: "Accepted", status: "True", reason: "TemplateValidated", message: "" },
+      { type: "Running", status: "True", reason: "VeleroBackupInProgress", message: "" },
+    ] as const;
+    await fixture.report("resized", { phase: "Running", conditions, progress: progress(10) });
+    const watch = new Session("watch resized", { columns: 100 });
+    await watch.shows(/resized +Running +10 % +10 of 100 items/);
+    watch.resize(24);
+    watch.wipe();
+    // It draws its line anew each second.
+    await watch.shows(/\[2Kresized {2}Running {2}10 %\r/);
+    watch.wipe();
+    await fixture.report("resized", { progress: progress(20) });
+    await watch.shows(/\[2Kresized {2}Running {2}20 %\r/);
+    watch.resize(100);
+    await watch.shows(/resized +Running +20 % +20 of 100 items/);
+    watch.types("\u0003");
+    const { code, screen } = await watch.ended();
+    expect(code).toBe(130);
+    expect(screen).toContain("operation/resized goes on");
   });
 
   test("Ctrl-C ends a watch, and the Operation goes on", async () => {

@@ -1,41 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Run, TargetCoverage } from "../../../src/cli/coverage.ts";
+import type { TargetCoverage } from "../../../src/cli/coverage.ts";
 import { coveragePage } from "../../../src/cli/coveragePage.ts";
-
-const now = new Date("2026-01-15T12:00:00Z");
-const HOUR = 3_600_000;
-
-function run(hoursAgo: number, more: Partial<Run> = {}): Run {
-  const finishedAt = new Date(now.getTime() - hoursAgo * HOUR).toISOString();
-  const common = { operation: `shop-${hoursAgo}`, type: "Backup", state: "Succeeded", why: "", usable: true } as const;
-  return {
-    ...common,
-    startedAt: finishedAt,
-    finishedAt,
-    seconds: 60 + hoursAgo,
-    sizeBytes: 1e9 - hoursAgo * 1e6,
-    ...more,
-  };
-}
-
-const runs = [
-  run(300),
-  run(200, { state: "Degraded", why: "PartialFailure: 1 error" }),
-  run(100, { type: "Restore", operation: "back" }),
-  run(30, { state: "Failed", why: "RunnerFailed: no space", usable: false }),
-  run(5),
-];
-const targets: TargetCoverage[] = [
-  {
-    namespace: "org-a",
-    target: "shop",
-    flaws: [],
-    lastBackup: run(5),
-    lastRestore: run(100, { type: "Restore" }),
-    runs,
-  },
-  { namespace: "org-b", target: "wiki", flaws: ["Never"], runs: [] },
-];
+import { now, run, targets } from "./coverageSamples.ts";
 
 function page(shown: readonly TargetCoverage[] = targets) {
   return coveragePage(shown, { now, maxAge: "24h", scope: "all namespaces", notes: ["no right to see <some>"] });

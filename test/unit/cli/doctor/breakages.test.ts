@@ -8,7 +8,7 @@ import type { Seen } from "../../../../src/cli/seen.ts";
 import { operation } from "../../runner/operations.ts";
 import { binding, crd, deployment, healthy, IMAGE, named, object, SYSTEM, seen, templates } from "./healthy.ts";
 
-// One thing at a time is broken. What can be broken on a real platform is broken there: test/e2e/cli.test.ts.
+// One thing at a time is broken. What can be broken on a real platform is broken there: test/e2e/doctor.test.ts.
 
 const OURS = {
   "app.vworkspace.io/managed-by": "vworkspace-operator",

@@ -1,0 +1,204 @@
+import { readFile } from "node:fs/promises";
+import { beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { ownCluster } from "../cluster/testCluster.ts";
+import { runCli } from "../integration/cli/runCli.ts";
+import { installPlatform, SYSTEM_NAMESPACE, systemKubectl, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
+
+// One thing at a time is broken on a whole platform; `doctor` names it, once, and what it says to do mends it.
+const cluster = await ownCluster();
+const EXAMPLE = "docs/examples/doctor/doctor.yaml";
+
+const reportSchema = z.object({
+  findings: z.array(
+    z.object({ check: z.string(), level: z.string(), message: z.string(), remedy: z.string().optional() }),
+  ),
+});
+
+async function doctor() {
+  const { code, stdout } = await runCli(["doctor", "-o", "json"], { kubeconfig: cluster.kubeconfig });
+  const { findings } = reportSchema.parse(JSON.parse(stdout));
+  return { code, trouble: findings.filter(({ level }) => level === "problem" || level === "warning"), findings };
+}
+
+async function kubectl(...args: string[]): Promise<void> {
+  const { code, stderr } = await cluster.kubectl(args);
+  if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr}`);
+}
+
+const patch = (where: readonly string[], change: object) =>
+  kubectl("patch", ...where, "--type=merge", "-p", JSON.stringify(change));
+const inSystem = (what: string) => ["-n", SYSTEM_NAMESPACE, what];
+const LOCATION = ["-n", VELERO_NAMESPACE, "backupstoragelocation/default"];
+const POLICY = "validatingadmissionpolicy";
+const SUFFIX = "ops.vworkspace.io";
+
+async function locationIs(phase: string): Promise<void> {
+  await waitFor(
+    cluster,
+    ["backupstoragelocation/default", "-n", VELERO_NAMESPACE],
+    `jsonpath={.status.phase}=${phase}`,
+  );
+}
+
+/** Runs the command that a remedy gives, as whoever reads it would. */
+async function asTold(remedy: string | undefined): Promise<void> {
+  const [, command = ""] = /^kubectl (.*)$/.exec(remedy ?? "") ?? [];
+  if (command === "apply -k manifests") return await cluster.apply("manifests");
+  await kubectl(...command.split(" "));
+}
+
+interface Breakage {
+  readonly broken: () => Promise<void>;
+  /** The one line that tells it. */
+  readonly told: { readonly check: string; readonly level: "problem" | "warning"; readonly message: RegExp };
+  /** What the remedy says, and how it is followed. */
+  readonly remedy: RegExp;
+  readonly mend: (remedy: string | undefined) => Promise<void>;
+}
+
+const problem = (check: string, message: RegExp) => ({ check, level: "problem", message }) as const;
+const warning = (check: string, message: RegExp) => ({ check, level: "warning", message }) as const;
+const reapply = { remedy: /^kubectl apply -k manifests$/, mend: asTold };
+const restoreTemplates = { remedy: /^correct the ConfigMap operation-jobs/, mend: () => cluster.apply("manifests") };
+
+const BREAKAGES: Readonly<Record<string, Breakage>> = {
+  "a policy is gone": {
+    broken: () => kubectl("delete", `${POLICY}/operation-rights.${SUFFIX}`),
+    told: problem("policies", /^operation-rights.* is not installed/),
+    ...reapply,
+  },
+  "a policy is not bound": {
+    broken: () => kubectl("delete", `${POLICY}binding/runner-backup.${SUFFIX}`),
+    told: problem("policies", /^runner-backup.* is not bound/),
+    ...reapply,
+  },
+  "a policy only warns": {
+    broken: () => patch([`${POLICY}binding/runner-status.${SUFFIX}`], { spec: { validationActions: ["Warn"] } }),
+    told: problem("policies", /^runner-status.* does not deny/),
+    ...reapply,
+  },
+  "a runner has lost its rights": {
+    broken: () => kubectl("delete", "-n", VELERO_NAMESPACE, "rolebinding/operation-backup-runner"),
+    told: problem("rights", /^missing: operation-backup-runner: create backups/),
+    ...reapply,
+  },
+  "the dispatcher has lost a right": {
+    broken: () => kubectl("delete", "clusterrolebinding/operation-dispatcher"),
+    told: problem("rights", /^missing: operation-dispatcher: list operations/),
+    ...reapply,
+  },
+  "the templates are gone": {
+    broken: () => kubectl("delete", ...inSystem("configmap/operation-jobs")),
+    told: problem("templates", /the ConfigMap does not exist/),
+    ...restoreTemplates,
+  },
+  "a template cannot be read": {
+    broken: () => patch(inSystem("configmap/operation-jobs"), { data: { "backup.yaml": "a: [" } }),
+    told: problem("templates", /^backup\.yaml: not valid YAML/),
+    ...restoreTemplates,
+  },
+  "a template names another Velero than the settings": {
+    broken: async () => {
+      const shipped = await readFile("jobs/backup.yaml", "utf8");
+      const data = { "backup.yaml": shipped.replace(/value: velero$/m, "value: elsewhere") };
+      await patch(inSystem("configmap/operation-jobs"), { data });
+    },
+    told: warning("templates", /VELERO_NAMESPACE is "elsewhere" but the settings say "velero"/),
+    ...restoreTemplates,
+  },
+  "the templates' image is not allowed": {
+    broken: () => kubectl("annotate", "--overwrite", `namespace/${SYSTEM_NAMESPACE}`, `${SUFFIX}/job-images=other`),
+    told: problem("templates", /^the dispatcher may not make Jobs of /),
+    remedy: /^add it to the annotation ops\.vworkspace\.io\/job-images of namespace vworkspace-system/,
+    mend: () => cluster.apply("manifests"),
+  },
+  "the settings cannot be used": {
+    broken: () =>
+      patch(inSystem("configmap/operation-dispatcher-settings"), {
+        data: { "settings.yaml": "limits: {maxConcurrent: 0}" },
+      }),
+    told: problem("settings", /limits\.maxConcurrent/),
+    remedy: /^correct the ConfigMap operation-dispatcher-settings/,
+    mend: () => cluster.apply("manifests"),
+  },
+  "the dispatcher is scaled to 0": {
+    broken: async () => {
+      await kubectl("scale", ...inSystem("deployment/operation-dispatcher"), "--replicas=0");
+      await waitFor(cluster, inSystem("pods").concat("-l", "app.kubernetes.io/component=dispatcher"), "delete");
+    },
+    told: problem("dispatcher", /is scaled to 0$/),
+    remedy: /^kubectl scale .*--replicas=1$/,
+    mend: asTold,
+  },
+  "Velero is scaled to 0": {
+    broken: async () => {
+      await kubectl("scale", "-n", VELERO_NAMESPACE, "deployment/velero", "--replicas=0");
+      await waitFor(cluster, ["pods", "-n", VELERO_NAMESPACE, "-l", "deploy=velero"], "delete");
+    },
+    told: problem("velero", /is scaled to 0$/),
+    remedy: /^kubectl scale .*--replicas=1$/,
+    mend: async (remedy) => {
+      await asTold(remedy);
+      await waitFor(cluster, ["deployment/velero", "-n", VELERO_NAMESPACE], "condition=Available");
+    },
+  },
+  "a location is read-only": {
+    broken: () => patch(LOCATION, { spec: { accessMode: "ReadOnly" } }),
+    told: warning("locations", /^default is ReadOnly/),
+    remedy: /set spec\.accessMode to ReadWrite/,
+    mend: () => patch(LOCATION, { spec: { accessMode: "ReadWrite" } }),
+  },
+  "a location's bucket is gone": {
+    broken: async () => {
+      await patch(LOCATION, { spec: { objectStorage: { bucket: "no-such-bucket" } } });
+      await locationIs("Unavailable");
+    },
+    told: problem("locations", /^default is Unavailable: .*bucket/i),
+    remedy: /^mend what the message names: bucket/,
+    mend: async () => {
+      await patch(LOCATION, { spec: { objectStorage: { bucket } } });
+      await locationIs("Available");
+    },
+  },
+};
+
+let bucket: string;
+
+beforeAll(async () => {
+  await installPlatform(cluster, () => {});
+  const path = "jsonpath={.spec.objectStorage.bucket}";
+  bucket = (await cluster.kubectl(["get", ...LOCATION, "-o", path])).stdout;
+});
+
+describe("doctor", () => {
+  it("finds a platform as it is shipped in order, and leaves nothing out", async () => {
+    const { code, trouble, findings } = await doctor();
+    expect(trouble).toEqual([]);
+    expect(findings.filter(({ level }) => level !== "ok")).toEqual([]);
+    expect(code).toBe(0);
+  });
+
+  it("does so in the cluster as well, as a Job that is let in, with no rights but those it needs", async () => {
+    await kubectl("apply", "-f", EXAMPLE);
+    await waitFor(cluster, inSystem("job/operation-doctor"), "condition=Complete");
+    expect(await systemKubectl(cluster, "logs", "job/operation-doctor")).toMatch(
+      /\n0 problems, 0 warnings, \d+ ok, 0 skipped\n$/,
+    );
+    await kubectl("delete", "-f", EXAMPLE);
+  });
+
+  it.each(Object.keys(BREAKAGES))("says once that %s, and what it says to do mends it", async (what) => {
+    const breakage = BREAKAGES[what];
+    if (breakage === undefined) throw new Error(what);
+    await breakage.broken();
+    const { code, trouble } = await doctor();
+    const { check, level, message } = breakage.told;
+    expect(trouble).toEqual([
+      { check, level, message: expect.stringMatching(message), remedy: expect.stringMatching(breakage.remedy) },
+    ]);
+    expect(code).toBe(level === "problem" ? 2 : 0);
+    await breakage.mend(trouble[0]?.remedy);
+    await expect.poll(async () => (await doctor()).trouble, { timeout: 120_000 }).toEqual([]);
+  });
+});
