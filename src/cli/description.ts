@@ -202,7 +202,7 @@ export function eventLines(events: readonly Event[] | undefined, now: Date, styl
   if (events === undefined) return [style("dim", "Events: no right to see them")];
   if (events.length === 0) return [];
   const rows = [...events]
-    .sort((one, other) => timeOf(one).localeCompare(timeOf(other)))
+    .sort((one, other) => timeOf(one).localeCompare(timeOf(other)) || changeOf(one) - changeOf(other))
     .slice(-MOST_EVENTS)
     .map((event) => [
       `  ${ago(timeOf(event), now)}`,
@@ -211,6 +211,11 @@ export function eventLines(events: readonly Event[] | undefined, now: Date, styl
       printable(event.message ?? ""),
     ]);
   return [style("bold", "Events:"), ...aligned(rows)];
+}
+
+/** Which came first of two in the same second. It is a number in every API server that exists; nothing depends on it. */
+function changeOf({ metadata }: Event): number {
+  return Number(metadata.resourceVersion) || 0;
 }
 
 function timeOf({ lastTimestamp, metadata }: Event): string {

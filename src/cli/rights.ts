@@ -40,3 +40,23 @@ export async function may(
     return false;
   }
 }
+
+/**
+ * What only whoever may look into a namespace of the platform's can do.
+ *
+ * @param what the subject of the sentence that refuses it
+ * @throws Error in plain words where the caller lacks one of the rights; nothing else is asked then
+ */
+export async function insistOn(
+  deeds: readonly (Deed & { readonly namespace: string })[],
+  what: string,
+  { access, interrupt }: { readonly access: Access; readonly interrupt: AbortSignal },
+): Promise<void> {
+  const answers = await Promise.all(deeds.map((deed) => may(access, deed, interrupt)));
+  const missing = deeds.find((_, at) => !answers[at]);
+  if (missing === undefined) return;
+  const { verb, resource, namespace } = missing;
+  throw new Error(
+    `${what} needs rights in namespace ${namespace}, which the platform's admin has: there is none to ${verb} ${resource.plural}`,
+  );
+}

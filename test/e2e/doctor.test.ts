@@ -15,6 +15,12 @@ const reportSchema = z.object({
   ),
 });
 
+const locationSchema = z.looseObject({
+  apiVersion: z.string(),
+  kind: z.string(),
+  spec: z.looseObject({ objectStorage: z.looseObject({ bucket: z.string() }) }),
+});
+
 async function doctor() {
   const { code, stdout } = await runCli(["doctor", "-o", "json"], { kubeconfig: cluster.kubeconfig });
   const { findings } = reportSchema.parse(JSON.parse(stdout));
@@ -30,22 +36,25 @@ const patch = (where: readonly string[], change: object) =>
   kubectl("patch", ...where, "--type=merge", "-p", JSON.stringify(change));
 const inSystem = (what: string) => ["-n", SYSTEM_NAMESPACE, what];
 const LOCATION = ["-n", VELERO_NAMESPACE, "backupstoragelocation/default"];
+const SECOND = ["-n", VELERO_NAMESPACE, "backupstoragelocation/second"];
 const POLICY = "validatingadmissionpolicy";
 const SUFFIX = "ops.vworkspace.io";
 
-async function locationIs(phase: string): Promise<void> {
-  await waitFor(
-    cluster,
-    ["backupstoragelocation/default", "-n", VELERO_NAMESPACE],
-    `jsonpath={.status.phase}=${phase}`,
-  );
+/** Adds a location beside the default one. */
+async function addLocation(inBucket: string, phase: string): Promise<void> {
+  const found = await cluster.kubectl(["get", ...LOCATION, "-o", "json"]);
+  const { apiVersion, kind, spec } = locationSchema.parse(JSON.parse(found.stdout));
+  const metadata = { namespace: VELERO_NAMESPACE, name: "second" };
+  const objectStorage = { ...spec.objectStorage, bucket: inBucket, prefix: "second" };
+  await cluster.apply([{ apiVersion, kind, metadata, spec: { ...spec, objectStorage, default: false } }]);
+  await waitFor(cluster, ["backupstoragelocation/second", "-n", VELERO_NAMESPACE], `jsonpath={.status.phase}=${phase}`);
 }
 
 /** Runs the command that a remedy gives, as whoever reads it would. */
 async function asTold(remedy: string | undefined): Promise<void> {
   const [, command = ""] = /^kubectl (.*)$/.exec(remedy ?? "") ?? [];
   if (command === "apply -k manifests") return await cluster.apply("manifests");
-  await kubectl(...command.split(" "));
+  await kubectl(...command.replaceAll("'", "").split(" "));
 }
 
 interface Breakage {
@@ -75,8 +84,9 @@ const BREAKAGES: Readonly<Record<string, Breakage>> = {
   },
   "a policy only warns": {
     broken: () => patch([`${POLICY}binding/runner-status.${SUFFIX}`], { spec: { validationActions: ["Warn"] } }),
-    told: problem("policies", /^runner-status.* does not deny/),
-    ...reapply,
+    told: problem("policies", /^runner-status.* does not deny, only Warn$/),
+    remedy: /^kubectl patch validatingadmissionpolicybinding\/runner-status/,
+    mend: asTold,
   },
   "a runner has lost its rights": {
     broken: () => kubectl("delete", "-n", VELERO_NAMESPACE, "rolebinding/operation-backup-runner"),
@@ -90,8 +100,8 @@ const BREAKAGES: Readonly<Record<string, Breakage>> = {
   },
   "the templates are gone": {
     broken: () => kubectl("delete", ...inSystem("configmap/operation-jobs")),
-    told: problem("templates", /the ConfigMap does not exist/),
-    ...restoreTemplates,
+    told: problem("templates", /^ConfigMap operation-jobs .*does not exist$/),
+    ...reapply,
   },
   "a template cannot be read": {
     broken: () => patch(inSystem("configmap/operation-jobs"), { data: { "backup.yaml": "a: [" } }),
@@ -149,16 +159,14 @@ const BREAKAGES: Readonly<Record<string, Breakage>> = {
     remedy: /set spec\.accessMode to ReadWrite/,
     mend: () => patch(LOCATION, { spec: { accessMode: "ReadWrite" } }),
   },
-  "a location's bucket is gone": {
-    broken: async () => {
-      await patch(LOCATION, { spec: { objectStorage: { bucket: "no-such-bucket" } } });
-      await locationIs("Unavailable");
-    },
-    told: problem("locations", /^default is Unavailable: .*bucket/i),
+  // Velero looks at once at a location that is new, and at the others once a minute.
+  "a location's bucket does not exist": {
+    broken: () => addLocation("no-such-bucket", "Unavailable"),
+    told: problem("locations", /^second is Unavailable: .*bucket/i),
     remedy: /^mend what the message names: bucket/,
     mend: async () => {
-      await patch(LOCATION, { spec: { objectStorage: { bucket } } });
-      await locationIs("Available");
+      await kubectl("delete", ...SECOND);
+      await addLocation(bucket, "Available");
     },
   },
 };

@@ -98,15 +98,17 @@ export async function observe(systemNamespace: string, context: Context): Promis
     systemNamespace,
   );
   const veleroNamespace = settings.ok && typeof settings.value === "object" ? settings.value.veleroNamespace : "velero";
-  const [server, clockAheadMs] = await askServer(veleroNamespace, context);
-  const [crds, policies, bindings, namespace, lease, templates, velero, locations, classes] = await Promise.all([
+  const velero = await get(deployments, veleroNamespace, VELERO_DEPLOYMENT);
+  // Where no pod of it is there, none can answer.
+  const patienceMs = velero.ok && !velero.value?.status?.availableReplicas ? 0 : SERVER_PATIENCE_MS;
+  const [server, clockAheadMs] = await askServer(veleroNamespace, patienceMs, context);
+  const [crds, policies, bindings, namespace, lease, templates, locations, classes] = await Promise.all([
     list(customResourceDefinitions),
     list(validatingAdmissionPolicies),
     list(validatingAdmissionPolicyBindings),
     get(namespaces, undefined, systemNamespace),
     get(leases, systemNamespace, DISPATCHER_NAME),
     get(configMaps, systemNamespace, TEMPLATES_CONFIG_MAP),
-    get(deployments, veleroNamespace, VELERO_DEPLOYMENT),
     list(storageLocations, veleroNamespace),
     list(volumeSnapshotClasses),
   ]);
@@ -149,6 +151,7 @@ async function seen<T>(read: () => Promise<T>): Promise<Seen<T | undefined>> {
 /** Has Velero's server say that it is there; what was made for that is removed. */
 async function askServer(
   namespace: string,
+  patienceMs: number,
   { access, interrupt, now }: Context,
 ): Promise<[Seen<ServerStatusRequest | undefined>, Seen<number>]> {
   const target = { namespace, name: `operation-doctor-${randomUUID()}` };
@@ -167,7 +170,7 @@ async function askServer(
     const none: Seen<never> = { ok: false, why: "this cluster has no ServerStatusRequests: Velero is not installed" };
     return [none, none];
   }
-  const signal = AbortSignal.any([interrupt, AbortSignal.timeout(SERVER_PATIENCE_MS)]);
+  const signal = AbortSignal.any([interrupt, AbortSignal.timeout(patienceMs)]);
   try {
     const options = { signal, logger: pino({ level: "silent" }), clock: systemClock };
     const isAnswered = (request: ServerStatusRequest | undefined) =>

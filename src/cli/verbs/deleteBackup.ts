@@ -4,13 +4,14 @@ import { labelValue } from "../../api/names.ts";
 import { attemptOf, isTerminal, type Operation } from "../../api/operation.ts";
 import { type Backup, backups, deleteBackupRequests, isRestorable } from "../../api/velero.ts";
 import { systemClock } from "../../kube/clock.ts";
-import { isForbidden, isNotFound } from "../../kube/errors.ts";
+import { isNotFound } from "../../kube/errors.ts";
 import { awaitCondition } from "../../kube/wait.ts";
 import { timeoutOf } from "../await.ts";
 import { type Confirmation, confirmed } from "../confirm.ts";
 import { type Context, readOperation } from "../context.ts";
 import { Exit } from "../exit.ts";
 import { FIELD_MANAGER, reportChange, tryCreate } from "../mutation.ts";
+import { insistOn } from "../rights.ts";
 import type { ChangeOptions } from "./change.ts";
 
 export interface DeleteBackupOptions extends ChangeOptions, Confirmation {
@@ -46,7 +47,8 @@ export async function deleteBackup(name: string, options: DeleteBackupOptions, c
   return await gone(backup, timeoutMs, context);
 }
 
-async function ownBackup(operation: Operation, { access, interrupt }: Context): Promise<Backup> {
+async function ownBackup(operation: Operation, context: Context): Promise<Backup> {
+  const { access, interrupt } = context;
   const { metadata, spec, status } = operation;
   const own = `operation/${metadata.name}`;
   if (spec?.type !== "Backup") throw new Error(`${own} is no Backup: it has none to delete`);
@@ -54,12 +56,13 @@ async function ownBackup(operation: Operation, { access, interrupt }: Context): 
   const { namespace, name, uid } = status?.engineRef ?? {};
   if (name === undefined || namespace === undefined)
     throw new Error(`${own} made no Backup: there is nothing to delete`);
+  const deeds = [
+    { verb: "get", resource: backups, namespace },
+    { verb: "create", resource: deleteBackupRequests, namespace },
+  ] as const;
+  await insistOn(deeds, "deleting a backup", context);
   const found = await access.client.get(backups, { namespace, name }, { signal: interrupt }).catch((error: unknown) => {
     if (isNotFound(error)) throw new Error(`backup/${name} of ${own} is gone already`, { cause: error });
-    if (isForbidden(error)) {
-      const why = `deleting a backup needs rights in namespace ${namespace}: the platform's admin has them`;
-      throw new Error(`${why} (${String(error)})`, { cause: error });
-    }
     throw error;
   });
   // Velero makes it anew from its files, with another uid and the same labels.

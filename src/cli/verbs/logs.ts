@@ -1,15 +1,15 @@
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
 import type { Operation } from "../../api/operation.ts";
-import { backups, isBackup, restores, type VeleroObject } from "../../api/velero.ts";
-import { isForbidden, isNotFound } from "../../kube/errors.ts";
-import { pathOf } from "../../kube/resource.ts";
+import { backups, downloadRequests, isBackup, restores, type VeleroObject } from "../../api/velero.ts";
+import { isNotFound } from "../../kube/errors.ts";
+import { pathOf, type Resource } from "../../kube/resource.ts";
 import { type Pod, pods } from "../../kube/resources.ts";
 import { type Context, readOperation } from "../context.ts";
 import { eventLines } from "../description.ts";
 import { Exit } from "../exit.ts";
 import { formatted } from "../output.ts";
 import { eventsOf, podsOf } from "../platformView.ts";
-import { may } from "../rights.ts";
+import { insistOn, may } from "../rights.ts";
 import { printable } from "../terminal.ts";
 import { readVeleroFile } from "../veleroFile.ts";
 
@@ -82,14 +82,17 @@ async function veleroLog({ metadata, status }: Operation, context: Context): Pro
   const { kind, namespace, name, uid } = status?.engineRef ?? {};
   const own = `operation/${metadata.name}`;
   if (namespace === undefined || name === undefined) throw new Error(`${own} has no Backup or Restore of Velero's yet`);
-  const object: VeleroObject = await access.client
-    .get(kind === restores.kind ? restores : backups, { namespace, name }, { signal: interrupt })
+  const resource: Resource<VeleroObject> = kind === restores.kind ? restores : backups;
+  const deeds = [
+    { verb: "get", resource, namespace },
+    { verb: "create", resource: downloadRequests, namespace },
+  ] as const;
+  await insistOn(deeds, "Velero's log", context);
+  const object = await access.client
+    .get(resource, { namespace, name }, { signal: interrupt })
     .catch((error: unknown) => {
       if (isNotFound(error)) throw new Error(`${kind} ${namespace}/${name} of ${own} is gone`, { cause: error });
-      if (!isForbidden(error)) throw error;
-      throw new Error(`Velero's log needs rights in namespace ${namespace}: the platform's admin has them`, {
-        cause: error,
-      });
+      throw error;
     });
   if (uid !== undefined && object.metadata.uid !== uid) {
     throw new Error(`${kind} ${namespace}/${name} is not that of ${own}: another one has its name`);

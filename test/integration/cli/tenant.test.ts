@@ -186,6 +186,17 @@ describe("who may edit one namespace", () => {
     expect(logs.stderr).toContain("there is no right to read logs in namespace vworkspace-system");
   });
 
+  test("is told what takes more than that, and nothing is asked that would be refused", async () => {
+    const deletion = await cli("delete-backup", "daily", "--yes");
+    expect(deletion).toMatchObject({ code: 1, stdout: "" });
+    expect(deletion.stderr).toMatch(
+      /^error: deleting a backup needs rights in namespace velero, which the platform's admin/,
+    );
+    const log = await cli("logs", "daily", "--velero");
+    expect(log).toMatchObject({ code: 1, stdout: "" });
+    expect(log.stderr).toMatch(/^error: Velero's log needs rights in namespace velero, which the platform's admin/);
+  });
+
   test("learns what is backed up, as far as Operations tell", async () => {
     const { code, stdout, stderr } = await cli("status", "--max-age", "24h");
     expect(stdout).toMatch(/^shop +Failing +\S+ +daily /m);

@@ -46,12 +46,16 @@ export const crds: Check = (seen) =>
 export const policies: Check = ({ policies: all, bindings }) =>
   judge("policies", both(all, bindings), ([policy, binding]) => {
     const has = (name: string) => policy.some(({ metadata }) => metadata.name === name);
-    const binds = (name: string) =>
-      binding.some(({ metadata, spec }) => metadata.name === name && spec?.validationActions?.includes("Deny"));
+    const actionsOf = (name: string) => binding.find(({ metadata }) => metadata.name === name)?.spec?.validationActions;
     const wrong = POLICIES.flatMap((name) => {
       const why = name === RIGHTS_POLICY ? ": Restores from other namespaces wait" : "";
       if (!has(name)) return [problem("policies", `${name} is not installed${why}`, MANIFESTS)];
-      return binds(name) ? [] : [problem("policies", `${name} is not bound, or does not deny${why}`, MANIFESTS)];
+      const actions = actionsOf(name);
+      if (actions === undefined) return [problem("policies", `${name} is not bound${why}`, MANIFESTS)];
+      if (actions.includes("Deny")) return [];
+      // Applied by the server, the manifests would add to the list, which then cannot be.
+      const deny = `kubectl patch validatingadmissionpolicybinding/${name} --type=merge -p '{"spec":{"validationActions":["Deny"]}}'`;
+      return [problem("policies", `${name} does not deny, only ${actions.join(" and ")}${why}`, deny)];
     });
     return wrong.length > 0 ? wrong : ok("policies", `${POLICIES.length} policies are bound and deny`);
   });

@@ -1,8 +1,12 @@
-import { contradictions, parseTemplates } from "../../../dispatcher/templates/parseTemplates.ts";
-import { both, type Check, judge, ok, problem, warning } from "../finding.ts";
+import { contradictions, parseTemplates, TEMPLATES_CONFIG_MAP } from "../../../dispatcher/templates/parseTemplates.ts";
+import { both, type Check, judge, MANIFESTS, ok, problem, warning } from "../finding.ts";
 
 export const templates: Check = (seen) =>
   judge("templates", both(seen.templates, both(seen.namespace, seen.settings)), ([configMap, [namespace, read]]) => {
+    if (configMap === undefined) {
+      const message = `ConfigMap ${TEMPLATES_CONFIG_MAP} in namespace ${seen.systemNamespace} does not exist`;
+      return problem("templates", message, MANIFESTS);
+    }
     const parsed = parseTemplates(configMap);
     const broken = Object.values(parsed).flatMap((state) => (state.ok ? [] : [state.problem]));
     const correct = "correct the ConfigMap operation-jobs; jobs/ in the source has the shipped ones";
