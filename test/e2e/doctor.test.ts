@@ -35,8 +35,11 @@ async function kubectl(...args: string[]): Promise<void> {
 const patch = (where: readonly string[], change: object) =>
   kubectl("patch", ...where, "--type=merge", "-p", JSON.stringify(change));
 const inSystem = (what: string) => ["-n", SYSTEM_NAMESPACE, what];
+const IMAGE = "ghcr.io/vworkspace-io/operation-runner";
 const LOCATION = ["-n", VELERO_NAMESPACE, "backupstoragelocation/default"];
 const SECOND = ["-n", VELERO_NAMESPACE, "backupstoragelocation/second"];
+const TEMPLATES = "operation-jobs";
+const SETTINGS = "operation-dispatcher-settings";
 const POLICY = "validatingadmissionpolicy";
 const SUFFIX = "ops.vworkspace.io";
 
@@ -69,7 +72,13 @@ interface Breakage {
 const problem = (check: string, message: RegExp) => ({ check, level: "problem", message }) as const;
 const warning = (check: string, message: RegExp) => ({ check, level: "warning", message }) as const;
 const reapply = { remedy: /^kubectl apply -k manifests$/, mend: asTold };
-const restoreTemplates = { remedy: /^correct the ConfigMap operation-jobs/, mend: () => cluster.apply("manifests") };
+
+/** The data of the shipped ConfigMaps, by name. */
+const shipped = new Map<string, unknown>();
+const correct = (name: string) => ({
+  remedy: new RegExp(`^correct the ConfigMap ${name}`),
+  mend: () => patch(inSystem(`configmap/${name}`), { data: shipped.get(name) }),
+});
 
 const BREAKAGES: Readonly<Record<string, Breakage>> = {
   "a policy is gone": {
@@ -104,33 +113,33 @@ const BREAKAGES: Readonly<Record<string, Breakage>> = {
     ...reapply,
   },
   "a template cannot be read": {
-    broken: () => patch(inSystem("configmap/operation-jobs"), { data: { "backup.yaml": "a: [" } }),
-    told: problem("templates", /^backup\.yaml: not valid YAML/),
-    ...restoreTemplates,
+    broken: () => patch(inSystem(`configmap/${TEMPLATES}`), { data: { "backup.yaml": "a: [" } }),
+    told: problem("templates", /backup\.yaml: not valid YAML/),
+    ...correct(TEMPLATES),
   },
   "a template names another Velero than the settings": {
     broken: async () => {
-      const shipped = await readFile("jobs/backup.yaml", "utf8");
-      const data = { "backup.yaml": shipped.replace(/value: velero$/m, "value: elsewhere") };
-      await patch(inSystem("configmap/operation-jobs"), { data });
+      const template = await readFile("jobs/backup.yaml", "utf8");
+      const data = { "backup.yaml": template.replace(/value: velero$/m, "value: elsewhere") };
+      await patch(inSystem(`configmap/${TEMPLATES}`), { data });
     },
     told: warning("templates", /VELERO_NAMESPACE is "elsewhere" but the settings say "velero"/),
-    ...restoreTemplates,
+    ...correct(TEMPLATES),
   },
   "the templates' image is not allowed": {
     broken: () => kubectl("annotate", "--overwrite", `namespace/${SYSTEM_NAMESPACE}`, `${SUFFIX}/job-images=other`),
     told: problem("templates", /^the dispatcher may not make Jobs of /),
     remedy: /^add it to the annotation ops\.vworkspace\.io\/job-images of namespace vworkspace-system/,
-    mend: () => cluster.apply("manifests"),
+    mend: () =>
+      kubectl("annotate", "--overwrite", `namespace/${SYSTEM_NAMESPACE}`, `${SUFFIX}/job-images=other,${IMAGE}`),
   },
   "the settings cannot be used": {
     broken: () =>
-      patch(inSystem("configmap/operation-dispatcher-settings"), {
+      patch(inSystem(`configmap/${SETTINGS}`), {
         data: { "settings.yaml": "limits: {maxConcurrent: 0}" },
       }),
     told: problem("settings", /limits\.maxConcurrent/),
-    remedy: /^correct the ConfigMap operation-dispatcher-settings/,
-    mend: () => cluster.apply("manifests"),
+    ...correct(SETTINGS),
   },
   "the dispatcher is scaled to 0": {
     broken: async () => {
@@ -175,6 +184,10 @@ let bucket: string;
 
 beforeAll(async () => {
   await installPlatform(cluster, () => {});
+  for (const name of [TEMPLATES, SETTINGS]) {
+    const { stdout } = await cluster.kubectl(["get", ...inSystem(`configmap/${name}`), "-o", "json"]);
+    shipped.set(name, z.looseObject({ data: z.unknown() }).parse(JSON.parse(stdout)).data);
+  }
   const path = "jsonpath={.spec.objectStorage.bucket}";
   bucket = (await cluster.kubectl(["get", ...LOCATION, "-o", path])).stdout;
 });
