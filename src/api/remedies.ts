@@ -170,6 +170,12 @@ export const remedies: Readonly<Record<ReasonName, Remedy>> = {
   ),
 };
 
+/** Of an Operation without a status. */
+export const UNNOTICED = admin(
+  "Nobody has looked at it yet.",
+  "see whether the dispatcher runs and serves this namespace: kubectl operation doctor",
+);
+
 const velero: Readonly<Record<VeleroReason, Remedy>> = {
   InProgress: nobody("Velero is at work on it.", "wait; kubectl operation watch NAME shows how far it is"),
   Succeeded: nobody("Velero is done, and it went well."),

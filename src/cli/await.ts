@@ -1,13 +1,13 @@
 import { parseGoDuration } from "../api/duration.ts";
 import type { Operation } from "../api/operation.ts";
-import { ACTORS, remedyOf, todoFor } from "../api/remedies.ts";
+import { ACTORS, todoFor } from "../api/remedies.ts";
 import { systemClock } from "../kube/clock.ts";
 import type { Access } from "./access.ts";
 import { Exit, Interrupted, UsageError } from "./exit.ts";
 import { Deleted, follow } from "./follow.ts";
 import { age } from "./human.ts";
 import { liveLine, type Sample, sampled } from "./liveLine.ts";
-import { exitOf, hasEnded, type Situation, situationOf, whyOf } from "./situation.ts";
+import { exitOf, hasEnded, remedyFor, type Situation, situationOf, whyOf } from "./situation.ts";
 import { printable, type Terminal } from "./terminal.ts";
 
 /** Waiting for the end of an Operation: shared by `wait`, `watch` and every `--wait`. */
@@ -183,8 +183,8 @@ function because(situation: Situation): string {
 }
 
 /** What to do, and who does it, as two lines at most. */
-export function adviceLines({ reason }: Situation, { metadata }: Operation): string[] {
-  const remedy = remedyOf(reason);
+export function adviceLines(situation: Situation, { metadata }: Operation): string[] {
+  const remedy = remedyFor(situation);
   if (remedy === undefined) return [];
   return [`  what to do (${ACTORS[remedy.who]}): ${todoFor(remedy, metadata)}`];
 }

@@ -2,11 +2,11 @@ import { cancelRequested } from "../api/cancel.ts";
 import { Annotation } from "../api/labels.ts";
 import { humanBytes } from "../api/message.ts";
 import type { Operation, Progress } from "../api/operation.ts";
-import { ACTORS, reasonUrl, remedyOf, todoFor } from "../api/remedies.ts";
+import { ACTORS, reasonUrl, todoFor } from "../api/remedies.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import type { Event, Job, Pod } from "../kube/resources.ts";
 import { ago } from "./human.ts";
-import { hasEnded, type Situation, situationOf, whyOf } from "./situation.ts";
+import { hasEnded, remedyFor, type Situation, situationOf, whyOf } from "./situation.ts";
 import { aligned } from "./table.ts";
 import { printable, type Terminal } from "./terminal.ts";
 
@@ -77,16 +77,15 @@ function parametersOf({ spec }: Operation): string | undefined {
 }
 
 function adviceOf(situation: Situation, { metadata }: Operation): [string, string][] {
-  if (situation.state === "New") {
-    return [["To do", `nobody has looked at it yet: ${ACTORS.admin} sees whether the dispatcher runs`]];
-  }
-  const remedy = remedyOf(situation.reason);
+  const remedy = remedyFor(situation);
   if (remedy === undefined) return [];
   const todo = todoFor(remedy, metadata);
   return [
     ["Meaning", remedy.meaning],
     ["To do", remedy.who === "nobody" ? todo : `${ACTORS[remedy.who]}: ${todo}`],
-    ...(remedy.who === "nobody" ? [] : [["See", reasonUrl(situation.reason)] satisfies [string, string]]),
+    ...(remedy.who === "nobody" || situation.reason === ""
+      ? []
+      : [["See", reasonUrl(situation.reason)] satisfies [string, string]]),
   ];
 }
 

@@ -1,6 +1,7 @@
 import { decidedReason } from "../api/cancel.ts";
 import { type Condition, isTerminal, isVeleroOperation, type Operation } from "../api/operation.ts";
 import { ConditionType, type ConditionTypeName } from "../api/reasons.ts";
+import { type Remedy, remedyOf, UNNOTICED } from "../api/remedies.ts";
 import { conditionOf } from "../api/status.ts";
 import { Exit } from "./exit.ts";
 
@@ -77,6 +78,11 @@ export function exitOf({ state }: Situation, { strict }: { strict: boolean }): n
   if (state === "Succeeded") return Exit.done;
   if (state === "Degraded") return strict ? Exit.degraded : Exit.done;
   return Exit.unsuccessful;
+}
+
+/** What is to be done, and by whom; undefined where nobody knows the reason. */
+export function remedyFor({ state, reason }: Situation): Remedy | undefined {
+  return state === "New" ? UNNOTICED : remedyOf(reason);
 }
 
 /** `Reason: message`, as far as there is either. */

@@ -136,6 +136,7 @@ describe("wait ends as the Operation did", () => {
     expect(code).toBe(124);
     expect(stderr).toContain("nobody has looked at operation/unnoticed for 3");
     expect(stderr).toContain("is the dispatcher running?");
+    expect(stderr).toContain("what to do (the platform's admin): see whether the dispatcher runs");
   });
 
   test("interrupted: it goes on, and that is said", async () => {
