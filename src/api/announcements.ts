@@ -1,4 +1,4 @@
-import type { Announcement } from "../kube/events.ts";
+import type { Announcement, ObjectReference } from "../kube/events.ts";
 import type { Condition, Status } from "./operation.ts";
 import { ConditionType, Reason } from "./reasons.ts";
 import { HEALTH } from "./status.ts";
@@ -20,8 +20,31 @@ export function announcements(before: Status | undefined, after: Status): Announ
     if (hasEnded && condition.type === ConditionType.running) return [];
     if (isWaiting(condition) || isAdmission(condition)) return [];
     const { reason, message, lastTransitionTime: at } = condition;
-    return [{ type: isBad(condition) ? "Warning" : "Normal", reason, message, at } as const];
+    const type = isBad(condition) ? "Warning" : "Normal";
+    const action = ACTIONS[condition.type] ?? "Run";
+    return [{ type, reason, action, related: action === "Admit" ? undefined : workOf(after), message, at } as const];
   });
+}
+
+/** What is done to an Operation when a condition changes: docs/contract.md#events. */
+const ACTIONS: Readonly<Record<string, string>> = {
+  [ConditionType.accepted]: "Admit",
+  [ConditionType.blocked]: "Admit",
+  [ConditionType.cancelled]: "Cancel",
+};
+
+/** The object by which an Operation is carried out: Velero's, or as long as there is none, its Job. */
+export function workOf({ engineRef, runner }: Status): ObjectReference | undefined {
+  if (engineRef !== undefined) {
+    const { apiVersion, kind, namespace, name, uid } = engineRef;
+    return { apiVersion, kind, namespace, name, uid };
+  }
+  return runner?.jobName === undefined ? undefined : jobReference(runner.jobName, runner.jobNamespace);
+}
+
+/** @param uid left out where it is not known */
+export function jobReference(name: string, namespace: string | undefined, uid?: string): ObjectReference {
+  return { apiVersion: "batch/v1", kind: "Job", namespace, name, ...(uid !== undefined && { uid }) };
 }
 
 const ENDINGS: ReadonlySet<string> = new Set([ConditionType.succeeded, ConditionType.failed, ConditionType.cancelled]);

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
-import { announcements } from "../api/announcements.ts";
+import { announcements, jobReference } from "../api/announcements.ts";
 import { applicationInstances } from "../api/applicationInstance.ts";
 import type { Status, VeleroOperation } from "../api/operation.ts";
 import { isAdmitted, nextStatus, timestamp } from "../api/status.ts";
@@ -116,6 +116,7 @@ function reportTooLarge(context: ActionContext, operation: VeleroOperation, erro
   context.announce(operation, {
     type: "Warning",
     reason: "StatusTooLarge",
+    action: "WriteStatus",
     message,
     at: operation.metadata.creationTimestamp,
   });
@@ -128,8 +129,10 @@ async function createJob(
   logger: Logger,
 ): Promise<void> {
   const { client, announce, clock, templates, jobNamespace, callTimeoutMs: timeoutMs } = context;
+  let uid: string;
   try {
-    await client.create(jobs, manifest, { fieldManager: FIELD_MANAGER, timeoutMs });
+    const created = await client.create(jobs, manifest, { fieldManager: FIELD_MANAGER, timeoutMs });
+    uid = created.metadata.uid;
   } catch (error) {
     if (isAlreadyExists(error)) return await adoptJob(context, operation, name, logger);
     if (error instanceof UnreachableError) await reportNotCreated(context, operation, NO_ANSWER, logger);
@@ -145,7 +148,14 @@ async function createJob(
   }
   logger.info({ job: name }, "Job created");
   const message = `Created Job ${jobNamespace}/${name}`;
-  announce(operation, { type: "Normal", reason: "JobCreated", message, at: timestamp(clock.now()) });
+  announce(operation, {
+    type: "Normal",
+    reason: "JobCreated",
+    action: "CreateJob",
+    related: jobReference(name, jobNamespace, uid),
+    message,
+    at: timestamp(clock.now()),
+  });
 }
 
 /**

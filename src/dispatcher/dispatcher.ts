@@ -142,7 +142,11 @@ function assemble(options: DispatcherOptions) {
   const placeOf = (operation: VeleroOperation) => line.placeOf(operation);
   const world: World = currentWorld({ ...options, caches, indexes, writesInFlight, templates, placeOf });
   const { announce, announced } = announcer(
-    new EventRecorder(client, logger, { component: DISPATCHER_NAME, instance: identity }),
+    new EventRecorder(client, logger, {
+      component: DISPATCHER_NAME,
+      controller: "ops.vworkspace.io/dispatcher",
+      instance: identity,
+    }),
   );
   const context: ActionContext = {
     client,

@@ -11,9 +11,22 @@ export interface Announcement {
   readonly type: "Normal" | "Warning";
   /** CamelCase, as in conditions. */
   readonly reason: string;
+  /** What was done or tried when it happened, CamelCase: `RunJob`. */
+  readonly action: string;
+  /** The other object that it is about: the Job, or Velero's object. */
+  readonly related?: ObjectReference | undefined;
   readonly message: string;
   /** When it happened, RFC 3339. Two announcements with the same moment, reason and message make one Event. */
   readonly at: string;
+}
+
+/** Names an object, as Events do. */
+export interface ObjectReference {
+  readonly apiVersion?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly name?: string | undefined;
+  readonly uid?: string | undefined;
 }
 
 /** The API server refuses longer messages. */
@@ -23,23 +36,33 @@ const AT_ONCE = 2;
 /** As many may wait; what comes then is not written: statuses say the same. */
 const MAX_WAITING = 1_000;
 
-/** Writes Events (core/v1) about objects, for `kubectl describe` and `kubectl events`. */
+/**
+ * Writes Events about objects, for `kubectl describe` and `kubectl events`. As core/v1, which the API server also serves as
+ * events.k8s.io/v1: in that form kubectl would show no time and no source. docs/contract.md#events.
+ */
 export class EventRecorder {
   readonly #client: KubeClient;
   readonly #logger: Logger;
   readonly #component: string;
+  readonly #controller: string;
   readonly #instance: string;
   readonly #waiting: (() => void)[] = [];
   #writing = 0;
 
   /**
    * @param component shown as the source: `operation-dispatcher`
+   * @param controller its name among all controllers, qualified: `ops.vworkspace.io/dispatcher`
    * @param instance the name of the pod in which the component runs
    */
-  constructor(client: KubeClient, logger: Logger, { component, instance }: { component: string; instance: string }) {
+  constructor(
+    client: KubeClient,
+    logger: Logger,
+    { component, controller, instance }: { component: string; controller: string; instance: string },
+  ) {
     this.#client = client;
     this.#logger = logger;
     this.#component = component;
+    this.#controller = controller;
     this.#instance = instance;
   }
 
@@ -63,7 +86,7 @@ export class EventRecorder {
     }
   }
 
-  async #write(object: KubeObject, { type, reason, message, at }: Announcement): Promise<void> {
+  async #write(object: KubeObject, { type, reason, action, related, message, at }: Announcement): Promise<void> {
     const { name, namespace, uid, resourceVersion } = object.metadata;
     // The name depends only on the content, so that after a restart, or with a second writer, there is still one Event.
     const hash = createHash("sha256")
@@ -74,14 +97,16 @@ export class EventRecorder {
     const event = {
       metadata: { namespace: namespace ?? "default", name: `${name}.${hash}` },
       involvedObject: { apiVersion, kind, name, namespace, uid, resourceVersion },
+      ...(related !== undefined && { related }),
       type,
       reason,
+      action,
       message: cutToBytes(message, MAX_MESSAGE_BYTES),
       firstTimestamp: at,
       lastTimestamp: at,
       count: 1,
       source: { component: this.#component },
-      reportingComponent: this.#component,
+      reportingComponent: this.#controller,
       reportingInstance: this.#instance,
     };
     try {

@@ -67,7 +67,11 @@ function contextOf(
 ): RunnerContext {
   const client = connect(env, { component: "runner", version: VERSION });
   const instance = env.POD_NAME ?? settings.job.name ?? "operation-runner";
-  const events = new EventRecorder(client, logger, { component: "operation-runner", instance });
+  const events = new EventRecorder(client, logger, {
+    component: "operation-runner",
+    controller: "ops.vworkspace.io/runner",
+    instance,
+  });
   return {
     client,
     clock: systemClock,

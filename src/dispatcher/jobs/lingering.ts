@@ -1,3 +1,4 @@
+import { jobReference } from "../../api/announcements.ts";
 import { isTerminal, type VeleroOperation } from "../../api/operation.ts";
 import { endedWithoutResult } from "../../api/status.ts";
 import type { Job } from "../../kube/resources.ts";
@@ -38,7 +39,15 @@ export function lingering(operation: VeleroOperation, world: World): Decision | 
   const goesAt = new Date(from.getTime() + (job.spec?.ttlSecondsAfterFinished ?? DAY_SECONDS) * 1000);
   if (world.now < from) return { lookAgainAt: from };
   if (world.now >= goesAt) return { action: deletionOf(job, text) };
-  const announcement = { type: "Warning", reason: "ContainerStillRuns", message: text, at } as const;
+  const related = jobReference(job.metadata.name, job.metadata.namespace, job.metadata.uid);
+  const announcement = {
+    type: "Warning",
+    reason: "ContainerStillRuns",
+    action: "DeleteJob",
+    related,
+    message: text,
+    at,
+  } as const;
   return { action: { kind: "announce", announcement }, lookAgainAt: goesAt };
 }
 

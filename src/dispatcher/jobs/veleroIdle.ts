@@ -1,3 +1,4 @@
+import { workOf } from "../../api/announcements.ts";
 import type { VeleroOperation } from "../../api/operation.ts";
 import { timestamp } from "../../api/status.ts";
 import { type VeleroObject, veleroStage } from "../../api/velero.ts";
@@ -25,6 +26,8 @@ export function reportIdleVelero(operation: VeleroOperation, world: World): Deci
   const announcement = {
     type: "Warning",
     reason: "VeleroIdle",
+    action: "Run",
+    related: operation.status === undefined ? undefined : workOf(operation.status),
     message: messageOf(object),
     at: timestamp(due),
   } as const;

@@ -226,7 +226,11 @@ export class RunnerFixture {
         maxRunTime: options.maxRunTime,
         terminationMessagePath: "/dev/null",
       },
-      events: new EventRecorder(runClient, logger, { component: "operation-runner", instance: job.name }),
+      events: new EventRecorder(runClient, logger, {
+        component: "operation-runner",
+        controller: "ops.vworkspace.io/test",
+        instance: job.name,
+      }),
       latest: new LatestOperation(),
       fetcher: httpFetcher({}),
     };

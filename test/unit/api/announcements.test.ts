@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { announcements } from "../../../src/api/announcements.ts";
-import type { Condition } from "../../../src/api/operation.ts";
+import type { Condition, Status } from "../../../src/api/operation.ts";
 
 function condition(type: string, status: Condition["status"], reason: string): Condition {
   return { type, status, reason, message: `${type} is ${status}`, lastTransitionTime: "2026-01-01T00:00:00Z" };
@@ -45,4 +45,32 @@ test.each<[string, Condition[], Condition[], string[]]>([
 ])("%s", (_, before, after, expected) => {
   const told = announcements({ conditions: before }, { conditions: after });
   expect(told.map(({ type, reason }) => `${type} ${reason}`)).toEqual(expected);
+});
+
+const job = { apiVersion: "batch/v1", kind: "Job", namespace: "system", name: "b1-1" };
+const engineRef = { apiVersion: "velero.io/v1", kind: "Backup", namespace: "velero", name: "b1" };
+
+test.each<[string, Condition, Pick<Status, "engineRef">, object]>([
+  ["a refusal, nothing yet", condition("Accepted", "False", "TargetNotFound"), {}, { action: "Admit" }],
+  ["a Job without pods, the Job", condition("Running", "False", "Unschedulable"), {}, { action: "Run", related: job }],
+  ["the work, Velero's object", running, { engineRef }, { action: "Run", related: engineRef }],
+  [
+    "the end, too",
+    condition("Failed", "True", "VeleroBackupFailed"),
+    { engineRef },
+    { action: "Run", related: engineRef },
+  ],
+  [
+    "a cancel, too",
+    condition("Cancelled", "True", "CancelledByUser"),
+    { engineRef },
+    { action: "Cancel", related: engineRef },
+  ],
+])("the Event of %s is related to it", (_, changed, status, expected) => {
+  const runner = { jobName: job.name, jobNamespace: job.namespace };
+  const [told] = announcements(
+    { conditions: [condition("Running", "True", "Begun")] },
+    { conditions: [changed], runner, ...status },
+  );
+  expect({ action: told?.action, ...(told?.related && { related: told.related }) }).toEqual(expected);
 });

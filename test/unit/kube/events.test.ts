@@ -7,10 +7,20 @@ test("a flood of Events takes two connections, and each Event is written", async
   const server = await serve((exchange) => {
     open.push(exchange);
   });
-  const recorder = new EventRecorder(server.client, recordingLogger().logger, { component: "c", instance: "i" });
+  const recorder = new EventRecorder(server.client, recordingLogger().logger, {
+    component: "c",
+    controller: "example.com/c",
+    instance: "i",
+  });
   const object = configMap("a", "1");
   const written = Array.from({ length: 100 }, (_, number) =>
-    recorder.announce(object, { type: "Normal", reason: "R", message: `${number}`, at: "2026-01-01T00:00:00Z" }),
+    recorder.announce(object, {
+      type: "Normal",
+      reason: "R",
+      action: "A",
+      message: `${number}`,
+      at: "2026-01-01T00:00:00Z",
+    }),
   );
   let most = 0;
   for (let answered = 0; answered < 100; answered += 1) {

@@ -113,7 +113,11 @@ export async function fakeVelero(velero: FakeVelero, signal = new AbortControlle
       maxRunTime: undefined,
       terminationMessagePath: "/dev/null",
     },
-    events: new EventRecorder(client, logger, { component: "test", instance: "test" }),
+    events: new EventRecorder(client, logger, {
+      component: "test",
+      controller: "ops.vworkspace.io/test",
+      instance: "test",
+    }),
     latest: new LatestOperation(),
     fetcher: httpFetcher({}),
   };

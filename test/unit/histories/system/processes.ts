@@ -60,7 +60,11 @@ export class Processes {
       logger,
       signal: stop.signal,
       settings: readSettings(env),
-      events: new EventRecorder(client, logger, { component: "runner", instance: pod }),
+      events: new EventRecorder(client, logger, {
+        component: "runner",
+        controller: "ops.vworkspace.io/test",
+        instance: pod,
+      }),
       latest: new LatestOperation(),
       fetcher,
     }).then(({ exitCode, message }) => {
