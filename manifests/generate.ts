@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { stringify } from "yaml";
+import { renderApiReference } from "../src/build/apiReference.ts";
 import { applicationInstanceCrd, operationCrd } from "../src/build/crd.ts";
 import { renderReasonsReference } from "../src/build/reasonsReference.ts";
 import { renderSettingsReference } from "../src/build/settingsReference.ts";
@@ -19,6 +20,7 @@ const generated: Record<string, () => string | Promise<string>> = {
   "manifests/velero/crds.yaml": veleroCrds,
   "manifests/velero/snapshot-crds.yaml": snapshotCrds,
   "manifests/components/recurring/schedule.yaml": nightly,
+  "docs/api.md": renderApiReference,
   "docs/settings.md": renderSettingsReference,
   "docs/reasons.md": renderReasonsReference,
 };
