@@ -36,12 +36,14 @@ export function playRunners(
   const play = async () => {
     for await (const event of watchResource(client, jobs, options)) {
       if (event.type !== "added") continue;
+      const { labels = {} } = event.object.metadata;
+      const { [Label.operationName]: name, [Label.operationNamespace]: namespace } = labels;
+      // A Job that no dispatcher has made.
+      if (name === undefined || namespace === undefined) continue;
       if (played.firstJobAt === undefined) {
         played.firstJobAt = performance.now();
         onFirstJob();
       }
-      const { labels = {} } = event.object.metadata;
-      const { [Label.operationName]: name = "", [Label.operationNamespace]: namespace = "" } = labels;
       const end = async () => {
         await succeed(client, namespace, name);
         played.lastEndAt = performance.now();

@@ -28,6 +28,8 @@ export interface WaitingPoint {
   readonly endedPerSecond: number;
   /** By the API server itself: Operations, while nothing else was asked of it. */
   readonly createdPerSecond: number;
+  /** What the API server takes of the writes that each Operation needs, from a program that does nothing else. */
+  readonly ceilingPerSecond: number;
   readonly firstJobMs: number;
   readonly cpuMsPerOperation: number;
   readonly peakMB: number;

@@ -36,6 +36,8 @@ const earlierReport = z.object({
       ended: z.number(),
       endedPerSecond: number,
       createdPerSecond: number,
+      // Not measured by earlier versions.
+      ceilingPerSecond: number.catch(Number.NaN),
       firstJobMs: number,
       cpuMsPerOperation: number,
       peakMB: number,
@@ -104,6 +106,16 @@ const WAITING_ROWS: readonly Row[] = [
     unit: "x",
     value: ({ endedPerSecond, createdPerSecond }) => endedPerSecond / createdPerSecond,
     goal: ">= 0.6 x",
+  },
+  {
+    what: "the same writes, by a bare program",
+    unit: "/s",
+    value: ({ ceilingPerSecond }) => ceilingPerSecond,
+  },
+  {
+    what: "  ended / the same writes",
+    unit: "x",
+    value: ({ endedPerSecond, ceilingPerSecond }) => endedPerSecond / ceilingPerSecond,
   },
   { what: "start -> first Job", unit: "ms", value: ({ firstJobMs }) => firstJobMs },
   { what: "CPU for each that ended", unit: "ms", value: ({ cpuMsPerOperation }) => cpuMsPerOperation, goal: "<= 5 ms" },

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Progress, withHeartbeat } from "../cluster/progress.ts";
+import { measureCeiling } from "./ceiling.ts";
 import { startControlPlane } from "./controlPlane.ts";
 import { playRunners } from "./fakeRunners.ts";
 import type { WaitingPoint } from "./figures.ts";
@@ -36,6 +37,8 @@ async function measureNumber(number: number, windowMs: number, progress: Progres
   try {
     const { client } = controlPlane;
     const teams = await createTeams(client, "org", TEAMS);
+    say("the same writes, by a bare program");
+    const ceilingPerSecond = await measureCeiling(client, teams[0] ?? "");
     const createdPerSecond = await seedOperations(client, teams, number, "waiting", say);
     const [firstJob, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const played = playRunners(client, stop.signal, {
@@ -56,6 +59,7 @@ async function measureNumber(number: number, windowMs: number, progress: Progres
       return {
         waiting: number,
         createdPerSecond,
+        ceilingPerSecond,
         ended,
         endedPerSecond: ended / ((lastEndAt - firstJobAt) / 1000),
         cpuMsPerOperation: (atEnd.cpuMs - atFirstJob.cpuMs) / ended,

@@ -8,6 +8,7 @@ export function waitingPoint(waiting: number, change: Partial<WaitingPoint> = {}
     ended: waiting,
     endedPerSecond: 50,
     createdPerSecond: 200,
+    ceilingPerSecond: 60,
     firstJobMs: 800,
     cpuMsPerOperation: 4.2,
     peakMB: 90,
