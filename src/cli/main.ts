@@ -57,5 +57,7 @@ function wordsOf(args: readonly string[], invokedAs: string): string[] {
 
 /** As people would type it: kubectl finds its plugins by the file's name. */
 function nameOf(invokedAs: string): string {
-  return path.basename(invokedAs).startsWith("kubectl-operation") ? "kubectl operation" : "operation-runner";
+  // krew's name for it, in which kubectl writes the dash as an underscore; on Windows the name has an ending.
+  const name = path.parse(invokedAs).name;
+  return name.startsWith("kubectl-operation") ? name.replace("-", " ").replace("_", "-") : "operation-runner";
 }

@@ -62,6 +62,8 @@ const table = {
   },
   application: { module: "application", package: "." },
   kind: { module: "kind", package: "sigs.k8s.io/kind" },
+  /** Checks .github/workflows. */
+  actionlint: { module: "actionlint", package: "github.com/rhysd/actionlint/cmd/actionlint" },
   helm: { module: "helm", package: "helm.sh/helm/v4/cmd/helm" },
   /** Judges objects as kstatus and Argo CD do. */
   "gitops-health": { module: "gitops", package: "." },

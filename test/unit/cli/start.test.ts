@@ -24,6 +24,7 @@ async function called(name: string, ...args: string[]): Promise<string> {
 
 test("as a plugin of kubectl it says so", async () => {
   expect(await called("kubectl-operation", "--help")).toMatch(/^Usage: kubectl operation /);
+  expect(await called("kubectl-operation_runner", "--help")).toMatch(/^Usage: kubectl operation-runner /);
   expect(await called("operation-runner", "--help")).toMatch(/^Usage: operation-runner /);
 });
 
