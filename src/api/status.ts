@@ -78,10 +78,12 @@ export function nextStatus(last: Status | undefined, change: StatusChange, conte
 function withHealth(status: Status, now: string, generation: number | undefined): Status {
   const all = status.conditions ?? [];
   const { reason, message } = mainCondition(all) ?? { reason: Reason.pending, message: "the attempt has just begun" };
+  const others = all.filter((each) => !HEALTH.has(each.type));
+  if (status.phase === "Succeeded") return { ...status, conditions: others };
   const type = isTerminal(status.phase) ? ConditionType.stalled : ConditionType.reconciling;
-  const others = all.filter((each) => !HEALTH.has(each.type) || each.type === type);
-  if (status.phase === "Succeeded") return { ...status, conditions: others.filter((each) => each.type !== type) };
-  return { ...status, conditions: setCondition(others, { type, status: "True", reason, message }, now, generation) };
+  const last = all.filter((each) => each.type === type);
+  const told = setCondition(last, { type, status: "True", reason, message }, now, generation);
+  return { ...status, conditions: [...others, ...told] };
 }
 
 /** The most important condition. A printer column shows its reason: its JSONPath could not choose the condition. */

@@ -69,7 +69,11 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
         phase: isWorking ? "Running" : "Pending",
         reason,
         outputs: known,
-        conditions: conditions(ACCEPTED, ["Running", isWorking ? "True" : "False", reason, message]),
+        conditions: conditions(
+          ACCEPTED,
+          ["Running", isWorking ? "True" : "False", reason, message],
+          ["Reconciling", "True", reason, message],
+        ),
       });
     }
   });
@@ -153,6 +157,7 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
           ACCEPTED,
           ["Running", "False", reason, `${kind} failed`],
           ["Failed", "True", reason, "x".repeat(1023)],
+          ["Stalled", "True", reason, "x".repeat(1023)],
         ),
       },
     });
@@ -178,6 +183,7 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
           ["Accepted", "False", reason, words],
           ["Running", "False", reason, `${kind} failed Velero's validation`],
           ["Failed", "True", reason, words],
+          ["Stalled", "True", reason, words],
         ),
       },
     });
@@ -206,6 +212,7 @@ describe.each(["Backup", "Restore"] as const)("a %s", (type) => {
           ACCEPTED,
           ["Running", "False", "ExternalDeletion", message],
           ["Failed", "True", "ExternalDeletion", message],
+          ["Stalled", "True", "ExternalDeletion", message],
         ),
       },
     });
