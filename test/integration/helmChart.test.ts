@@ -213,6 +213,13 @@ describe("values", () => {
     expect(jobs["backup.yaml"]).toMatchObject({ metadata: { generateName: "backup-" } });
   });
 
+  test("leave the policies and the namespace out", async () => {
+    const kinds = async (...args: string[]) => new Set(Object.values(await rendered(...args)).map(({ kind }) => kind));
+    expect([...(await kinds())]).toEqual(expect.arrayContaining(["Namespace", "ValidatingAdmissionPolicy"]));
+    const left = [...(await kinds("--set", "policies.enabled=false,namespace.create=false"))];
+    expect(left.filter((kind) => /^(Namespace|Validating.*)$/.test(kind))).toEqual([]);
+  });
+
   test("name the namespace of the release wherever the manifests name theirs", async () => {
     const yaml = await succeeds(helm("template", "operation-runner", CHART, "-n", "backups"));
     expect(yaml).not.toContain(NAMESPACE);
