@@ -5,6 +5,7 @@ import { applicationInstanceCrd, operationCrd } from "../src/build/crd.ts";
 import { renderReasonsReference } from "../src/build/reasonsReference.ts";
 import { renderSettingsReference } from "../src/build/settingsReference.ts";
 import { IMAGE, scheduleFor, scheduleName } from "../src/cli/schedule.ts";
+import { dashboardConfigMap } from "./dashboard.ts";
 import { helmChart } from "./helmChart.ts";
 import { snapshotCrds, veleroCrds } from "./velero/moduleCrds.ts";
 
@@ -20,6 +21,8 @@ const generated: Record<string, () => string | Promise<string>> = {
   "manifests/velero/crds.yaml": veleroCrds,
   "manifests/velero/snapshot-crds.yaml": snapshotCrds,
   "manifests/components/recurring/schedule.yaml": nightly,
+  "manifests/components/prometheus/dashboard.yaml": () =>
+    `# Generated from manifests/dashboard.ts by \`npm run generate\`; do not edit.\n${stringify(dashboardConfigMap(), { lineWidth: 0 })}`,
   "docs/api.md": renderApiReference,
   "docs/settings.md": renderSettingsReference,
   "docs/reasons.md": renderReasonsReference,

@@ -69,6 +69,7 @@ const table = {
   "gitops-health": { module: "gitops", package: "." },
   /** Prometheus' own judge of alerts. */
   promtool: { module: "prometheus", package: "github.com/prometheus/prometheus/cmd/promtool" },
+  prometheus: { module: "prometheus", package: "github.com/prometheus/prometheus/cmd/prometheus" },
   "csi-double": { module: "snapshotter", package: "./csidouble" },
 } satisfies Record<string, Program>;
 

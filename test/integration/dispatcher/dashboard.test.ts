@@ -1,0 +1,103 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
+import { parse, stringify } from "yaml";
+import { z } from "zod";
+import { storageLocations } from "../../../src/api/velero.ts";
+import { freePort } from "../../cluster/embedded/component.ts";
+import { testCluster } from "../../cluster/testCluster.ts";
+import { ensurePrograms } from "../../cluster/toolchain/toolchain.ts";
+import { temporaryFolder } from "../../temporaryFolder.ts";
+import { DispatcherFixture, installApis } from "./dispatcherFixture.ts";
+
+const cluster = testCluster();
+const folder = temporaryFolder();
+let fixture: DispatcherFixture;
+let program: string;
+
+beforeAll(async () => {
+  await installApis(cluster, { snapshots: true });
+  ({ prometheus: program } = await ensurePrograms(["prometheus"], { env: process.env, progress: console.error }));
+}, 1_200_000);
+beforeEach(async () => {
+  fixture = await DispatcherFixture.open(cluster);
+});
+afterEach(() => fixture.close());
+
+const COMPONENT = "manifests/components/prometheus";
+const configMapSchema = z.object({ data: z.object({ "operation-runner.json": z.string() }) });
+const dashboardSchema = z.object({
+  panels: z.array(z.object({ title: z.string(), targets: z.array(z.object({ expr: z.string() })) })),
+});
+const alertsSchema = z.object({ spec: z.object({ groups: z.array(z.unknown()) }) });
+const answerSchema = z.object({ data: z.object({ result: z.array(z.unknown()) }) });
+const rulesSchema = z.object({
+  data: z.object({ groups: z.array(z.object({ rules: z.array(z.object({ name: z.string(), health: z.string() })) })) }),
+});
+
+/** Prometheus, with the alerts of the component, scraping a dispatcher as the ServiceMonitor has it done. Resolves with its URL. */
+async function startPrometheus(target: string): Promise<string> {
+  const port = await freePort();
+  const config = path.join(folder(), "prometheus.yaml");
+  const rules = path.join(folder(), "rules.yaml");
+  const { spec } = alertsSchema.parse(parse(await readFile(`${COMPONENT}/alerts.yaml`, "utf8")));
+  await writeFile(rules, stringify(spec));
+  const labels = { namespace: "vworkspace-system", pod: "operation-dispatcher-0" };
+  await writeFile(
+    config,
+    stringify({
+      global: { scrape_interval: "1s", evaluation_interval: "1s" },
+      rule_files: [rules],
+      scrape_configs: [
+        { job_name: "operation-dispatcher", honor_labels: true, static_configs: [{ targets: [target], labels }] },
+      ],
+    }),
+  );
+  const args = [`--config.file=${config}`, `--storage.tsdb.path=${path.join(folder(), "data")}`];
+  const child = spawn(program, [...args, `--web.listen-address=127.0.0.1:${port}`], { stdio: "ignore" });
+  onTestFinished(async () => {
+    child.kill("SIGTERM");
+    await once(child, "exit");
+  });
+  return `http://127.0.0.1:${port}`;
+}
+
+test("every query of the dashboard has data from a Prometheus that scraped a dispatcher, and every alert can be judged", async () => {
+  await fixture.client.create(storageLocations, {
+    metadata: { namespace: fixture.veleroNamespace, name: "default" },
+    spec: { default: true, provider: "aws", objectStorage: { bucket: "none" } },
+    status: { phase: "Available" },
+  });
+  const dispatcher = fixture.dispatcher({ OPERATION_RUNNER_LIMITS_MAX_CONCURRENT: "1" });
+  await fixture.target();
+  await fixture.target("never");
+  const prometheus = await startPrometheus(new URL(await dispatcher.url()).host);
+
+  await fixture.job(await fixture.operation({ name: "good" }));
+  await fixture.succeed("good");
+  await fixture.job(await fixture.operation({ name: "bad", type: "Restore", parameters: { backupName: "good" } }));
+  await fixture.report("bad", { phase: "Failed" });
+  await fixture.job(await fixture.operation({ name: "active" }));
+  await fixture.operation({ name: "queued" });
+  await fixture.says("queued", "Running=False/Queued");
+  await fixture.operation({ name: "blocked", parameters: { storageLocation: "none" } });
+  await fixture.says("blocked", "Blocked=True/StorageLocationUnavailable");
+
+  const file = configMapSchema.parse(parse(await readFile(`${COMPONENT}/dashboard.yaml`, "utf8")));
+  const { panels } = dashboardSchema.parse(JSON.parse(file.data["operation-runner.json"]));
+  expect(panels.length).toBeGreaterThan(10);
+  for (const { expr } of panels.flatMap(({ targets }) => targets)) {
+    const query = new URLSearchParams({ query: expr.replaceAll("$__rate_interval", "1m") });
+    const results = async () => {
+      const answer = await fetch(`${prometheus}/api/v1/query?${query}`).catch(() => undefined);
+      return answer?.ok ? answerSchema.parse(await answer.json()).data.result : [];
+    };
+    await expect.poll(results, { timeout: 60_000, message: expr }).not.toEqual([]);
+  }
+  const { data } = rulesSchema.parse(await (await fetch(`${prometheus}/api/v1/rules`)).json());
+  const judged = data.groups.flatMap(({ rules }) => rules);
+  expect(judged.length).toBeGreaterThan(10);
+  expect(judged.filter(({ health }) => health !== "ok")).toEqual([]);
+});
