@@ -36,7 +36,15 @@ export default defineConfig({
   test: {
     reporters: ["default", "./test/progressReporter.ts"],
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: minutes, ...inTurn(1) } },
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          testTimeout: minutes,
+          hookTimeout: minutes,
+          ...inTurn(1),
+        },
+      },
       {
         test: { name: "integration", include: ["test/integration/**/*.test.ts"], ...onCluster, ...inTurn(2) },
       },
