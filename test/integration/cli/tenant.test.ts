@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { operations } from "../../../src/api/operation.ts";
+import { storageLocations } from "../../../src/api/velero.ts";
 import { AUDITED_GROUP } from "../../cluster/auditPolicy.ts";
 import { jobOf } from "../../scenario/byHand.ts";
 import { SharedCluster } from "../attacks/sharedCluster.ts";
@@ -249,6 +250,22 @@ describe("who may edit one namespace", () => {
     expect(metadata).not.toHaveProperty("ownerReferences");
     await shared.cluster.kubectl(["delete", "cronjob/nightly", "job/now", "-n", "org-a"]);
     expect(await exists("now")).toBe(true);
+  });
+
+  test("does not wait for ever for a storage location that is broken; what was asked for goes on when it is mended", async () => {
+    const broken = { namespace: shared.velero.namespace, name: "broken" };
+    await shared.client.create(storageLocations, {
+      metadata: broken,
+      spec: { provider: "aws", objectStorage: { bucket: "gone" } },
+      status: { phase: "Unavailable", message: "no such bucket" },
+    });
+    const ask = ["backup", "shop", "stranded", "--storage-location", "broken", "--wait", "--timeout", "3s"];
+    const late = await cli(...ask);
+    expect(late.code).toBe(124);
+    expect(late.stderr).toContain("StorageLocationUnavailable");
+    await shared.client.mergePatch(storageLocations, broken, { status: { phase: "Available" } });
+    expect(await carriedOut("stranded", "Backup", { phase: "Completed" })).toBe(0);
+    expect(await cli("wait", "stranded")).toMatchObject({ code: 0, stdout: "operation/stranded succeeded\n" });
   });
 });
 
