@@ -36,6 +36,7 @@ describe.skipIf(!isTested)("installed by Helm", () => {
     home = await mkdtemp(path.join(os.tmpdir(), "helm-"));
     helm = await helmFor(cluster, home);
     await release("install", "--create-namespace", ...set("settings.limits.maxConcurrent=5"));
+    await waitFor(cluster, ["crd", "--all"], "condition=Established");
     await cluster.objectStore.connectVelero(VELERO_NAMESPACE);
     await waitFor(cluster, ["deployment/velero", "-n", VELERO_NAMESPACE], "condition=Available");
     await waitFor(cluster, dispatcher, "condition=Available");

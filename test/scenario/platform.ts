@@ -62,6 +62,8 @@ export async function waitFor(cluster: Cluster, what: readonly string[], conditi
     if (answer.code === 0) return;
     // An object so young that it has no conditions yet: kubectl takes that for an error rather than wait for them.
     if (answer.stderr.includes("accessor error")) continue;
+    // Of all there were, somebody else has deleted one meanwhile.
+    if (what.includes("--all") && answer.stderr.includes("(NotFound)")) continue;
     throw new Error(`kubectl wait --for=${condition} ${what.join(" ")}: ${answer.stderr.trim()}`);
   }
 }

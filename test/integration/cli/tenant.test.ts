@@ -12,7 +12,9 @@ let shared: SharedCluster;
 let eve: string;
 
 beforeAll(async () => {
-  shared = await SharedCluster.open();
+  shared = await SharedCluster.open({
+    OPERATION_RUNNER_STORAGE_LOCATIONS: "{broken: [org-a], default: [org-a, org-b]}",
+  });
   eve = await shared.cluster.user("eve", [AUDITED_GROUP]);
   const grant = ["create", "rolebinding", "eve", "-n", "org-a", "--clusterrole=edit", "--user=eve"];
   expect(await shared.cluster.kubectl(grant)).toMatchObject({ code: 0 });
