@@ -32,14 +32,16 @@ const PANELS: readonly Panel[] = [
     ],
   },
   {
-    title: "Failing: the last one has failed, this long ago",
+    title: "Failing, for",
     unit: "s",
     queries: [
-      [
-        `time() - (max by (namespace, type) (${METRIC}last_failure_timestamp_seconds) > (max by (namespace, type) (${METRIC}last_success_timestamp_seconds) or 0 * max by (namespace, type) (${METRIC}last_failure_timestamp_seconds)))`,
-        "{{namespace}} {{type}}",
-      ],
+      [`time() - min by (namespace, type) (${METRIC}failing_since_timestamp_seconds)`, "{{namespace}} {{type}}"],
     ],
+  },
+  {
+    title: "The oldest last Backup of an application",
+    unit: "s",
+    queries: [[`time() - min by (namespace) (${METRIC}oldest_backup_timestamp_seconds)`, "{{namespace}}"]],
   },
   {
     title: "Never backed up, for",

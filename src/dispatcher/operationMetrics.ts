@@ -95,8 +95,20 @@ export function gaugeOperations(registry: Registry, { operations, targets, isLea
       for (const [labels, seconds] of lastEnds(counted(), results)) set(labels, seconds);
     });
   last("success", "When an Operation last succeeded, degraded or not", ["succeeded", "degraded"]);
-  last("degraded", "When an Operation last succeeded degraded", ["degraded"]);
   last("failure", "When an Operation last failed", ["failed"]);
+  // Of several targets the worst shows: one that is backed up well must not hide another that is not.
+  const worst = (name: string, help: string, labelNames: string[], of: keyof Troubles) =>
+    addGauge(registry, name, help, labelNames, (set) => {
+      if (!isLeading()) return;
+      for (const [labels, seconds] of troubles(counted(), targets)[of]) set(labels, seconds);
+    });
+  const failing = "When an Operation failed after which none of the same target has succeeded; the earliest";
+  worst("failing_since_timestamp_seconds", failing, ["namespace", "type"], "failing");
+  const degraded = "When the last success of a target was, where it is degraded; the earliest of all targets";
+  worst("degraded_since_timestamp_seconds", degraded, ["namespace", "type"], "degraded");
+  const stalest =
+    "When the last successful Backup of a target was; of all targets the one for which that is longest ago";
+  worst("oldest_backup_timestamp_seconds", stalest, ["namespace"], "oldestBackup");
   const never = "When the ApplicationInstance was created that waits longest for its first successful Backup";
   addGauge(registry, "never_backed_up_since_timestamp_seconds", never, ["namespace"], (set) => {
     if (!isLeading()) return;
@@ -182,4 +194,69 @@ function neverBackedUp(
     if (seconds < (since.get(namespace) ?? Number.POSITIVE_INFINITY)) since.set(namespace, seconds);
   }
   return since;
+}
+
+/** Moments, in seconds since 1970, each with the labels of its series. */
+type Moments = Iterable<[Record<string, string>, number]>;
+
+interface Troubles {
+  readonly failing: Moments;
+  readonly degraded: Moments;
+  readonly oldestBackup: Moments;
+}
+
+/** What is wrong with a target, for each namespace and type; of several targets the earliest moment. */
+function troubles(operations: Iterable<Operation>, targets: Store<ApplicationInstance>): Troubles {
+  const ended = [...operations].filter(isVeleroOperation).filter((one) => isTerminal(one.status?.phase));
+  // A backup of what does not exist any more is nobody's concern. What a Restore brings back need not exist.
+  const ofTargets = ended.filter(
+    ({ metadata, spec }) =>
+      spec.type === "Restore" || targets.get(`${metadata.namespace}/${spec.targetRef.name}`) !== undefined,
+  );
+  const successes = new Map<string, VeleroOperation>();
+  for (const operation of ofTargets) {
+    if (operation.status?.phase !== "Succeeded") continue;
+    const last = successes.get(subjectOf(operation));
+    if (last === undefined || endOf(operation) > endOf(last)) successes.set(subjectOf(operation), operation);
+  }
+  const lastSuccesses = [...successes.values()];
+  const failures = ofTargets.filter((one) => {
+    const success = successes.get(subjectOf(one));
+    return resultOf(one) === "failed" && (success === undefined || endOf(one) > endOf(success));
+  });
+  const byType = ({ metadata, spec }: VeleroOperation) => ({ namespace: metadata.namespace, type: spec.type });
+  return {
+    failing: earliestEnds(failures, byType),
+    degraded: earliestEnds(
+      lastSuccesses.filter((one) => resultOf(one) === "degraded"),
+      byType,
+    ),
+    oldestBackup: earliestEnds(
+      lastSuccesses.filter(({ spec }) => spec.type === "Backup"),
+      ({ metadata: { namespace } }) => ({ namespace }),
+    ),
+  };
+}
+
+/** What Operations of one type are about. */
+function subjectOf({ metadata, spec }: VeleroOperation): string {
+  return `${metadata.namespace}/${spec.type}/${spec.targetRef.name}`;
+}
+
+function endOf({ status }: VeleroOperation): number {
+  return Date.parse(status?.finishedAt ?? "") / 1000 || 0;
+}
+
+function earliestEnds(
+  operations: readonly VeleroOperation[],
+  labelsOf: (operation: VeleroOperation) => Record<string, string>,
+): Moments {
+  const found = new Map<string, [Record<string, string>, number]>();
+  for (const operation of operations) {
+    const labels = labelsOf(operation);
+    const key = Object.values(labels).join("/");
+    const seconds = endOf(operation);
+    if (seconds < (found.get(key)?.[1] ?? Number.POSITIVE_INFINITY)) found.set(key, [labels, seconds]);
+  }
+  return found.values();
 }

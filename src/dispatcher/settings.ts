@@ -152,7 +152,7 @@ export const settingsSchema = z.strictObject({
         .default(0)
         .meta({
           description:
-            "How many finished Operations stay for each target and type: so many that succeeded, and so many that did not, the newest of each. Older ones are deleted; their backups stay. What a GitOps tool has made stays, because it would make it again. Needs the right to delete Operations, which the component `retention` installs together with this setting. 0: all stay.",
+            "How many finished Operations stay for each target and type: so many that succeeded, that failed and that were cancelled, the newest of each. Older ones are deleted; their backups stay. What a GitOps tool has made stays, because it would make it again. Needs the right to delete Operations, which the component `retention` installs together with this setting. 0: all stay.",
           unit: "Operations",
         }),
       minAge: goDuration.default("168h").meta({

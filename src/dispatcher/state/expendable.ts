@@ -1,19 +1,20 @@
 import { milliseconds } from "../../api/duration.ts";
 import { isTerminal, isVeleroOperation, type Operation, type VeleroOperation } from "../../api/operation.ts";
+import { ConditionType } from "../../api/reasons.ts";
 import { parseBackupName } from "../../api/sourceBackupName.ts";
-import { endedWithoutResult } from "../../api/status.ts";
+import { conditionOf, endedWithoutResult } from "../../api/status.ts";
 import { keyOf } from "../../kube/metadata.ts";
 
 export interface Retention {
-  /** How many Operations that succeeded, and how many that did not, stay for each target and type. */
+  /** How many Operations that succeeded, that failed and that were cancelled stay for each target and type. */
   readonly keep: number;
   /** What ended more recently than this stays, as a Go duration. */
   readonly minAge: string;
 }
 
 /**
- * The finished Operations that may go: of each target and type all but the newest that succeeded and the newest that did not, and
- * nothing that ended lately. What an open Restore names stays, and so does an Operation whose Velero object may still live.
+ * The finished Operations that may go: of each target and type all but the newest that succeeded, that failed and that were
+ * cancelled, and nothing that ended lately. What an open Restore names stays, and so does an Operation whose Velero object may still live.
  * docs/contract.md#retention.
  *
  * @returns the oldest first
@@ -28,9 +29,7 @@ export function expendable(operations: Iterable<Operation>, { keep, minAge }: Re
       continue;
     }
     const { type, targetRef } = operation.spec;
-    const group = [operation.metadata.namespace, type, targetRef.name, operation.status?.phase === "Succeeded"].join(
-      "/",
-    );
+    const group = [operation.metadata.namespace, type, targetRef.name, endingOf(operation)].join("/");
     finished.set(group, [...(finished.get(group) ?? []), operation]);
   }
   const before = now.getTime() - milliseconds(minAge);
@@ -38,6 +37,12 @@ export function expendable(operations: Iterable<Operation>, { keep, minAge }: Re
     .flatMap((group) => group.sort((a, b) => endOf(b) - endOf(a)).slice(keep))
     .filter((one) => endOf(one) < before && !named.has(keyOf(one)) && !endedWithoutResult(one.status))
     .sort((a, b) => endOf(a) - endOf(b));
+}
+
+/** A cancel must not push out the last failure, which metrics tell of. */
+function endingOf({ status }: VeleroOperation): string | undefined {
+  const isCancelled = conditionOf(status, ConditionType.cancelled)?.status === "True";
+  return isCancelled ? "cancelled" : status?.phase;
 }
 
 /** When it ended, in milliseconds since 1970. Without that it counts as having ended just now, and stays. */

@@ -129,6 +129,65 @@ describe("the last ends", () => {
   });
 });
 
+describe("of several applications in a namespace", () => {
+  beforeEach(() => {
+    for (const name of ["shop", "blog"]) {
+      targets.set({
+        apiVersion: "apps.vworkspace.io/v1alpha1",
+        kind: "ApplicationInstance",
+        metadata: { name, namespace: "org-a", uid: name, resourceVersion: "1", creationTimestamp: NOW },
+      });
+    }
+  });
+
+  const of = (
+    target: string,
+    name: string,
+    phase: "Succeeded" | "Failed",
+    finishedAt: string,
+    conditions: object[] = [],
+  ) => {
+    const operation = backupOperation({ name, target });
+    operations.set({ ...operation, status: { phase, finishedAt, conditions } } as Operation);
+  };
+  const inA = (time: string) => [`{namespace="org-a",type="Backup"} ${seconds(time)}`];
+
+  test("one that fails each night is not hidden by another that does not", async () => {
+    of("shop", "good-once", "Succeeded", "2026-11-20T01:00:00Z");
+    of("shop", "bad-1", "Failed", "2026-11-25T01:00:00Z");
+    of("shop", "bad-2", "Failed", "2026-11-26T01:00:00Z");
+    of("blog", "good", "Succeeded", "2026-11-26T01:05:00Z");
+    expect(await series("failing_since_timestamp_seconds")).toEqual(inA("2026-11-25T01:00:00Z"));
+    expect(await series("oldest_backup_timestamp_seconds")).toEqual([
+      `{namespace="org-a"} ${seconds("2026-11-20T01:00:00Z")}`,
+    ]);
+    of("shop", "good-again", "Succeeded", "2026-11-26T02:00:00Z");
+    expect(await series("failing_since_timestamp_seconds")).toEqual([]);
+  });
+
+  test("one that is degraded shows, until it is backed up whole", async () => {
+    const degraded = {
+      type: "Degraded",
+      status: "True",
+      reason: "PartialFailure",
+      message: "",
+      lastTransitionTime: NOW,
+    };
+    of("shop", "part", "Succeeded", "2026-11-25T01:00:00Z", [degraded]);
+    of("blog", "good", "Succeeded", "2026-11-26T01:05:00Z");
+    expect(await series("degraded_since_timestamp_seconds")).toEqual(inA("2026-11-25T01:00:00Z"));
+    of("shop", "whole", "Succeeded", "2026-11-26T01:00:00Z");
+    expect(await series("degraded_since_timestamp_seconds")).toEqual([]);
+  });
+
+  test("one that does not exist any more is nobody's concern", async () => {
+    of("gone", "old", "Succeeded", "2026-11-01T01:00:00Z");
+    of("gone", "bad", "Failed", "2026-11-02T01:00:00Z");
+    expect(await series("failing_since_timestamp_seconds")).toEqual([]);
+    expect(await series("oldest_backup_timestamp_seconds")).toEqual([]);
+  });
+});
+
 test("an application counts as never backed up until a Backup of it has succeeded", async () => {
   const target = (name: string, creationTimestamp: string) =>
     targets.set({

@@ -42,7 +42,7 @@ beforeAll(async () => {
 }, 1_200_000);
 afterAll(() => rm(folder, { recursive: true }));
 
-/** Series by name, without their prefix, each with promtool's shorthand for its values, one an hour. Time begins at 0. */
+/** Series by name, without their prefix, each with promtool's shorthand for its values, one a minute. Time begins at 0. */
 type Series = Readonly<Record<string, string>>;
 
 /** Has promtool say whether exactly these alerts of that name fire then, each by its labels. */
@@ -143,77 +143,53 @@ const CASES: readonly Case[] = [
   {
     alert: "Failing",
     what: "the first failure of all",
-    series: { [`last_failure_timestamp_seconds${own}`]: "_x5 300x60" },
+    series: { [`failing_since_timestamp_seconds${own}`]: "_x5 300x60" },
     at: "20m",
     fires: [ofOwn],
   },
   {
     alert: "Failing",
-    what: "a failure after a success, also when the dispatcher's pod is another one by then",
+    what: "a failure that goes on while the dispatcher's pod is replaced",
     series: {
-      [`last_success_timestamp_seconds${own}`]: "60x5 _x60",
-      [`last_success_timestamp_seconds${own.replace("one", "two")}`]: "_x5 60x60",
-      [`last_failure_timestamp_seconds${own.replace("one", "two")}`]: "_x5 300x60",
+      [`failing_since_timestamp_seconds${own}`]: "300x5 stale",
+      [`failing_since_timestamp_seconds${own.replace("one", "two")}`]: "_x5 300x60",
     },
     at: "20m",
     fires: [ofOwn],
   },
   {
     alert: "Failing",
-    what: "a failure before the last success",
-    series: {
-      [`last_failure_timestamp_seconds${own}`]: lasting(60),
-      [`last_success_timestamp_seconds${own}`]: "_x5 300x60",
-    },
-    at: "20m",
-    fires: [],
-  },
-  {
-    alert: "Failing",
-    what: "a namespace that was deleted",
-    series: { [`last_failure_timestamp_seconds${own}`]: "60x10 stale" },
+    what: "one that has succeeded since, or whose namespace was deleted",
+    series: { [`failing_since_timestamp_seconds${own}`]: "60x10 stale" },
     at: "20m",
     fires: [],
   },
   {
     alert: "Degraded",
     what: "a last success that is degraded",
-    series: {
-      [`last_success_timestamp_seconds${own}`]: lasting(300),
-      [`last_degraded_timestamp_seconds${own}`]: lasting(300),
-    },
+    series: { [`degraded_since_timestamp_seconds${own}`]: lasting(300) },
     at: "20m",
     fires: [ofOwn],
   },
   {
     alert: "Degraded",
-    what: "one that was good again",
-    series: {
-      [`last_success_timestamp_seconds${own}`]: lasting(600),
-      [`last_degraded_timestamp_seconds${own}`]: lasting(300),
-    },
+    what: "one that was good again, or whose namespace was deleted",
+    series: { [`degraded_since_timestamp_seconds${own}`]: "300x10 stale" },
     at: "20m",
     fires: [],
   },
   {
     alert: "NoRecentBackup",
     what: "a day and more without a success",
-    series: { [`last_success_timestamp_seconds${own}`]: lasting(60) },
+    series: { 'oldest_backup_timestamp_seconds{namespace="org-a"}': lasting(60) },
     at: "27h",
     fires: [{ namespace: "org-a" }],
   },
   {
     alert: "NoRecentBackup",
-    what: "a success each day",
-    series: { [`last_success_timestamp_seconds${own}`]: `60x${A_DAY} 86400x${A_DAY}` },
-    at: "27h",
-    fires: [],
-  },
-  {
-    alert: "NoRecentBackup",
-    what: "a Restore",
-    series: { [`last_success_timestamp_seconds${own.replace("Backup", "Restore")}`]: lasting(60) },
-    at: "27h",
+    what: "one that has succeeded again",
+    series: { 'oldest_backup_timestamp_seconds{namespace="org-a"}': `60x${27 * 60} 97000x${A_DAY}` },
+    at: "28h",
     fires: [],
   },
   {

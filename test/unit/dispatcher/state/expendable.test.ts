@@ -26,6 +26,15 @@ describe("of the finished Operations", () => {
     expect(gone(operations)).toEqual(["good-9", "good-8", "bad-5"]);
   });
 
+  test("the last failure stays, whatever was cancelled since", () => {
+    const cancelled = { type: "Cancelled", status: "True", reason: "Cancelled", message: "", lastTransitionTime: "" };
+    const later = [5, 4].map((days) => {
+      const operation = ended(`cancelled-${days}`, "Failed", days);
+      return { ...operation, status: { ...operation.status, conditions: [cancelled] } } as VeleroOperation;
+    });
+    expect(gone([ended("bad", "Failed", 9), ...later], { keep: 1, minAge: "24h" })).toEqual(["cancelled-5"]);
+  });
+
   test("what ended lately stays, and what does not say when", () => {
     const today = [0.1, 0.2, 0.3, 0.4].map((days) => ended(`good-${days}`, "Succeeded", days));
     const unknown = { ...ended("odd", "Succeeded", 9), status: { phase: "Succeeded" as const } };
