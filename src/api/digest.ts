@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Spec } from "./operation.ts";
+import { inOrder } from "./order.ts";
 
 /**
  * The digest of a spec, the same wherever it is computed: `sha256:<hex>` of the canonical JSON of its type, engine,
@@ -28,7 +29,7 @@ function canonicalJson(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)
-    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .sort(([one], [other]) => inOrder(one, other))
     .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`);
   return `{${members.join(",")}}`;
 }

@@ -29,6 +29,9 @@ const SELDOM_USED = [
   "undici",
 ];
 
+/** The commands for people read a kubeconfig each time, and few of them log. */
+const COMMANDS_USE_SELDOM = [...SELDOM_USED.filter((name) => name !== "js-yaml"), "pino"];
+
 /**
  * Tells esbuild that importing the Kubernetes client's generated models has no side effects. It cannot see that itself, and would
  * keep all of them; without the unused ones a short-lived Job needs 8 MB less memory. All of their imports are resolved here:
@@ -50,17 +53,17 @@ const leanClient: Plugin = {
 };
 
 /** Replaces each of these packages by a stand-in with the same exports, which loads the package when one of them is used. */
-const seldomUsed: Plugin = {
+const seldomUsed = (names: readonly string[]): Plugin => ({
   name: "seldom-used",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: new RegExp(`^(${SELDOM_USED.join("|")})$`) }, ({ path: name, namespace }) =>
+    onResolve({ filter: new RegExp(`^(${names.join("|")})$`) }, ({ path: name, namespace }) =>
       namespace === "seldom-used"
         ? { path: isBuiltin(name) ? name : `./${fileOf(name)}`, external: true }
         : { path: name, namespace: "seldom-used" },
     );
     onLoad({ filter: /.*/, namespace: "seldom-used" }, async ({ path: name }) => ({ contents: await standIn(name) }));
   },
-};
+});
 
 /** The CommonJS source of the stand-in for a package. */
 async function standIn(name: string): Promise<string> {
@@ -157,7 +160,7 @@ export async function build(folder: string): Promise<void> {
     metafile: true,
     logLevel: "warning",
   } as const satisfies BuildOptions;
-  const packages = SELDOM_USED.filter((name) => !isBuiltin(name));
+  const packages = [...new Set([...SELDOM_USED, ...COMMANDS_USE_SELDOM])].filter((name) => !isBuiltin(name));
   const outputs = await Promise.all([
     esbuild({
       ...options,
@@ -165,13 +168,15 @@ export async function build(folder: string): Promise<void> {
       plugins: [partFiles],
       supported: { "dynamic-import": false },
     }),
-    esbuild({
-      ...options,
-      entryPoints: PARTS,
-      plugins: [partFiles, leanClient, seldomUsed, nodeModules],
-      banner: { js: "(function(exports,require,module,__dirname){" },
-      footer: { js: "})" },
-    }),
+    ...Object.entries(PARTS).map(([part, source]) =>
+      esbuild({
+        ...options,
+        entryPoints: { [part]: source },
+        plugins: [partFiles, leanClient, seldomUsed(part === "verbs" ? COMMANDS_USE_SELDOM : SELDOM_USED), nodeModules],
+        banner: { js: "(function(exports,require,module,__dirname){" },
+        footer: { js: "})" },
+      }),
+    ),
     esbuild({ ...options, entryPoints: Object.fromEntries(packages.map((name) => [name, name])) }),
   ]);
   const inputs = outputs.flatMap(({ metafile }) => Object.keys(metafile.inputs));

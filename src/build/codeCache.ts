@@ -17,6 +17,7 @@ const verbsSchema = z.object({
   openAccess: z.custom<typeof verbs.openAccess>(),
   get: z.custom<typeof verbs.get>(),
   describe: z.custom<typeof verbs.describe>(),
+  status: z.custom<typeof verbs.status>(),
 });
 
 /**
@@ -52,7 +53,7 @@ async function mustEnd(what: string, ending: Promise<number | { readonly exitCod
 }
 
 /** What people ask for most. */
-function lookedAt({ openAccess, get, describe }: z.infer<typeof verbsSchema>): Program {
+function lookedAt({ openAccess, get, describe, status }: z.infer<typeof verbsSchema>): Program {
   return async (env) => {
     const terminal: Terminal = {
       out: () => {},
@@ -64,7 +65,11 @@ function lookedAt({ openAccess, get, describe }: z.infer<typeof verbsSchema>): P
     };
     const access = openAccess({ namespace: "team" }, env);
     const context = { access, terminal, interrupt: new AbortController().signal, now: () => new Date() };
-    return (await get([], { output: "table" }, context)) || (await describe("backup", context));
+    return (
+      (await get([], { output: "table" }, context)) ||
+      (await describe("backup", context)) ||
+      (await status({ output: "table" }, context))
+    );
   };
 }
 

@@ -1,8 +1,9 @@
+import { inOrder } from "../api/order.ts";
 import { ACTORS, everyRemedy, type Remedy } from "../api/remedies.ts";
 
 /** docs/reasons.md: every reason with its meaning, who must act and what they do, made from the table of the commands for people. */
 export function renderReasonsReference(): string {
-  const sections = [...everyRemedy()].sort(([a], [b]) => (a < b ? -1 : 1)).map(section);
+  const sections = [...everyRemedy()].sort(([a], [b]) => inOrder(a, b)).map(section);
   return `# Reasons
 
 Generated from src/api/remedies.ts by \`npm run generate\`; do not edit.

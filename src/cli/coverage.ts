@@ -1,6 +1,7 @@
 import type { ApplicationInstance } from "../api/applicationInstance.ts";
 import { parseGoDuration } from "../api/duration.ts";
 import type { Operation } from "../api/operation.ts";
+import { inOrder } from "../api/order.ts";
 import { Reason } from "../api/reasons.ts";
 import { hasEnded, type State, situationOf, whyOf } from "./situation.ts";
 
@@ -73,12 +74,10 @@ export function coverageOf(input: CoverageInput): TargetCoverage[] {
   }
   const targets = [...runs].map(([key, ended]) => {
     const [namespace = "", target = ""] = key.split("/");
-    const inOrder = ended.toSorted((one, other) => one.finishedAt.localeCompare(other.finishedAt));
-    return { namespace, target, ...judged(inOrder, { now, maxAgeMs }), runs: inOrder };
+    const oldestFirst = ended.toSorted((one, other) => inOrder(one.finishedAt, other.finishedAt));
+    return { namespace, target, ...judged(oldestFirst, { now, maxAgeMs }), runs: oldestFirst };
   });
-  return targets.toSorted(
-    (one, other) => one.namespace.localeCompare(other.namespace) || one.target.localeCompare(other.target),
-  );
+  return targets.toSorted((one, other) => inOrder(one.namespace, other.namespace) || inOrder(one.target, other.target));
 }
 
 function judged(

@@ -1,4 +1,5 @@
 import { humanBytes } from "../api/message.ts";
+import { inOrder } from "../api/order.ts";
 import { type Run, summaryOf, type TargetCoverage } from "./coverage.ts";
 import { age, ago } from "./human.ts";
 import { printable } from "./terminal.ts";
@@ -225,7 +226,7 @@ function runsTable(targets: readonly TargetCoverage[], now: Date): string {
   const all = targets
     .flatMap(({ namespace, target, runs }) => runs.map((run) => ({ ...run, name: `${namespace}/${target}` })))
     .filter(({ finishedAt }) => Date.parse(finishedAt) >= from)
-    .toSorted((one, other) => other.finishedAt.localeCompare(one.finishedAt));
+    .toSorted((one, other) => inOrder(other.finishedAt, one.finishedAt));
   const rows = all
     .slice(0, MOST_RUNS)
     .map((run) =>

@@ -2,6 +2,7 @@ import { cancelRequested } from "../api/cancel.ts";
 import { Annotation } from "../api/labels.ts";
 import { humanBytes } from "../api/message.ts";
 import type { Operation, Progress } from "../api/operation.ts";
+import { inOrder } from "../api/order.ts";
 import { ACTORS, reasonUrl, todoFor } from "../api/remedies.ts";
 import type { VeleroObject } from "../api/velero.ts";
 import type { Event, Job, Pod } from "../kube/resources.ts";
@@ -201,7 +202,7 @@ export function eventLines(events: readonly Event[] | undefined, now: Date, styl
   if (events === undefined) return [style("dim", "Events: no right to see them")];
   if (events.length === 0) return [];
   const rows = [...events]
-    .sort((one, other) => timeOf(one).localeCompare(timeOf(other)) || changeOf(one) - changeOf(other))
+    .sort((one, other) => inOrder(timeOf(one), timeOf(other)) || changeOf(one) - changeOf(other))
     .slice(-MOST_EVENTS)
     .map((event) => [
       `  ${ago(timeOf(event), now)}`,

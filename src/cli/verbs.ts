@@ -1,4 +1,4 @@
-import * as z from "zod";
+import "../kube/fewObjects.ts";
 
 // What carries the verbs out, as one part of the program: whoever asks for help or makes a mistake does not load it.
 export { openAccess } from "./access.ts";
@@ -14,6 +14,3 @@ export { backup, restore } from "./verbs/request.ts";
 export { schedule } from "./verbs/schedule.ts";
 export { status } from "./verbs/status.ts";
 export { wait, watch } from "./verbs/wait.ts";
-
-// A command parses little and ends: it would take longer to compile the parsers than to run them.
-z.config({ jitless: true });

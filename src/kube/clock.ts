@@ -6,7 +6,7 @@ export interface Clock {
   now(): Date;
   /** Milliseconds since an arbitrary start, never set back: for durations and deadlines. */
   monotonic(): number;
-  /** Resolves after `ms` milliseconds; rejects with the signal's reason once that aborts. */
+  /** Resolves after `ms` milliseconds, none where the moment has passed; rejects with the signal's reason once that aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -16,7 +16,7 @@ export const systemClock: Clock = {
   monotonic: () => Number(process.hrtime.bigint()) / 1e6,
   async sleep(ms, signal) {
     try {
-      await delay(ms, undefined, signal === undefined ? {} : { signal });
+      await delay(Math.max(0, ms), undefined, signal === undefined ? {} : { signal });
     } catch (error) {
       // Node rejects with its own AbortError; callers expect the reason that they gave.
       signal?.throwIfAborted();

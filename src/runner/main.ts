@@ -1,6 +1,6 @@
+import "../kube/fewObjects.ts";
 import { writeFileSync } from "node:fs";
 import type { Logger } from "pino";
-import * as z from "zod";
 import { EXIT } from "../api/exitCodes.ts";
 import { cutBytes } from "../api/message.ts";
 import { attemptOf } from "../api/operation.ts";
@@ -16,9 +16,6 @@ import { endingCondition } from "./finish.ts";
 import { LatestOperation } from "./latestOperation.ts";
 import { run } from "./run.ts";
 import { readSettings, SettingsError } from "./settings.ts";
-
-// zod generates code for each schema, which only pays for a program that reads thousands of objects. A run reads few.
-z.config({ jitless: true });
 
 /** SIGTERM or SIGINT came before the run was done. */
 class Stopped extends Error {

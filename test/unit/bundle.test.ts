@@ -66,6 +66,19 @@ test("a runner carries a backup out and loads nothing on the way that it needs s
     expect(native).not.toContain(each);
 });
 
+/** Run before the program: tells in the end, on the standard error, how much code it has generated. */
+const COUNT_GENERATED = `
+  let generated = 0;
+  globalThis.Function = new Proxy(Function, { construct: (...made) => (generated++, Reflect.construct(...made)) });
+  process.on("exit", () => require("node:fs").writeSync(2, String(generated)));`;
+
+test("a runner generates no code for what it reads: it would take longer than to do without", async () => {
+  const preload = path.join(await folderOfTest(), "preload.cjs");
+  await writeFile(preload, COUNT_GENERATED);
+  const { exitCode, stderr } = await rehearsed(folder, ["--require", preload]);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "0" });
+});
+
 test("a kubeconfig may ask for what is needed seldom: a command's token, over a proxy", async () => {
   const proxy = await tunnel();
   const token = 'console.log(JSON.stringify({ status: { token: "none" } }))';
@@ -87,9 +100,9 @@ test("the compiled code of every part fits it", async () => {
       const cachedData = readFileSync(file + ".cache");
       console.log(new Script(readFileSync(file, "utf8"), { cachedData }).cachedDataRejected);
     }`;
-  const parts = ["cli.js", "dispatcher.js", "run.js"].map((file) => path.join(folder, file));
+  const parts = ["cli.js", "dispatcher.js", "run.js", "verbs.js"].map((file) => path.join(folder, file));
   const { stdout } = await promisify(execFile)(process.execPath, ["-e", code, ...parts]);
-  expect(stdout.trim().split("\n")).toEqual(["false", "false", "false"]);
+  expect(stdout.trim().split("\n")).toEqual(["false", "false", "false", "false"]);
 });
 
 test.each(["another Node's", "missing"])("compiled code that is %s is made anew", async (state) => {
@@ -101,7 +114,7 @@ test.each(["another Node's", "missing"])("compiled code that is %s is made anew"
 });
 
 test("no character takes more than one byte in memory", async () => {
-  for (const file of ["operation-runner.js", "cli.js", "dispatcher.js", "run.js"])
+  for (const file of ["operation-runner.js", "cli.js", "dispatcher.js", "run.js", "verbs.js"])
     expect(/.{0,40}[^\p{ASCII}]/u.exec(await readFile(path.join(folder, file), "utf8"))?.[0]).toBeUndefined();
 });
 

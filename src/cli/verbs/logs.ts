@@ -1,5 +1,6 @@
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
 import type { Operation } from "../../api/operation.ts";
+import { inOrder } from "../../api/order.ts";
 import { backups, downloadRequests, isBackup, restores, type VeleroObject } from "../../api/velero.ts";
 import { isNotFound } from "../../kube/errors.ts";
 import { pathOf, type Resource } from "../../kube/resource.ts";
@@ -57,7 +58,7 @@ async function newestPod(operation: Operation, context: Context): Promise<Pod | 
     return `there is no right to read logs in namespace ${jobNamespace}`;
   }
   const [newest] = found.toSorted((one, other) =>
-    other.metadata.creationTimestamp.localeCompare(one.metadata.creationTimestamp),
+    inOrder(other.metadata.creationTimestamp, one.metadata.creationTimestamp),
   );
   return newest ?? "the runner's pod is gone";
 }

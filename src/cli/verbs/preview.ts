@@ -3,6 +3,7 @@ import * as z from "zod";
 import { humanBytes } from "../../api/message.ts";
 import { SYSTEM_NAMESPACE } from "../../api/names.ts";
 import { isVeleroOperation, type Operation, operations } from "../../api/operation.ts";
+import { inOrder } from "../../api/order.ts";
 import { parseBackupName } from "../../api/sourceBackupName.ts";
 import { isAdmitted } from "../../api/status.ts";
 import { type Backup, backups, downloadRequests } from "../../api/velero.ts";
@@ -180,7 +181,7 @@ async function heldBy(
   const { kinds: served } = await access.client.discover({ signal: interrupt });
   return await Promise.all(
     Object.entries(held)
-      .toSorted(([one], [other]) => one.localeCompare(other))
+      .toSorted(([one], [other]) => inOrder(one, other))
       .map(async ([kind, objects]) => {
         const parts = kind.split("/");
         const group = parts.length === 3 ? (parts[0] ?? "") : "";

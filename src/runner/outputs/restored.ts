@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { inOrder } from "../../api/order.ts";
 import type { VolumeInfo } from "./volumes.ts";
 
 /** What Velero did with each item and each volume of a restore. Velero, pkg/restore/request.go and internal/volume. */
@@ -31,7 +32,7 @@ export interface RestoredItem {
 /** All that a restore looked at, by kind and name. */
 export function restoredItems(list: z.output<typeof restoredListSchema>): RestoredItem[] {
   return Object.entries(list)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .sort(([a], [b]) => inOrder(a, b))
     .flatMap(([kind, entries]) => (entries ?? []).map((entry) => ({ kind, ...parsed(entry) })));
 }
 

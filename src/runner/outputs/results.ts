@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { inOrder } from "../../api/order.ts";
 
 /** The warnings and errors of a backup or restore: BackupResults and RestoreResults. Velero, pkg/util/results. */
 
@@ -26,7 +27,7 @@ export function listResults(results: Results, { withErrors }: { withErrors: bool
 }
 
 function scoped(scopes: Results["errors"]): string[] {
-  const namespaces = Object.entries(scopes?.namespaces ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const namespaces = Object.entries(scopes?.namespaces ?? {}).sort(([a], [b]) => inOrder(a, b));
   const groups = [["velero", scopes?.velero], ["cluster", scopes?.cluster], ...namespaces] as const;
   return groups.flatMap(([scope, entries]) => (entries ?? []).map((entry) => `${scope}: ${entry.trim()}`));
 }
