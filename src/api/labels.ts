@@ -16,6 +16,8 @@ export const Label = {
   /** `"true"`: Velero leaves the object out of every backup. */
   excludeFromBackup: "velero.io/exclude-from-backup",
   veleroBackupName: "velero.io/backup-name",
+  /** On what a restore drill makes: the UID of the Operation whose Backup it tries. */
+  drill: "ops.vworkspace.io/drill",
   veleroBackupUid: "velero.io/backup-uid",
   /** Set by the Job controller on every pod of a Job. */
   jobUid: "batch.kubernetes.io/controller-uid",
@@ -27,6 +29,8 @@ export const Annotation = {
   cancel: "ops.vworkspace.io/cancel",
   /** Any new token runs a failed Operation again, once per token. */
   rerun: "ops.vworkspace.io/rerun",
+  /** On an Operation that made a Backup: when the last restore drill of it ended (RFC 3339), a blank, and with what result. */
+  lastDrill: "ops.vworkspace.io/last-drill",
   /** On an ApplicationInstance: the engines that may back it up (comma separated). */
   backupCapability: "ops.vworkspace.io/backup",
   restoreCapability: "ops.vworkspace.io/restore",

@@ -30,7 +30,7 @@ const SELDOM_USED = [
 ];
 
 /** The commands for people read a kubeconfig each time, and few of them log. */
-const COMMANDS_USE_SELDOM = [...SELDOM_USED.filter((name) => name !== "js-yaml"), "pino"];
+const COMMANDS_USE_SELDOM = [...SELDOM_USED.filter((name) => name !== "js-yaml"), "pino", "tar-stream"];
 
 /**
  * Tells esbuild that importing the Kubernetes client's generated models has no side effects. It cannot see that itself, and would

@@ -30,6 +30,7 @@ const ARGUMENTS: Readonly<Record<string, Names>> = {
   "delete-backup name": "successful backups",
   "backup target": "targets",
   "restore target": "targets",
+  "drill target": "targets",
 };
 const OPTIONS: Readonly<Record<string, Names>> = {
   "--namespace": "namespaces",

@@ -3,9 +3,9 @@ export const Exit = {
   /** What was asked for is done; a degraded Operation has succeeded. */
   done: 0,
   error: 1,
-  /** An Operation failed or was cancelled; `status` and `doctor`: something is not as it should be. */
+  /** An Operation failed or was cancelled; `status`, `doctor` and `drill`: something is not as it should be. */
   unsuccessful: 2,
-  /** Degraded, where `--strict` was asked for. */
+  /** Degraded, where `--strict` was asked for; `drill`: not all could be looked at. */
   degraded: 4,
   /** As sysexits.h has it: the arguments are wrong. */
   usage: 64,

@@ -241,6 +241,18 @@ function addPlatform({ verb, runs }: Verbs): void {
   );
 
   runs(
+    verb(
+      "drill <target>",
+      "restore the newest good backup of a target into a namespace of its own, compare, and remove it",
+    )
+      .option("--from <operation>", "the Operation whose backup to try; the newest good one of the target otherwise")
+      .option("--timeout <duration>", 'how long the restore may take at most, such as "90s"; "0" for ever', "30m")
+      .option("--no-record", "do not write the result on the Operation")
+      .addOption(output("json", "yaml")),
+    async (context, target: string, options) => (await verbsPart()).drill(target, Object(options), context),
+  );
+
+  runs(
     verb("doctor", "tell whether everything is all right with the platform, and what to do where it is not")
       .option("--pre", "before it is installed: only what has to be there first")
       .option("--system-namespace <name>", "where the dispatcher runs; vworkspace-system otherwise")

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { pino } from "pino";
+import * as z from "zod";
 import { type DownloadRequest, downloadRequests, storageLocations, type VeleroObject } from "../api/velero.ts";
 import { systemClock } from "../kube/clock.ts";
 import { isForbidden, isNotFound } from "../kube/errors.ts";
@@ -9,7 +10,10 @@ import type { Context } from "./context.ts";
 import { FIELD_MANAGER } from "./mutation.ts";
 
 /** Velero's files about a Backup or Restore that people read, with the rights of who reads them. */
-export type VeleroFile = "BackupLog" | "RestoreLog" | "BackupResourceList";
+export type VeleroFile = "BackupLog" | "RestoreLog" | "BackupResourceList" | "BackupContents" | "RestoreResults";
+
+/** What a Backup holds: the names of its objects (`namespace/name`, or the name alone) by kind, such as `apps/v1/Deployment`. */
+export const resourceListSchema = z.record(z.string(), z.array(z.string()));
 
 /** Velero has no other way to say that it cannot. In milliseconds. */
 const URL_TIMEOUT_MS = 30_000;

@@ -8,6 +8,7 @@ export { complete } from "./verbs/complete.ts";
 export { deleteBackup } from "./verbs/deleteBackup.ts";
 export { describe } from "./verbs/describe.ts";
 export { doctor } from "./verbs/doctor.ts";
+export { drill } from "./verbs/drill.ts";
 export { get } from "./verbs/get.ts";
 export { logs } from "./verbs/logs.ts";
 export { backup, restore } from "./verbs/request.ts";

@@ -1,5 +1,7 @@
 import { Counter, Histogram, type Registry } from "prom-client";
 import type { ApplicationInstance } from "../api/applicationInstance.ts";
+import { Annotation } from "../api/labels.ts";
+import { parseLastDrill } from "../api/lastDrill.ts";
 import {
   isTerminal,
   isVeleroOperation,
@@ -96,6 +98,10 @@ export function gaugeOperations(registry: Registry, { operations, targets, isLea
     });
   last("success", "When an Operation last succeeded, degraded or not", ["succeeded", "degraded"]);
   last("failure", "When an Operation last failed", ["failed"]);
+  const drilled = "When a restore drill of a Backup last ended, by result: passed, incomplete, failed";
+  addGauge(registry, "last_drill_timestamp_seconds", drilled, ["namespace", "result"], (set) => {
+    for (const [labels, seconds] of lastDrills(counted())) set(labels, seconds);
+  });
   // Of several targets the worst shows: one that is backed up well must not hide another that is not.
   const worst = (name: string, help: string, labelNames: string[], of: keyof Troubles) =>
     addGauge(registry, name, help, labelNames, (set) => {
@@ -170,6 +176,20 @@ function lastEnds(
     const seconds = Date.parse(operation.status?.finishedAt ?? "") / 1000;
     const labels = { namespace: operation.metadata.namespace, type: operation.spec.type };
     const key = `${labels.namespace}/${labels.type}`;
+    if (seconds > (latest.get(key)?.[1] ?? 0)) latest.set(key, [labels, seconds]);
+  }
+  return latest.values();
+}
+
+/** When the last drill of the Backups that exist ended with each result, in seconds since 1970. */
+function lastDrills(operations: Iterable<Operation>): Moments {
+  const latest = new Map<string, [Record<string, string>, number]>();
+  for (const { metadata } of operations) {
+    const drill = parseLastDrill(metadata.annotations?.[Annotation.lastDrill]);
+    if (drill === undefined) continue;
+    const labels = { namespace: metadata.namespace ?? "", result: drill.result.toLowerCase() };
+    const key = `${labels.namespace}/${labels.result}`;
+    const seconds = Date.parse(drill.at) / 1000;
     if (seconds > (latest.get(key)?.[1] ?? 0)) latest.set(key, [labels, seconds]);
   }
   return latest.values();

@@ -64,6 +64,7 @@ export interface Cluster {
 export interface ObjectStore {
   list(prefix: string): Promise<StoredObject[]>;
   read(key: string): Promise<Buffer | undefined>;
+  write(key: string, content: Buffer): Promise<void>;
   /** Makes it the default BackupStorageLocation of the Velero in that namespace, credentials included. */
   connectVelero(namespace: string): Promise<void>;
   /** "pause-object-store": requests hang, neither refused nor answered, until `resume`. */

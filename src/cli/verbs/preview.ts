@@ -21,7 +21,7 @@ import { type Asked, fatesOf, type HeldKind, type Preview, previewLines } from "
 import type { Source } from "../requests.ts";
 import { may } from "../rights.ts";
 import { hasEnded, situationOf, whyOf } from "../situation.ts";
-import { readVeleroFile } from "../veleroFile.ts";
+import { readVeleroFile, resourceListSchema } from "../veleroFile.ts";
 
 /** What `restore --preview` is about. */
 export interface PreviewRequest {
@@ -149,8 +149,6 @@ function sourceText({ metadata, status }: Operation, now: Date): string {
   return `operation/${metadata.name} of ${metadata.namespace}${facts.length === 0 ? "" : ` (${facts.join(", ")})`}`;
 }
 
-const listSchema = z.record(z.string(), z.array(z.string()));
-
 /** What the backup holds of its namespace, and what is there of that already. */
 async function heldBy(
   operation: Operation,
@@ -177,7 +175,7 @@ async function heldBy(
     unseen.push(`backup/${name} is gone, or another one has its name`);
     return undefined;
   }
-  const held = listSchema.parse(JSON.parse(await readVeleroFile("BackupResourceList", backup, context)));
+  const held = resourceListSchema.parse(JSON.parse(await readVeleroFile("BackupResourceList", backup, context)));
   const { kinds: served } = await access.client.discover({ signal: interrupt });
   return await Promise.all(
     Object.entries(held)

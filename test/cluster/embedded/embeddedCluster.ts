@@ -4,7 +4,7 @@ import { type Access, accessTo } from "../access.ts";
 import { parseAuditLog } from "../audit.ts";
 import type { Capability, Cluster, ObjectStore } from "../cluster.ts";
 import { run } from "../run.ts";
-import { type Bucket, listObjects, readObject } from "../s3.ts";
+import { type Bucket, listObjects, readObject, writeObject } from "../s3.ts";
 import { storageManifests } from "../veleroStorage.ts";
 import type { Connection } from "./connection.ts";
 import { giveOrder } from "./control.ts";
@@ -45,6 +45,7 @@ function objectStore({ bucket, socket }: Connection, apply: Access["apply"]): Ob
   return {
     list: async (prefix) => listObjects(present(), prefix),
     read: async (key) => readObject(present(), key),
+    write: async (key, content) => writeObject(present(), key, content),
     connectVelero: async (namespace) => apply(storageManifests(present(), namespace)),
     pause: async () => void (await giveOrder(socket, { do: "pauseObjectStore" })),
     resume: async () => void (await giveOrder(socket, { do: "resumeObjectStore" })),

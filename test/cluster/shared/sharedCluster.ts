@@ -4,7 +4,7 @@ import path from "node:path";
 import { z } from "zod";
 import { type Access, accessTo } from "../access.ts";
 import type { Capability, Cluster } from "../cluster.ts";
-import { type Bucket, createBucket, listObjects, readObject } from "../s3.ts";
+import { type Bucket, createBucket, listObjects, readObject, writeObject } from "../s3.ts";
 import { storageManifests } from "../veleroStorage.ts";
 import type { SharedConnection } from "./connection.ts";
 import { known, kubectl } from "./kubernetesObjects.ts";
@@ -74,6 +74,7 @@ export async function openSharedCluster(
     objectStore: {
       list: async (prefix) => listObjects(await outside(), prefix),
       read: async (key) => readObject(await outside(), key),
+      write: async (key, content) => writeObject(await outside(), key, content),
       async connectVelero(namespace) {
         await access.apply(storageManifests(inside, namespace));
         await giveKeys(access, namespace, inside);

@@ -129,6 +129,32 @@ describe("the last ends", () => {
   });
 });
 
+describe("the last drills", () => {
+  const drilled = (name: string, note: string) => {
+    const operation = backupOperation({ name });
+    const annotations = { "ops.vworkspace.io/last-drill": note };
+    operations.set({ ...operation, metadata: { ...operation.metadata, annotations } });
+  };
+
+  test("are told by namespace and result", async () => {
+    drilled("a", "2026-11-20T00:00:00.000Z Passed");
+    drilled("b", "2026-11-21T00:00:00.000Z Passed");
+    drilled("c", "2026-11-22T00:00:00.000Z Failed");
+    expect(await series("last_drill_timestamp_seconds")).toEqual([
+      `{namespace="org-a",result="passed"} ${seconds("2026-11-21T00:00:00Z")}`,
+      `{namespace="org-a",result="failed"} ${seconds("2026-11-22T00:00:00Z")}`,
+    ]);
+  });
+
+  test.each(["", "yesterday Passed", "2026-11-20T00:00:00Z Splendid", "2026-11-20T00:00:00Z Passed or so"])(
+    "are not what somebody else writes there: %j",
+    async (note) => {
+      drilled("a", note);
+      expect(await series("last_drill_timestamp_seconds")).toEqual([]);
+    },
+  );
+});
+
 describe("of several applications in a namespace", () => {
   beforeEach(() => {
     for (const name of ["shop", "blog"]) {

@@ -1,0 +1,131 @@
+import { afterEach, beforeAll, expect, it } from "vitest";
+import { ownCluster } from "../cluster/testCluster.ts";
+import { runCli } from "../integration/cli/runCli.ts";
+import { installApplication } from "../scenario/application.ts";
+import { changedArchive } from "../scenario/archive.ts";
+import { listObjects, readOperation } from "../scenario/operations.ts";
+import { installPlatform } from "../scenario/platform.ts";
+
+// Restore drills on a whole platform: what is wrong with a backup, in the bucket or elsewhere, has to show.
+const cluster = await ownCluster();
+const TEAM = "org-myteam";
+const ARCHIVE = "backups/daily/daily.tar.gz";
+
+async function cli(...args: string[]) {
+  return await runCli(args, { kubeconfig: cluster.kubeconfig, namespace: TEAM });
+}
+
+/** Changes the archive in the bucket, as a broken disk or a thief would. */
+async function tamper(change: (packed: Buffer) => Buffer | Promise<Buffer>) {
+  const packed = await cluster.objectStore.read(ARCHIVE);
+  if (packed === undefined) throw new Error(`there is no ${ARCHIVE}`);
+  await cluster.objectStore.write(ARCHIVE, await change(packed));
+}
+
+let whole: Buffer | undefined;
+beforeAll(async () => {
+  await installPlatform(cluster, () => {});
+  await installApplication(cluster, TEAM);
+  expect(await cli("backup", "shop", "daily", "--wait")).toMatchObject({ code: 0 });
+  whole = await cluster.objectStore.read(ARCHIVE);
+});
+
+afterEach(async () => {
+  if (whole !== undefined) await cluster.objectStore.write(ARCHIVE, whole);
+  // Whatever came of it, nothing of a drill stays.
+  const namespaces = async () => (await listObjects(cluster, ["namespaces"])).map(({ metadata }) => metadata.name);
+  await expect.poll(namespaces, { timeout: 60_000 }).not.toContainEqual(expect.stringMatching(/^drill-/));
+  expect(await listObjects(cluster, ["restores.velero.io", "-A"])).toEqual([]);
+});
+
+it("passes for a good backup, which may be older than the application, and tells so where others look", async () => {
+  const changed = await cluster.kubectl(["label", "configmap/shop-texts", "-n", TEAM, "season=winter"]);
+  expect(changed.code).toBe(0);
+  const { code, stdout } = await cli("drill", "shop");
+  expect(stdout).toMatch(/^configmaps +2 +2 +2 +1$/m);
+  expect(stdout).toMatch(/^deployments.apps +1 +1 +1 +/m);
+  expect(stdout).toMatch(/^Restore drill of backup daily passed: \d+ objects came back equal$/m);
+  expect(code).toBe(0);
+  const { metadata } = await readOperation(cluster, TEAM, "daily");
+  expect(metadata.annotations?.["ops.vworkspace.io/last-drill"]).toMatch(/^\d{4}-.*Z Passed$/);
+  expect(await cli("drill", "shop", "--from", "nightly")).toMatchObject({
+    code: 1,
+    stderr: `error: there is no operation/nightly in namespace ${TEAM}\n`,
+  });
+  expect((await cli("describe", "daily")).stdout).toMatch(/Normal +DrillPassed +Restore drill of backup daily passed/);
+});
+
+it("fails for an archive that is cut off", async () => {
+  await tamper((packed) => packed.subarray(0, packed.length - 100));
+  const { code, stdout } = await cli("drill", "shop");
+  expect(stdout).toContain("the files of backup/daily cannot be read: the file is not a complete gzip file");
+  expect(code).toBe(2);
+  expect((await cli("describe", "daily")).stdout).toMatch(/Warning +DrillFailed/);
+});
+
+it("fails where the archive lacks an object that Velero lists", async () => {
+  await tamper((packed) =>
+    changedArchive(packed, (name, content) => (name.endsWith("/shop-token.json") ? undefined : content)),
+  );
+  const { code, stdout } = await cli("drill", "shop");
+  expect(stdout).toContain("v1/Secret shop-token is in Velero's list of the backup and not in its archive");
+  expect(code).toBe(2);
+});
+
+it("fails where the archive has another content than the original, which has not changed", async () => {
+  await tamper((packed) =>
+    changedArchive(packed, (_, content) => content.replace('"currency":"EUR"', '"currency":"USD"')),
+  );
+  const { code, stdout } = await cli("drill", "shop", "-o", "json");
+  expect(JSON.parse(stdout)).toMatchObject({
+    result: "Failed",
+    problems: ["configmaps/shop-settings has not changed since the backup, which differs from it in data.currency"],
+  });
+  expect(code).toBe(2);
+});
+
+it("fails where the cluster refuses an object, which Velero takes for a warning", async () => {
+  await cluster.apply(refusing("shop-token"));
+  const { code, stdout } = await cli("drill", "shop");
+  expect(stdout).toContain("secrets/shop-token is in the backup and was not restored");
+  expect(code).toBe(2);
+  await cluster.kubectl(["delete", "validatingadmissionpolicybinding/refuse", "validatingadmissionpolicy/refuse"]);
+});
+
+it("tells who may not, before it makes anything", async () => {
+  const { code, stderr } = await cli("drill", "shop", "--as", `system:serviceaccount:${TEAM}:default`);
+  expect(stderr).toMatch(/^error: .*forbidden/i);
+  expect(code).toBe(1);
+});
+
+it("says so where the restore does not end in time, and where there is no backup", async () => {
+  expect(await cli("drill", "shop", "--timeout", "1ms")).toMatchObject({
+    code: 124,
+    stderr: expect.stringContaining("has not ended in time"),
+  });
+  expect(await cli("drill", "blog")).toMatchObject({
+    code: 1,
+    stderr: `error: there is no backup of blog in namespace ${TEAM} to restore from\n`,
+  });
+});
+
+/** A policy of the cluster by which no copy of a Secret is made. */
+function refusing(name: string): object[] {
+  const version = { apiVersion: "admissionregistration.k8s.io/v1", metadata: { name: "refuse" } };
+  const rule = { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["secrets"] };
+  return [
+    {
+      ...version,
+      kind: "ValidatingAdmissionPolicy",
+      spec: {
+        matchConstraints: { resourceRules: [rule] },
+        validations: [{ expression: `object.metadata.name != "${name}"`, message: "no copies" }],
+      },
+    },
+    {
+      ...version,
+      kind: "ValidatingAdmissionPolicyBinding",
+      spec: { policyName: "refuse", validationActions: ["Deny"] },
+    },
+  ];
+}
