@@ -20,7 +20,7 @@ import { chartValues } from "./helmValues.ts";
 const folder = "manifests/helm";
 const root = path.join(import.meta.dirname, "..");
 /** Components for a namespace of a team's, which a release is not. */
-export const NOT_IN_CHART: readonly string[] = ["operation-quota", "recurring"];
+export const NOT_IN_CHART: readonly string[] = ["drill", "operation-quota", "recurring"];
 const NOTICE = "# Generated from manifests by `npm run generate`; do not edit.\n";
 /** Labels and Pod Security would come upon everything else that is there. */
 const GUARD = `{{- if or (eq .Release.Namespace "default") (hasPrefix "kube-" .Release.Namespace) }}

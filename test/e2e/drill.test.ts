@@ -4,7 +4,8 @@ import { runCli } from "../integration/cli/runCli.ts";
 import { installApplication } from "../scenario/application.ts";
 import { changedArchive } from "../scenario/archive.ts";
 import { listObjects, readOperation } from "../scenario/operations.ts";
-import { installPlatform } from "../scenario/platform.ts";
+import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
+import { objectsIn } from "../unit/manifests/manifests.ts";
 
 // Restore drills on a whole platform: what is wrong with a backup, in the bucket or elsewhere, has to show.
 const cluster = await ownCluster();
@@ -96,6 +97,30 @@ it("tells who may not, before it makes anything", async () => {
   const { code, stderr } = await cli("drill", "shop", "--as", `system:serviceaccount:${TEAM}:default`);
   expect(stderr).toMatch(/^error: .*forbidden/i);
   expect(code).toBe(1);
+});
+
+it("runs by itself, and its account can touch no other namespace", async () => {
+  await cluster.apply(objectsIn("manifests/components/drill"));
+  const now = ["create", "job", "drill-now", "-n", SYSTEM_NAMESPACE, "--from=cronjob/operation-drill-shop"];
+  expect(await cluster.kubectl(now)).toMatchObject({ code: 0 });
+  await waitFor(cluster, ["job/drill-now", "-n", SYSTEM_NAMESPACE], "condition=Complete");
+
+  await cluster.kubectl(["delete", "job/drill-now", "-n", SYSTEM_NAMESPACE]);
+
+  const account = `system:serviceaccount:${SYSTEM_NAMESPACE}:operation-drill`;
+  const refused = async (args: readonly string[], input?: object) =>
+    (await cluster.kubectl([...args, "--as", account], input && { input: JSON.stringify(input) })).stderr;
+  expect(await refused(["delete", "namespace", TEAM, "--wait=false"])).toContain("only what a drill has made");
+  expect(await refused(["create", "namespace", "org-other"])).toContain("whose name begins with drill-");
+  expect(await refused(["create", "quota", "stop", "-n", TEAM, "--hard=pods=0"])).toContain("begins with drill-");
+  const restore = {
+    apiVersion: "velero.io/v1",
+    kind: "Restore",
+    metadata: { name: "theirs", namespace: VELERO_NAMESPACE },
+    spec: { backupName: "daily", includedNamespaces: [TEAM], includeClusterResources: false, restorePVs: false },
+  };
+  expect(await refused(["create", "-f", "-"], restore)).toContain("restores only into namespaces");
+  await cluster.kubectl(["delete", "-f", "manifests/components/drill/drill-bounds.yaml"]);
 });
 
 it("says so where the restore does not end in time, and where there is no backup", async () => {

@@ -193,6 +193,28 @@ const CASES: readonly Case[] = [
     fires: [],
   },
   {
+    alert: "DrillFailed",
+    what: "a first drill that failed, or one after another that passed",
+    series: {
+      'last_drill_timestamp_seconds{namespace="org-a",result="failed"}': lasting(600),
+      'last_drill_timestamp_seconds{namespace="org-b",result="failed"}': lasting(600),
+      'last_drill_timestamp_seconds{namespace="org-b",result="passed"}': lasting(300),
+    },
+    at: "20m",
+    fires: [{ namespace: "org-a" }, { namespace: "org-b" }],
+  },
+  {
+    alert: "DrillFailed",
+    what: "one that passed after it, or whose namespace was deleted",
+    series: {
+      'last_drill_timestamp_seconds{namespace="org-a",result="failed"}': lasting(600),
+      'last_drill_timestamp_seconds{namespace="org-a",result="passed"}': "_x15 900x60",
+      'last_drill_timestamp_seconds{namespace="org-b",result="failed"}': "600x10 stale",
+    },
+    at: "20m",
+    fires: [],
+  },
+  {
     alert: "NeverBackedUp",
     what: "an application of two days",
     series: { 'never_backed_up_since_timestamp_seconds{namespace="org-a"}': lasting(60) },
