@@ -49,6 +49,13 @@ const PANELS: readonly Panel[] = [
     queries: [[`time() - min by (namespace) (${METRIC}never_backed_up_since_timestamp_seconds)`, "{{namespace}}"]],
   },
   {
+    title: "Since the last restore drill",
+    unit: "s",
+    queries: [
+      [`time() - max by (namespace, result) (${METRIC}last_drill_timestamp_seconds)`, "{{namespace}} {{result}}"],
+    ],
+  },
+  {
     title: "How long an Operation takes, 95 %",
     unit: "s",
     queries: [

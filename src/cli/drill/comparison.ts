@@ -223,13 +223,25 @@ function specOf(object: JsonObject): Record<string, unknown> {
   return Object(object.spec);
 }
 
-/** The first field in which two values differ: `spec.replicas`, never its value, which may be a secret. */
-function firstDifference(one: unknown, other: unknown, path = ""): string | undefined {
-  if (isDeepStrictEqual(one, other)) return undefined;
-  if (!isRecord(one) || !isRecord(other)) return path;
-  for (const key of new Set([...Object.keys(one), ...Object.keys(other)])) {
-    const differs = firstDifference(one[key], other[key], path === "" ? key : `${path}.${key}`);
-    if (differs !== undefined) return differs;
+/** What is all the team's own. Elsewhere the cluster may add fields: a newer API server has defaults that an older one had not. */
+const TEAMS_OWN: ReadonlySet<string> = new Set(["data", "binaryData"]);
+
+/** The first field of the archived object that another one lacks or has differently: `spec.replicas`, never its value, which may be secret. */
+function firstDifference(archived: unknown, found: unknown, path: readonly string[] = []): string | undefined {
+  if (isDeepStrictEqual(archived, found)) return undefined;
+  if (Array.isArray(archived) && Array.isArray(found) && archived.length === found.length) {
+    return firstOf(archived.keys(), (at) => firstDifference(archived[at], found[at], [...path, String(at)]));
+  }
+  if (!isRecord(archived) || !isRecord(found)) return path.join(".");
+  const mayHaveMore = !TEAMS_OWN.has(path[0] ?? "");
+  const keys = mayHaveMore ? Object.keys(archived) : new Set([...Object.keys(archived), ...Object.keys(found)]);
+  return firstOf(keys, (key) => firstDifference(archived[key], found[key], [...path, key]));
+}
+
+function firstOf<T>(all: Iterable<T>, find: (each: T) => string | undefined): string | undefined {
+  for (const each of all) {
+    const found = find(each);
+    if (found !== undefined) return found;
   }
   return undefined;
 }

@@ -11,6 +11,7 @@ import { EventRecorder } from "../../kube/events.ts";
 import type { KubeObject } from "../../kube/metadata.ts";
 import { namespaces } from "../../kube/resources.ts";
 import { awaitCondition } from "../../kube/wait.ts";
+import { FetchError } from "../../runner/download/fetch.ts";
 import { listResults, resultsSchema } from "../../runner/outputs/results.ts";
 import { timeoutOf } from "../await.ts";
 import { type Context, readOperation } from "../context.ts";
@@ -133,31 +134,42 @@ async function backupOf(operation: Operation, context: Context): Promise<Backup>
   throw new Error(`backup/${name} of operation/${operation.metadata.name} is gone, or another one has its name`);
 }
 
-/** What the archive holds, and whether that is all that Velero says it holds. */
-async function readArchive(
-  backup: Backup,
-  namespace: string,
-  context: Context,
-): Promise<{ readonly plan: DrillPlan; readonly problems: readonly string[] }> {
-  context.terminal.progress(`reading backup/${backup.metadata.name}`);
+interface Held {
+  readonly plan: DrillPlan;
+  readonly problems: readonly string[];
+}
+
+/**
+ * What the archive holds, and whether that is all that Velero says it holds.
+ *
+ * @throws Error where the files cannot be had, which says nothing about them
+ */
+async function readArchive(backup: Backup, namespace: string, context: Context): Promise<Held> {
+  const { name } = backup.metadata;
+  const broken = (why: string): Held => ({
+    plan: { included: [], compared: [], left: [] },
+    problems: [`the files of backup/${name} cannot be read: ${why}`],
+  });
+  context.terminal.progress(`reading backup/${name}`);
   try {
-    const archived = await archivedObjects(
-      Buffer.from(await readVeleroFile("BackupContents", backup, context), "utf8"),
-      namespace,
-    );
-    const listed = resourceListSchema.parse(JSON.parse(await readVeleroFile("BackupResourceList", backup, context)));
-    return { plan: planOf(archived), problems: missingFromArchive(archived, listed, namespace) };
+    const tar = Buffer.from(await readVeleroFile("BackupContents", backup, context), "utf8");
+    const list = await readVeleroFile("BackupResourceList", backup, context);
+    return await heldIn(tar, list, namespace).catch((error: unknown) => broken(messageOf(error)));
   } catch (error) {
-    context.interrupt.throwIfAborted();
-    const why = error instanceof Error ? error.message : String(error);
-    return {
-      plan: { included: [], compared: [], left: [] },
-      problems: [`the files of backup/${backup.metadata.name} cannot be read: ${why}`],
-    };
+    if (error instanceof FetchError && (error.garbled || error.absent)) return broken(error.message);
+    throw error;
   } finally {
     context.terminal.progress("");
   }
 }
+
+async function heldIn(tar: Buffer, list: string, namespace: string): Promise<Held> {
+  const archived = await archivedObjects(tar, namespace);
+  const listed = resourceListSchema.parse(JSON.parse(list));
+  return { plan: planOf(archived), problems: missingFromArchive(archived, listed, namespace) };
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 interface Trial {
   readonly backup: Backup;

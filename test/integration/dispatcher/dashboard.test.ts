@@ -2,9 +2,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
+import { operations } from "../../../src/api/operation.ts";
 import { storageLocations } from "../../../src/api/velero.ts";
 import { freePort } from "../../cluster/embedded/component.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
@@ -25,6 +27,19 @@ beforeEach(async () => {
   fixture = await DispatcherFixture.open(cluster);
 });
 afterEach(() => fixture.close());
+
+test("promtool finds nothing to object to in the dispatcher's own metrics", async () => {
+  const { promtool } = await ensurePrograms(["promtool"], { env: process.env, progress: console.error });
+  const dispatcher = fixture.dispatcher();
+  const metrics = await (await fetch(new URL("/metrics", await dispatcher.url()))).text();
+  // Those of Node and the process are named by prom-client.
+  const own = metrics.split("\n").filter((line) => /^(# (HELP|TYPE) )?operation_runner_/.test(line));
+  expect(own.length).toBeGreaterThan(20);
+  const child = spawn(promtool, ["check", "metrics"], { stdio: ["pipe", "pipe", "pipe"] });
+  child.stdin.end(`${own.join("\n")}\n`);
+  const [said, complained] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  expect(said + complained).toBe("");
+});
 
 const COMPONENT = "manifests/components/prometheus";
 const configMapSchema = z.object({ data: z.object({ "operation-runner.json": z.string() }) });
@@ -77,6 +92,12 @@ test("every query of the dashboard has data from a Prometheus that scraped a dis
 
   await fixture.job(await fixture.operation({ name: "good" }));
   await fixture.succeed("good");
+  const drilled = { "ops.vworkspace.io/last-drill": `${new Date().toISOString()} Passed` };
+  await fixture.client.mergePatch(
+    operations,
+    { namespace: fixture.tenant, name: "good" },
+    { metadata: { annotations: drilled } },
+  );
   await fixture.job(await fixture.operation({ name: "bad", type: "Restore", parameters: { backupName: "good" } }));
   await fixture.report("bad", { phase: "Failed" });
   await fixture.job(await fixture.operation({ name: "active" }));

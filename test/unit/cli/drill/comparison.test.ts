@@ -24,7 +24,7 @@ function problemsOf(archived: readonly ArchivedObject[], restored: ReadonlyMap<s
 }
 
 describe("what came back is compared with the archive", () => {
-  const settings = object("configmaps", "settings", { data: { theme: "dark" } });
+  const settings = object("configmaps", "settings", { metadata: { labels: { app: "shop" } }, data: { theme: "dark" } });
 
   test("what Velero and the API server write is no difference", () => {
     const archived = [
@@ -81,10 +81,27 @@ describe("what came back is compared with the archive", () => {
     ["a value that is gone", () => ({ data: {} }), "data.theme"],
     ["a value more", () => ({ data: { theme: "dark", more: "x" } }), "data.more"],
     ["a label", ({ metadata }) => ({ metadata: { ...metadata, labels: { app: "x" } } }), "labels.app"],
+    ["a label that is gone", ({ metadata }) => ({ metadata: { ...metadata, labels: {} } }), "labels.app"],
     ["all data", () => ({ data: undefined }), "data"],
   ])("%s differs", (_, change, field) => {
     expect(problemsOf([settings], restoredFrom([settings], change))).toEqual([
       `configmaps/settings differs from the backup in ${field}`,
+    ]);
+  });
+
+  test("a field that a newer API server has a default for is no difference, and one entry of a list more is", () => {
+    const web = object("deployments.apps", "web", { kind: "Deployment", spec: { args: ["a"], replicas: 2 } });
+    const changedTo = (spec: object) =>
+      problemsOf(
+        [web],
+        restoredFrom([web], () => ({ spec })),
+      );
+    expect(changedTo({ args: ["a"], replicas: 2, newField: "default" })).toEqual([]);
+    expect(changedTo({ args: ["a", "b"], replicas: 2 })).toEqual([
+      "deployments.apps/web differs from the backup in spec.args",
+    ]);
+    expect(changedTo({ args: ["b"], replicas: 2 })).toEqual([
+      "deployments.apps/web differs from the backup in spec.args.0",
     ]);
   });
 
