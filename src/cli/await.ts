@@ -3,6 +3,7 @@ import type { Operation } from "../api/operation.ts";
 import { ACTORS, todoFor } from "../api/remedies.ts";
 import { systemClock } from "../kube/clock.ts";
 import type { Access } from "./access.ts";
+import { abortAfter, TimedOut } from "./awaitObject.ts";
 import { Exit, Interrupted, UsageError } from "./exit.ts";
 import { Deleted, follow } from "./follow.ts";
 import { age } from "./human.ts";
@@ -30,8 +31,6 @@ export type Outcome =
 /** Longer than any dispatcher at work takes to say something of a new Operation, in milliseconds. */
 const UNNOTICED_MS = 30_000;
 
-class TimedOut extends Error {}
-
 /** Follows an Operation until it has ended, for as long as allowed; shows a line of progress on a terminal. */
 export async function awaitEnd(
   access: Access,
@@ -43,10 +42,7 @@ export async function awaitEnd(
   const onInterrupt = () => controller.abort(new Interrupted());
   if (interrupt.aborted) onInterrupt();
   interrupt.addEventListener("abort", onInterrupt, { once: true });
-  const timer =
-    timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => controller.abort(new TimedOut()), Math.min(timeoutMs, MAX_TIMER_MS));
+  const timer = abortAfter(timeoutMs, controller);
   const view = new Progress(terminal, first);
   let last = first;
   let told: string | undefined;
@@ -78,9 +74,6 @@ export async function awaitEnd(
     view.end();
   }
 }
-
-/** The longest that a timer can wait. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Redraws the line of progress each second, and says once that nobody looks at a new Operation. */
 class Progress {

@@ -1,5 +1,7 @@
 import { type Operation, operations } from "../api/operation.ts";
+import { type Backup, backups } from "../api/velero.ts";
 import { isNotFound } from "../kube/errors.ts";
+import { findObject } from "../kube/find.ts";
 import type { Access } from "./access.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -31,4 +33,12 @@ export async function readOperation({ access, interrupt }: Context, name: string
 /** The name in `operation/NAME`, or the name itself. */
 export function bareName(name: string): string {
   return name.replace(/^(operation|operations|op)(\.ops\.vworkspace\.io)?\//, "");
+}
+
+/** The Backup that an Operation has made; undefined where Velero has it no more, or another one has taken its name. */
+export async function backupOf({ status }: Operation, { access, interrupt }: Context): Promise<Backup | undefined> {
+  const { namespace, name, uid } = status?.engineRef ?? {};
+  if (namespace === undefined || name === undefined) return undefined;
+  const found = await findObject(access.client, backups, { namespace, name }, { signal: interrupt });
+  return uid === undefined || found?.metadata.uid === uid ? found : undefined;
 }

@@ -1,5 +1,7 @@
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
 import * as z from "zod";
+import { type Operation, operations } from "../api/operation.ts";
+import type { WriteOptions } from "../kube/client.ts";
 import type { KubeObject, Manifest } from "../kube/metadata.ts";
 import { apiVersionOf, pathOf, qualifiedName, type Resource } from "../kube/resource.ts";
 import type { Context } from "./context.ts";
@@ -13,6 +15,11 @@ export type DryRun = "none" | "client" | "server";
 
 /** By which managedFields tells who wrote. */
 export const FIELD_MANAGER = "kubectl-operation";
+
+/** How every write is made, for the client's calls. */
+export function writeOptions({ interrupt }: Context): WriteOptions {
+  return { fieldManager: FIELD_MANAGER, signal: interrupt };
+}
 
 export interface ChangeOptions {
   readonly dryRun: DryRun;
@@ -50,4 +57,17 @@ export async function tryCreate(
     signal: interrupt,
   });
   return madeSchema.parse(JSON.parse(text));
+}
+
+/** Writes annotations of this very Operation; one that has taken its name since is left alone. */
+export async function annotated(
+  operation: Operation,
+  annotations: Readonly<Record<string, string | null>>,
+  { dryRun }: Pick<ChangeOptions, "dryRun">,
+  context: Context,
+): Promise<Operation> {
+  if (dryRun === "client") return operation;
+  const patch = { metadata: { uid: operation.metadata.uid, annotations } };
+  const options = { ...writeOptions(context), dryRun: dryRun === "server" };
+  return await context.access.client.mergePatch(operations, operation.metadata, patch, options);
 }

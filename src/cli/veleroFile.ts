@@ -1,13 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { pino } from "pino";
 import * as z from "zod";
 import { type DownloadRequest, downloadRequests, storageLocations, type VeleroObject } from "../api/velero.ts";
-import { systemClock } from "../kube/clock.ts";
 import { isForbidden, isNotFound } from "../kube/errors.ts";
-import { awaitCondition } from "../kube/wait.ts";
 import { httpFetcher } from "../runner/download/fetch.ts";
+import { awaitObject, TimedOut } from "./awaitObject.ts";
 import type { Context } from "./context.ts";
-import { FIELD_MANAGER } from "./mutation.ts";
+import { writeOptions } from "./mutation.ts";
 
 /** Velero's files about a Backup or Restore that people read, with the rights of who reads them. */
 export type VeleroFile = "BackupLog" | "RestoreLog" | "BackupResourceList" | "BackupContents" | "RestoreResults";
@@ -29,7 +27,7 @@ export async function readVeleroFile(kind: VeleroFile, object: VeleroObject, con
   const { name, namespace = "" } = object.metadata;
   const target = { namespace, name: `${name}-${randomUUID()}` };
   const manifest = { metadata: target, spec: { target: { kind, name } } };
-  await access.client.create(downloadRequests, manifest, { fieldManager: FIELD_MANAGER, signal: interrupt });
+  await access.client.create(downloadRequests, manifest, writeOptions(context));
   try {
     const url = await signedUrl(target, context);
     const options = { ca: await authorityOf(object, context), signal: interrupt, limits: LIMITS };
@@ -41,25 +39,17 @@ export async function readVeleroFile(kind: VeleroFile, object: VeleroObject, con
 }
 
 async function signedUrl(target: { namespace: string; name: string }, context: Context): Promise<string> {
-  const { access, interrupt } = context;
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), URL_TIMEOUT_MS);
-  const signal = AbortSignal.any([interrupt, late.signal]);
   const isAnswered = (request: DownloadRequest | undefined) => request === undefined || !!request.status?.downloadURL;
   try {
-    const options = { signal, logger: pino({ level: "silent" }), clock: systemClock };
-    const done = await awaitCondition(access.client, downloadRequests, target, isAnswered, options);
+    const done = await awaitObject(downloadRequests, target, isAnswered, URL_TIMEOUT_MS, context);
     if (done?.status?.downloadURL) return done.status.downloadURL;
     throw new Error("the DownloadRequest was deleted before Velero answered it");
   } catch (error) {
-    interrupt.throwIfAborted();
-    if (!late.signal.aborted) throw error;
+    if (!(error instanceof TimedOut)) throw error;
     throw new Error(
       `Velero gave no download URL within ${URL_TIMEOUT_MS / 1000} s: is its server running and the storage location available?`,
       { cause: error },
     );
-  } finally {
-    clearTimeout(timer);
   }
 }
 

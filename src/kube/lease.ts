@@ -1,7 +1,8 @@
 import type { Logger } from "pino";
 import type { KubeClient } from "./client.ts";
 import type { Clock } from "./clock.ts";
-import { isAlreadyExists, isConflict, isNotFound } from "./errors.ts";
+import { isAlreadyExists, isConflict } from "./errors.ts";
+import { findObject } from "./find.ts";
 import { type Lease, leases } from "./resources.ts";
 
 export interface LeaseOptions {
@@ -174,12 +175,7 @@ async function release(client: KubeClient, options: LeaseOptions, lease: Lease):
 
 async function read(client: KubeClient, options: LeaseOptions, signal?: AbortSignal): Promise<Lease | undefined> {
   const { namespace, name, renewDeadlineMs } = options;
-  try {
-    return await client.get(leases, { namespace, name }, { signal, timeoutMs: renewDeadlineMs / 2 });
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  return await findObject(client, leases, { namespace, name }, { signal, timeoutMs: renewDeadlineMs / 2 });
 }
 
 /** Writes this candidate into the lease as its holder; creates the lease if there is none. */

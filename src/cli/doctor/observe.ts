@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
-import { pino } from "pino";
 import * as z from "zod";
 import { DISPATCHER_NAME } from "../../api/names.ts";
 import { type Operation, operations } from "../../api/operation.ts";
@@ -17,7 +16,6 @@ import {
 } from "../../api/velero.ts";
 import type { Settings } from "../../dispatcher/settings.ts";
 import { TEMPLATES_CONFIG_MAP } from "../../dispatcher/templates/parseTemplates.ts";
-import { systemClock } from "../../kube/clock.ts";
 import { isForbidden, isNoSuchKind, isNotFound } from "../../kube/errors.ts";
 import type { KubeObject } from "../../kube/metadata.ts";
 import type { Resource } from "../../kube/resource.ts";
@@ -37,9 +35,9 @@ import {
   validatingAdmissionPolicyBindings,
   volumeSnapshotClasses,
 } from "../../kube/resources.ts";
-import { awaitCondition } from "../../kube/wait.ts";
+import { awaitObject } from "../awaitObject.ts";
 import type { Context } from "../context.ts";
-import { FIELD_MANAGER } from "../mutation.ts";
+import { writeOptions } from "../mutation.ts";
 import { platformSettings, SETTINGS_CONFIG_MAP } from "../platformSettings.ts";
 import type { Seen } from "../seen.ts";
 import { type Deployment, deployments, type ServerStatusRequest, serverStatusRequests } from "./resources.ts";
@@ -152,16 +150,14 @@ async function seen<T>(read: () => Promise<T>): Promise<Seen<T | undefined>> {
 async function askServer(
   namespace: string,
   patienceMs: number,
-  { access, interrupt, now }: Context,
+  context: Context,
 ): Promise<[Seen<ServerStatusRequest | undefined>, Seen<number>]> {
+  const { access, now } = context;
   const target = { namespace, name: `operation-doctor-${randomUUID()}` };
   const made = await seen(async () => {
     const before = now();
-    const request = await access.client.create(
-      serverStatusRequests,
-      { metadata: target, spec: {} },
-      { fieldManager: FIELD_MANAGER, signal: interrupt },
-    );
+    const manifest = { metadata: target, spec: {} };
+    const request = await access.client.create(serverStatusRequests, manifest, writeOptions(context));
     // To the second, and somewhere between the two moments.
     return Math.round((Date.parse(request.metadata.creationTimestamp) - before.getTime()) / 1000) * 1000;
   });
@@ -170,18 +166,16 @@ async function askServer(
     const none: Seen<never> = { ok: false, why: "this cluster has no ServerStatusRequests: Velero is not installed" };
     return [none, none];
   }
-  const signal = AbortSignal.any([interrupt, AbortSignal.timeout(patienceMs)]);
   try {
-    const options = { signal, logger: pino({ level: "silent" }), clock: systemClock };
     const isAnswered = (request: ServerStatusRequest | undefined) =>
       request === undefined || request.status?.phase === "Processed";
-    const value = await awaitCondition(access.client, serverStatusRequests, target, isAnswered, options);
+    const value = await awaitObject(serverStatusRequests, target, isAnswered, patienceMs, context);
     return [
       { ok: true, value },
       { ok: true, value: made.value },
     ];
   } catch {
-    interrupt.throwIfAborted();
+    context.interrupt.throwIfAborted();
     return [
       { ok: true, value: undefined },
       { ok: true, value: made.value },

@@ -6,7 +6,7 @@ import { type KubeObject, kubeObjectSchema, type Manifest } from "../../kube/met
 import { pathOf, type Resource } from "../../kube/resource.ts";
 import { namespaces } from "../../kube/resources.ts";
 import type { Context } from "../context.ts";
-import { FIELD_MANAGER } from "../mutation.ts";
+import { writeOptions } from "../mutation.ts";
 import { type ArchivedObject, type JsonObject, jsonObjectSchema } from "./archive.ts";
 import { keyOf } from "./comparison.ts";
 
@@ -39,7 +39,7 @@ const DRILL = "drill";
  */
 export async function makeScratch(name: string, labels: Record<string, string>, context: Context): Promise<KubeObject> {
   const { client } = context.access;
-  const options = { fieldManager: FIELD_MANAGER, signal: context.interrupt };
+  const options = writeOptions(context);
   const all = { ...labels, [Label.excludeFromBackup]: "true" };
   const made = await client.create(namespaces, { metadata: { name, labels: all } }, options);
   try {

@@ -6,9 +6,8 @@ import { timestamp } from "../../api/status.ts";
 import { approvalToken } from "../approval.ts";
 import { type Context, readOperation } from "../context.ts";
 import { UsageError } from "../exit.ts";
-import { FIELD_MANAGER, reportChange } from "../mutation.ts";
+import { type ChangeOptions, reportChange, writeOptions } from "../mutation.ts";
 import { hasEnded, situationOf } from "../situation.ts";
-import type { ChangeOptions } from "./change.ts";
 
 export interface ApproveOptions extends ChangeOptions {
   readonly keyFile: string;
@@ -18,7 +17,7 @@ export interface ApproveOptions extends ChangeOptions {
 
 /** Signs that this very Operation may run, and writes that into it. */
 export async function approve(name: string, options: ApproveOptions, context: Context): Promise<number> {
-  const { access, interrupt, now } = context;
+  const { access, now } = context;
   const validMs = durationOf(options.validFor);
   const by = (options.by ?? userName()).slice(0, MAX_TEXT);
   const key = await readKey(options.keyFile);
@@ -42,7 +41,7 @@ export async function approve(name: string, options: ApproveOptions, context: Co
   // What was looked at is what is approved: another resourceVersion would be another request.
   const { uid, resourceVersion } = operation.metadata;
   const patch = { metadata: { uid, resourceVersion }, spec: { approvals } };
-  const write = { fieldManager: FIELD_MANAGER, dryRun: options.dryRun === "server", signal: interrupt };
+  const write = { ...writeOptions(context), dryRun: options.dryRun === "server" };
   const changed = await access.client.mergePatch(operations, operation.metadata, patch, write);
   return reportChange(changed, what, options, context);
 }

@@ -1,20 +1,14 @@
 import { Annotation } from "../../api/labels.ts";
-import { isTerminal, type Operation, operations } from "../../api/operation.ts";
+import { isTerminal, type Operation } from "../../api/operation.ts";
 import { endedAs } from "../await.ts";
 import { type Context, readOperation } from "../context.ts";
 import { Exit } from "../exit.ts";
-import { type DryRun, FIELD_MANAGER, reportChange } from "../mutation.ts";
-import type { ObjectFormat } from "../output.ts";
+import { annotated, type ChangeOptions, reportChange } from "../mutation.ts";
 import { situationOf } from "../situation.ts";
 import { printable } from "../terminal.ts";
 import { waitFor } from "./wait.ts";
 
 /** `cancel` and `rerun`: what people ask of an Operation that is there, by its annotations. docs/contract.md#cancel. */
-
-export interface ChangeOptions {
-  readonly dryRun: DryRun;
-  readonly output?: ObjectFormat;
-}
 
 export async function cancel(names: readonly string[], options: ChangeOptions, context: Context): Promise<number> {
   let exit: number = Exit.done;
@@ -74,17 +68,4 @@ export async function rerun(name: string, options: RerunOptions, context: Contex
   // Until the dispatcher has seen the token, the end that it shows is that of the attempt before.
   const hasBegun = ({ status }: Operation) => status?.observedRerun === token;
   return await waitFor(changed, { timeout, strict, ...(output && { output }) }, context, { hasBegun });
-}
-
-/** Writes annotations of this very Operation; one that has taken its name since is left alone. */
-async function annotated(
-  operation: Operation,
-  annotations: Readonly<Record<string, string | null>>,
-  { dryRun }: ChangeOptions,
-  { access, interrupt }: Context,
-): Promise<Operation> {
-  if (dryRun === "client") return operation;
-  const patch = { metadata: { uid: operation.metadata.uid, annotations } };
-  const options = { fieldManager: FIELD_MANAGER, dryRun: dryRun === "server", signal: interrupt };
-  return await access.client.mergePatch(operations, operation.metadata, patch, options);
 }

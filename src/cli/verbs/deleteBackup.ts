@@ -1,18 +1,15 @@
-import { pino } from "pino";
 import { Label } from "../../api/labels.ts";
 import { labelValue } from "../../api/names.ts";
 import { attemptOf, isTerminal, type Operation } from "../../api/operation.ts";
 import { type Backup, backups, deleteBackupRequests, isRestorable } from "../../api/velero.ts";
-import { systemClock } from "../../kube/clock.ts";
-import { isNotFound } from "../../kube/errors.ts";
-import { awaitCondition } from "../../kube/wait.ts";
+import { findObject } from "../../kube/find.ts";
 import { timeoutOf } from "../await.ts";
+import { awaitObject, TimedOut } from "../awaitObject.ts";
 import { type Confirmation, confirmed } from "../confirm.ts";
 import { type Context, readOperation } from "../context.ts";
 import { Exit } from "../exit.ts";
-import { FIELD_MANAGER, reportChange, tryCreate } from "../mutation.ts";
+import { type ChangeOptions, reportChange, tryCreate, writeOptions } from "../mutation.ts";
 import { insistOn } from "../rights.ts";
-import type { ChangeOptions } from "./change.ts";
 
 export interface DeleteBackupOptions extends ChangeOptions, Confirmation {
   readonly wait?: boolean;
@@ -25,7 +22,6 @@ export interface DeleteBackupOptions extends ChangeOptions, Confirmation {
  * docs/velero-facts.md#data-loss-traps.
  */
 export async function deleteBackup(name: string, options: DeleteBackupOptions, context: Context): Promise<number> {
-  const { access, interrupt } = context;
   const timeoutMs = timeoutOf(options.timeout);
   const operation = await readOperation(context, name);
   const backup = await ownBackup(operation, context);
@@ -39,7 +35,7 @@ export async function deleteBackup(name: string, options: DeleteBackupOptions, c
   };
   if (options.dryRun === "server") await tryCreate(deleteBackupRequests, manifest, context);
   if (options.dryRun === "none") {
-    await access.client.create(deleteBackupRequests, manifest, { fieldManager: FIELD_MANAGER, signal: interrupt });
+    await context.access.client.create(deleteBackupRequests, manifest, writeOptions(context));
   }
   if (!options.wait || options.dryRun !== "none") {
     return reportChange(backup, "asked to be deleted", options, context);
@@ -61,10 +57,8 @@ async function ownBackup(operation: Operation, context: Context): Promise<Backup
     { verb: "create", resource: deleteBackupRequests, namespace },
   ] as const;
   await insistOn(deeds, "deleting a backup", context);
-  const found = await access.client.get(backups, { namespace, name }, { signal: interrupt }).catch((error: unknown) => {
-    if (isNotFound(error)) throw new Error(`backup/${name} of ${own} is gone already`, { cause: error });
-    throw error;
-  });
+  const found = await findObject(access.client, backups, { namespace, name }, { signal: interrupt });
+  if (found === undefined) throw new Error(`backup/${name} of ${own} is gone already`);
   // Velero makes it anew from its files, with another uid and the same labels.
   const { labels = {} } = found.metadata;
   const isOwn =
@@ -84,19 +78,12 @@ async function ownBackup(operation: Operation, context: Context): Promise<Backup
 async function gone(backup: Backup, timeoutMs: number | undefined, context: Context): Promise<number> {
   const { access, interrupt, terminal } = context;
   const { namespace, name, uid } = backup.metadata;
-  const late = new AbortController();
-  const timer = timeoutMs === undefined ? undefined : setTimeout(() => late.abort(), timeoutMs);
-  const options = {
-    signal: AbortSignal.any([interrupt, late.signal]),
-    logger: pino({ level: "silent" }),
-    clock: systemClock,
-  };
   try {
-    await awaitCondition(access.client, backups, { namespace, name }, (seen) => seen?.metadata.uid !== uid, options);
+    await awaitObject(backups, { namespace, name }, (seen) => seen?.metadata.uid !== uid, timeoutMs, context);
     terminal.out(`backup/${name} deleted`);
     return Exit.done;
   } catch (error) {
-    if (!late.signal.aborted || interrupt.aborted) throw error;
+    if (!(error instanceof TimedOut)) throw error;
     const labelSelector = `${Label.veleroBackupUid}=${uid}`;
     const { items } = await access.client.list(
       deleteBackupRequests,
@@ -107,7 +94,5 @@ async function gone(backup: Backup, timeoutMs: number | undefined, context: Cont
     const why = errors.length === 0 ? "Velero has not said why" : errors.join("; ");
     terminal.err(`error: timed out: backup/${name} is still there: ${why}`);
     return Exit.timeout;
-  } finally {
-    clearTimeout(timer);
   }
 }

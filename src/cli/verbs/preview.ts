@@ -6,13 +6,13 @@ import { isVeleroOperation, type Operation, operations } from "../../api/operati
 import { inOrder } from "../../api/order.ts";
 import { parseBackupName } from "../../api/sourceBackupName.ts";
 import { isAdmitted } from "../../api/status.ts";
-import { type Backup, backups, downloadRequests } from "../../api/velero.ts";
+import { backups, downloadRequests } from "../../api/velero.ts";
 import { isForbidden, isNotFound, isRefusal } from "../../kube/errors.ts";
 import type { Manifest } from "../../kube/metadata.ts";
 import { pathOf } from "../../kube/resource.ts";
 import { judgeAdmission } from "../admission.ts";
 import { admissionView } from "../admissionView.ts";
-import type { Context } from "../context.ts";
+import { backupOf, type Context } from "../context.ts";
 import { Exit } from "../exit.ts";
 import { ago } from "../human.ts";
 import { tryCreate } from "../mutation.ts";
@@ -157,7 +157,7 @@ async function heldBy(
   context: Context,
 ): Promise<HeldKind[] | undefined> {
   const { access, interrupt } = context;
-  const { namespace, name, uid } = operation.status?.engineRef ?? {};
+  const { namespace, name } = operation.status?.engineRef ?? {};
   if (namespace === undefined || name === undefined) return undefined;
   const deeds = [
     { verb: "get", resource: backups, namespace },
@@ -168,10 +168,8 @@ async function heldBy(
     unseen.push(`what the backup holds is for who may read Velero's files in namespace ${namespace}`);
     return undefined;
   }
-  const backup: Backup | undefined = await access.client
-    .get(backups, { namespace, name }, { signal: interrupt })
-    .catch((error: unknown) => (isNotFound(error) ? undefined : Promise.reject(error)));
-  if (backup === undefined || (uid !== undefined && backup.metadata.uid !== uid)) {
+  const backup = await backupOf(operation, context);
+  if (backup === undefined) {
     unseen.push(`backup/${name} is gone, or another one has its name`);
     return undefined;
   }

@@ -4,7 +4,7 @@ import { isAlreadyExists } from "../../kube/errors.ts";
 import type { Manifest } from "../../kube/metadata.ts";
 import { type Confirmation, confirmed } from "../confirm.ts";
 import { type Context, readOperation } from "../context.ts";
-import { type DryRun, FIELD_MANAGER, reportChange, tryCreate } from "../mutation.ts";
+import { type DryRun, reportChange, tryCreate, writeOptions } from "../mutation.ts";
 import type { ObjectFormat } from "../output.ts";
 import { backupParameters, madeName, operationFor, restoreParameters, type Wish } from "../requests.ts";
 import { preview } from "./preview.ts";
@@ -112,6 +112,6 @@ async function existing(manifest: Manifest, context: Context): Promise<Operation
   throw new Error(`there is an operation/${manifest.metadata.name} already, and it asks for something else`);
 }
 
-async function create(manifest: Manifest, { access, interrupt }: Context): Promise<Operation> {
-  return await access.client.create(operations, manifest, { fieldManager: FIELD_MANAGER, signal: interrupt });
+async function create(manifest: Manifest, context: Context): Promise<Operation> {
+  return await context.access.client.create(operations, manifest, writeOptions(context));
 }

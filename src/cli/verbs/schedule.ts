@@ -3,7 +3,7 @@ import type { Manifest } from "../../kube/metadata.ts";
 import type { Resource } from "../../kube/resource.ts";
 import type { Context } from "../context.ts";
 import { Exit } from "../exit.ts";
-import { type DryRun, FIELD_MANAGER, reportChange, tryCreate } from "../mutation.ts";
+import { type DryRun, reportChange, tryCreate, writeOptions } from "../mutation.ts";
 import { formatted, nameOf, type ObjectFormat } from "../output.ts";
 import { backupParameters } from "../requests.ts";
 import { may } from "../rights.ts";
@@ -91,6 +91,6 @@ async function createOrKeep(resource: Resource, manifest: Manifest, context: Con
   });
 }
 
-async function create(resource: Resource, manifest: Manifest, { access, interrupt }: Context) {
-  return await access.client.create(resource, manifest, { fieldManager: FIELD_MANAGER, signal: interrupt });
+async function create(resource: Resource, manifest: Manifest, context: Context) {
+  return await context.access.client.create(resource, manifest, writeOptions(context));
 }
