@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { lenient } from "../kube/lenient.ts";
+import { lenient, lenientNumber } from "../kube/lenient.ts";
 import { kubeObjectSchema } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
 import { conditionSchema } from "../kube/resources.ts";
@@ -21,7 +21,7 @@ export const applicationInstanceSchema = z.lazy(() =>
     ),
     status: lenient(
       z.looseObject({
-        observedGeneration: lenient(z.number()),
+        observedGeneration: lenientNumber,
         // A value that is no list must not count as "no condition Ready", which would mean that the target is ready.
         conditions: z
           .array(conditionSchema.catch({}))

@@ -24,13 +24,14 @@ const preserveUnknown = { "x-kubernetes-preserve-unknown-fields": true } as cons
 const time = (description: string) => z.string().meta({ format: "date-time", description });
 const count = (description: string) => z.int().meta({ format: "int64", minimum: 0, description });
 
+const text = z.string().optional();
 const objectReferenceSchema = z.looseObject({
-  apiVersion: z.string().optional(),
-  kind: z.string().optional(),
-  namespace: z.string().optional(),
-  name: z.string().optional(),
-  uid: z.string().optional(),
-  url: z.string().optional(),
+  apiVersion: text,
+  kind: text,
+  namespace: text,
+  name: text,
+  uid: text,
+  url: text,
 });
 
 export const conditionSchema = z.looseObject({
@@ -55,8 +56,8 @@ const progressSchema = z.looseObject({
 });
 
 const runnerSchema = z.looseObject({
-  jobName: z.string().optional(),
-  jobNamespace: z.string().optional(),
+  jobName: text,
+  jobNamespace: text,
   attempt: z.int().meta({ minimum: 1, description: "Counts from 1; a re-run opens the next one." }).optional(),
   jobUIDs: z.array(z.string()).meta({ description: "Every Job that worked on this attempt." }).optional(),
   requestedBy: z
@@ -83,9 +84,9 @@ const runnerSchema = z.looseObject({
 const attemptSchema = z.looseObject({
   attempt: z.int().meta({ minimum: 1 }),
   phase: z.string(),
-  reason: z.string().optional(),
-  message: z.string().optional(),
-  jobName: z.string().optional(),
+  reason: text,
+  message: text,
+  jobName: text,
   jobUIDs: z.array(z.string()).meta({ description: "Every Job that worked on it." }).optional(),
   engineRef: objectReferenceSchema.optional(),
   startedAt: time("When the attempt was admitted.").optional(),

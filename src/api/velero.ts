@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { lenient } from "../kube/lenient.ts";
+import { lenient, lenientNumber, lenientText } from "../kube/lenient.ts";
 import { kubeObjectSchema } from "../kube/metadata.ts";
 import type { Resource } from "../kube/resource.ts";
 import type { Deployment } from "../kube/resources.ts";
@@ -108,19 +108,17 @@ const LOCATION_REFUSALS = [
 /** The phase of an object whose phase is no text: nothing is known of it but that it exists. */
 const UNREADABLE = "unreadable";
 
-const count = lenient(z.number());
-
 const commonStatus = () => ({
   phase: z.string().optional().catch(UNREADABLE),
   // These decide whose files the deletion of a backup would remove. An unreadable value counts as a failure, which is
   // the safe side.
   failureReason: z.string().optional().catch(UNREADABLE),
   validationErrors: z.array(z.string()).nullish().catch([UNREADABLE]),
-  warnings: count,
-  errors: count,
-  startTimestamp: lenient(z.string()),
-  completionTimestamp: lenient(z.string()),
-  hookStatus: lenient(z.looseObject({ hooksAttempted: count, hooksFailed: count })),
+  warnings: lenientNumber,
+  errors: lenientNumber,
+  startTimestamp: lenientText,
+  completionTimestamp: lenientText,
+  hookStatus: lenient(z.looseObject({ hooksAttempted: lenientNumber, hooksFailed: lenientNumber })),
 });
 
 /** Read as a whole or not at all: a part of a list of namespaces would be another list. */
@@ -131,7 +129,7 @@ export const backupSchema = z.lazy(() =>
     spec: lenient(
       z.looseObject({
         includedNamespaces: namespaceList,
-        storageLocation: lenient(z.string()),
+        storageLocation: lenientText,
         snapshotVolumes: lenient(z.boolean()),
         snapshotMoveData: lenient(z.boolean()),
         defaultVolumesToFsBackup: lenient(z.boolean()),
@@ -140,10 +138,10 @@ export const backupSchema = z.lazy(() =>
     status: z
       .looseObject({
         ...commonStatus(),
-        progress: lenient(z.looseObject({ itemsBackedUp: count, totalItems: count })),
-        backupItemOperationsAttempted: count,
-        backupItemOperationsCompleted: count,
-        backupItemOperationsFailed: count,
+        progress: lenient(z.looseObject({ itemsBackedUp: lenientNumber, totalItems: lenientNumber })),
+        backupItemOperationsAttempted: lenientNumber,
+        backupItemOperationsCompleted: lenientNumber,
+        backupItemOperationsFailed: lenientNumber,
       })
       .optional()
       .catch({ phase: UNREADABLE }),
@@ -154,7 +152,7 @@ export const restoreSchema = z.lazy(() =>
   kubeObjectSchema.extend({
     spec: lenient(
       z.looseObject({
-        backupName: lenient(z.string()),
+        backupName: lenientText,
         includedNamespaces: namespaceList,
         namespaceMapping: lenient(z.record(z.string(), z.string())),
         restorePVs: lenient(z.boolean()),
@@ -163,10 +161,10 @@ export const restoreSchema = z.lazy(() =>
     status: z
       .looseObject({
         ...commonStatus(),
-        progress: lenient(z.looseObject({ itemsRestored: count, totalItems: count })),
-        restoreItemOperationsAttempted: count,
-        restoreItemOperationsCompleted: count,
-        restoreItemOperationsFailed: count,
+        progress: lenient(z.looseObject({ itemsRestored: lenientNumber, totalItems: lenientNumber })),
+        restoreItemOperationsAttempted: lenientNumber,
+        restoreItemOperationsCompleted: lenientNumber,
+        restoreItemOperationsFailed: lenientNumber,
       })
       .optional()
       .catch({ phase: UNREADABLE }),
@@ -177,14 +175,14 @@ export const storageLocationSchema = z.lazy(() =>
   kubeObjectSchema.extend({
     spec: lenient(
       z.looseObject({
-        accessMode: lenient(z.string()),
+        accessMode: lenientText,
         default: lenient(z.boolean()),
-        objectStorage: lenient(z.looseObject({ caCert: lenient(z.string()) })),
+        objectStorage: lenient(z.looseObject({ caCert: lenientText })),
         /** The provider plugin's own settings. */
-        config: lenient(z.looseObject({ insecureSkipTLSVerify: lenient(z.string()) })),
+        config: lenient(z.looseObject({ insecureSkipTLSVerify: lenientText })),
       }),
     ),
-    status: lenient(z.looseObject({ phase: z.string().optional().catch(UNREADABLE), message: lenient(z.string()) })),
+    status: lenient(z.looseObject({ phase: z.string().optional().catch(UNREADABLE), message: lenientText })),
   }),
 );
 
@@ -199,16 +197,14 @@ export type DownloadKind =
 
 export const downloadRequestSchema = z.lazy(() =>
   kubeObjectSchema.extend({
-    status: lenient(z.looseObject({ phase: lenient(z.string()), downloadURL: lenient(z.string()) })),
+    status: lenient(z.looseObject({ phase: lenientText, downloadURL: lenientText })),
   }),
 );
 
 export const deleteBackupRequestSchema = z.lazy(() =>
   kubeObjectSchema.extend({
-    spec: lenient(z.looseObject({ backupName: lenient(z.string()) })),
-    status: lenient(
-      z.looseObject({ phase: lenient(z.string()), errors: z.array(z.string()).nullish().catch([UNREADABLE]) }),
-    ),
+    spec: lenient(z.looseObject({ backupName: lenientText })),
+    status: lenient(z.looseObject({ phase: lenientText, errors: z.array(z.string()).nullish().catch([UNREADABLE]) })),
   }),
 );
 
@@ -217,8 +213,8 @@ export const dataMovementSchema = z.lazy(() =>
     spec: lenient(z.looseObject({ cancel: lenient(z.boolean()) })),
     status: lenient(
       z.looseObject({
-        phase: lenient(z.string()),
-        progress: lenient(z.looseObject({ totalBytes: lenient(z.number()), bytesDone: lenient(z.number()) })),
+        phase: lenientText,
+        progress: lenient(z.looseObject({ totalBytes: lenientNumber, bytesDone: lenientNumber })),
       }),
     ),
   }),

@@ -172,7 +172,12 @@ export async function build(folder: string): Promise<void> {
       esbuild({
         ...options,
         entryPoints: { [part]: source },
-        plugins: [partFiles, leanClient, seldomUsed(part === "verbs" ? COMMANDS_USE_SELDOM : SELDOM_USED), nodeModules],
+        plugins: [
+          partFiles,
+          leanClient,
+          seldomUsed(part.endsWith("Verbs") ? COMMANDS_USE_SELDOM : SELDOM_USED),
+          nodeModules,
+        ],
         banner: { js: "(function(exports,require,module,__dirname){" },
         footer: { js: "})" },
       }),

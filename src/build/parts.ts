@@ -1,7 +1,8 @@
 /** The parts of the program that are imported when they are asked for: each becomes one file with all it needs. */
 export const PARTS = {
   cli: "src/cli/main.ts",
-  verbs: "src/cli/verbs.ts",
+  everydayVerbs: "src/cli/everydayVerbs.ts",
+  furtherVerbs: "src/cli/furtherVerbs.ts",
   dispatcher: "src/dispatcher/main.ts",
   run: "src/runner/main.ts",
 };

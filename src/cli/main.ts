@@ -1,7 +1,7 @@
 import path from "node:path";
 import { CommanderError } from "commander";
 import { Exit, Interrupted, isUsageError } from "./exit.ts";
-import { type CommonOptions, program } from "./program.ts";
+import { program } from "./program.ts";
 import { ProcessTerminal, printable } from "./terminal.ts";
 
 /**
@@ -19,15 +19,12 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv, invo
   let exit: number = Exit.done;
   const commands = program({
     name: nameOf(invokedAs),
-    open: async (options: CommonOptions) => {
-      const { openAccess } = await import("./verbs.ts");
-      return {
-        access: openAccess(options, env),
-        terminal: new ProcessTerminal(options.color, env),
-        interrupt: interrupt.signal,
-        now: () => new Date(),
-      };
-    },
+    open: ({ openAccess }, options) => ({
+      access: openAccess(options, env),
+      terminal: new ProcessTerminal(options.color, env),
+      interrupt: interrupt.signal,
+      now: () => new Date(),
+    }),
     ended: (code) => {
       exit = code;
     },

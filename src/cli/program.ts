@@ -1,5 +1,6 @@
 import { Argument, Command, Option } from "commander";
 import { VERSION } from "../version.ts";
+import type { openAccess } from "./access.ts";
 import { completionScript, SHELLS, type Shell } from "./completion.ts";
 import type { Context } from "./context.ts";
 import { Exit } from "./exit.ts";
@@ -10,10 +11,16 @@ import type { ColorChoice } from "./terminal.ts";
 
 /** The verbs and their options, and nothing else: what carries them out is imported when it is asked for. */
 
-const verbsPart = () => import("./verbs.ts");
+const everyday = () => import("./everydayVerbs.ts");
+const further = () => import("./furtherVerbs.ts");
 
-/** Opens the cluster that the options name, for a verb. */
-export type Open = (options: CommonOptions) => Promise<Context>;
+/** A part of the program that carries verbs out. */
+export interface VerbsPart {
+  readonly openAccess: typeof openAccess;
+}
+
+/** Opens the cluster that the options name, for a verb of a part. */
+export type Open = (part: VerbsPart, options: CommonOptions) => Context;
 
 export interface CommonOptions extends ClusterChoice {
   readonly color: ColorChoice;
@@ -65,9 +72,10 @@ export function program({ name, open, ended }: ProgramOptions): Command {
 interface Verbs {
   readonly verb: (usage: string, summary: string) => Command;
   /** Says what a verb does on a cluster once its arguments are parsed. */
-  readonly runs: <A extends unknown[]>(
+  readonly runs: <P extends VerbsPart, A extends unknown[]>(
     command: Command,
-    run: (context: Context, ...args: A) => Promise<number>,
+    load: () => Promise<P>,
+    run: (part: P, context: Context, ...args: A) => Promise<number>,
   ) => void;
 }
 
@@ -77,7 +85,11 @@ function verbsOf(root: Command, open: Open, ended: ProgramOptions["ended"]): Ver
       const command = root.command(usage).description(summary).helpOption("-h, --help", "print this help");
       return command.showHelpAfterError(`(${root.name()} ${command.name()} --help shows what there is)`);
     },
-    runs: <A extends unknown[]>(command: Command, run: (context: Context, ...args: A) => Promise<number>) => {
+    runs: <P extends VerbsPart, A extends unknown[]>(
+      command: Command,
+      load: () => Promise<P>,
+      run: (part: P, context: Context, ...args: A) => Promise<number>,
+    ) => {
       command
         .optionsGroup("Cluster:")
         .option("-n, --namespace <name>", "the namespace; the context's own otherwise")
@@ -87,7 +99,8 @@ function verbsOf(root: Command, open: Open, ended: ProgramOptions["ended"]): Ver
         .addOption(new Option("--color <when>", "colours").choices(["auto", "always", "never"]).default("auto"));
       command.action(async (...given: [...A, Command]) => {
         const args = given.slice(0, -1) as unknown as A;
-        ended(await run(await open(command.opts<CommonOptions>()), ...args));
+        const part = await load();
+        ended(await run(part, open(part, command.opts<CommonOptions>()), ...args));
       });
     },
   };
@@ -101,16 +114,20 @@ function addLooking({ verb, runs }: Verbs): void {
       .option("-A, --all-namespaces", "those of all namespaces")
       .option("-l, --selector <selector>", "only those with these labels")
       .option("-w, --watch", "then show every change"),
-    async (context, names: string[], options) => (await verbsPart()).get(names, Object(options), context),
+    everyday,
+    async ({ get }, context, names: string[], options) => get(names, Object(options), context),
   );
 
   runs(
     verb("describe <name>", "tell where an Operation stands, why, who must act and what to do"),
-    async (context, name: string) => (await verbsPart()).describe(name, context),
+    everyday,
+    async ({ describe }, context, name: string) => describe(name, context),
   );
 
-  runs(waits(verb("watch <name>", "show an Operation's way to its end"), "0"), async (context, name: string, options) =>
-    (await verbsPart()).watch(name, Object(options), context),
+  runs(
+    waits(verb("watch <name>", "show an Operation's way to its end"), "0"),
+    everyday,
+    async ({ watch }, context, name: string, options) => watch(name, Object(options), context),
   );
 
   runs(
@@ -121,14 +138,16 @@ function addLooking({ verb, runs }: Verbs): void {
           .default("succeeded"),
       )
       .addOption(output(...OBJECT_FORMATS)),
-    async (context, name: string, options) => (await verbsPart()).wait(name, Object(options), context),
+    everyday,
+    async ({ wait }, context, name: string, options) => wait(name, Object(options), context),
   );
 
   runs(
     verb("logs <name>", "show the runner's log; where it may not be read, what the Operation and its Events say")
       .option("-f, --follow", "go on until the runner has ended")
       .option("--velero", "Velero's own log of the backup or restore"),
-    async (context, name: string, options) => (await verbsPart()).logs(name, Object(options), context),
+    further,
+    async ({ logs }, context, name: string, options) => logs(name, Object(options), context),
   );
 }
 
@@ -145,8 +164,9 @@ function addRequests({ verb, runs }: Verbs): void {
           .option("--follow-existing", "where an Operation of that name asks for the same already, follow that one"),
       ),
     ),
-    async (context, target: string, name: string | undefined, options) =>
-      (await verbsPart()).backup(target, name, Object(options), context),
+    further,
+    async ({ backup }, context, target: string, name: string | undefined, options) =>
+      backup(target, name, Object(options), context),
   );
 
   runs(
@@ -174,8 +194,9 @@ function addRequests({ verb, runs }: Verbs): void {
           .option("--yes", "do not ask before what is there is changed"),
       ),
     ),
-    async (context, target: string, name: string | undefined, options) =>
-      (await verbsPart()).restore(target, name, Object(options), context),
+    further,
+    async ({ restore }, context, target: string, name: string | undefined, options) =>
+      restore(target, name, Object(options), context),
   );
 }
 
@@ -192,8 +213,9 @@ function addSchedule({ verb, runs }: Verbs): void {
         backupFlags,
       ),
     ),
-    async (context, target: string, name: string | undefined, options) =>
-      (await verbsPart()).schedule(target, name, Object(options), context),
+    further,
+    async ({ schedule }, context, target: string, name: string | undefined, options) =>
+      schedule(target, name, Object(options), context),
   );
 }
 
@@ -201,12 +223,14 @@ function addSchedule({ verb, runs }: Verbs): void {
 function addChanges({ verb, runs }: Verbs): void {
   runs(
     mutates(verb("cancel <names...>", "have Operations end before Velero is done with them")),
-    async (context, names: string[], options) => (await verbsPart()).cancel(names, Object(options), context),
+    everyday,
+    async ({ cancel }, context, names: string[], options) => cancel(names, Object(options), context),
   );
 
   runs(
     mutates(waitsAfter(verb("rerun <name>", "have an Operation that failed or was cancelled run again"))),
-    async (context, name: string, options) => (await verbsPart()).rerun(name, Object(options), context),
+    everyday,
+    async ({ rerun }, context, name: string, options) => rerun(name, Object(options), context),
   );
 
   runs(
@@ -216,7 +240,8 @@ function addChanges({ verb, runs }: Verbs): void {
         .option("--valid-for <duration>", "for how long the approval holds", "1h")
         .option("--by <who>", "who approves; the name of who is logged in otherwise"),
     ),
-    async (context, name: string, options) => (await verbsPart()).approve(name, Object(options), context),
+    further,
+    async ({ approve }, context, name: string, options) => approve(name, Object(options), context),
   );
 
   runs(
@@ -226,7 +251,8 @@ function addChanges({ verb, runs }: Verbs): void {
         .option("--wait", "then wait until it is gone")
         .option("--timeout <duration>", 'how long to wait at most, such as "90s"; "0" for ever', "10m"),
     ),
-    async (context, name: string, options) => (await verbsPart()).deleteBackup(name, Object(options), context),
+    further,
+    async ({ deleteBackup }, context, name: string, options) => deleteBackup(name, Object(options), context),
   );
 }
 
@@ -237,7 +263,8 @@ function addPlatform({ verb, runs }: Verbs): void {
       .addOption(output("table", "json", "yaml", "html").default("table"))
       .option("-A, --all-namespaces", "those of all namespaces")
       .option("--max-age <duration>", 'mark what has no backup younger than that, such as "24h"; exit code 2 then'),
-    async (context, options) => (await verbsPart()).status(Object(options), context),
+    everyday,
+    async ({ status }, context, options) => status(Object(options), context),
   );
 
   runs(
@@ -249,7 +276,8 @@ function addPlatform({ verb, runs }: Verbs): void {
       .option("--timeout <duration>", 'how long the restore may take at most, such as "90s"; "0" for ever', "30m")
       .option("--no-record", "do not write the result on the Operation")
       .addOption(output("json", "yaml")),
-    async (context, target: string, options) => (await verbsPart()).drill(target, Object(options), context),
+    further,
+    async ({ drill }, context, target: string, options) => drill(target, Object(options), context),
   );
 
   runs(
@@ -257,7 +285,8 @@ function addPlatform({ verb, runs }: Verbs): void {
       .option("--pre", "before it is installed: only what has to be there first")
       .option("--system-namespace <name>", "where the dispatcher runs; vworkspace-system otherwise")
       .addOption(output("short", "json", "yaml").default("short")),
-    async (context, options) => (await verbsPart()).doctor(Object(options), context),
+    further,
+    async ({ doctor }, context, options) => doctor(Object(options), context),
   );
 }
 
@@ -276,7 +305,8 @@ function addOwn(root: Command, { verb }: Verbs, open: Open, ended: ProgramOption
     .allowUnknownOption()
     .passThroughOptions()
     .action(async (words: string[]) => {
-      ended(await (await verbsPart()).complete(root, words, () => open(clusterOf(words))));
+      const part = await everyday();
+      ended(await part.complete(root, words, async () => open(part, clusterOf(words))));
     });
 
   verb("version", "print the version")

@@ -7,18 +7,20 @@ import { printable } from "./terminal.ts";
 
 /** What `kubectl get` would show: the API server makes the cells, so that columns stay the CRD's. */
 
-const tableSchema = z.looseObject({
-  metadata: z.looseObject({ continue: z.string().optional() }),
-  columnDefinitions: z.array(z.looseObject({ name: z.string(), priority: z.number().catch(0) })).nullish(),
-  rows: z
-    .array(
-      z.looseObject({
-        cells: z.array(z.unknown()),
-        object: z.looseObject({ metadata: z.looseObject({ name: z.string(), namespace: z.string().optional() }) }),
-      }),
-    )
-    .nullish(),
-});
+const tableSchema = z.lazy(() =>
+  z.looseObject({
+    metadata: z.looseObject({ continue: z.string().optional() }),
+    columnDefinitions: z.array(z.looseObject({ name: z.string(), priority: z.number().catch(0) })).nullish(),
+    rows: z
+      .array(
+        z.looseObject({
+          cells: z.array(z.unknown()),
+          object: z.looseObject({ metadata: z.looseObject({ name: z.string(), namespace: z.string().optional() }) }),
+        }),
+      )
+      .nullish(),
+  }),
+);
 
 type Column = NonNullable<z.infer<typeof tableSchema>["columnDefinitions"]>[number];
 type Row = NonNullable<z.infer<typeof tableSchema>["rows"]>[number];

@@ -22,24 +22,28 @@ export interface Served {
 /** The media type of one document for all groups, since Kubernetes 1.30. */
 export const DISCOVERY_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-const resourceSchema = z.looseObject({
-  resource: z.string(),
-  responseKind: z.looseObject({ kind: z.string() }).nullish(),
-  singularResource: z.string().optional(),
-  shortNames: z.array(z.string()).nullish(),
-  verbs: z.array(z.string()).nullish(),
-});
-const discoverySchema = z.looseObject({
-  kind: z.literal("APIGroupDiscoveryList"),
-  items: z.array(
-    z.looseObject({
-      metadata: z.looseObject({ name: z.string().optional() }).nullish(),
-      versions: z.array(
-        z.looseObject({ freshness: z.string().optional(), resources: z.array(resourceSchema).nullish() }),
-      ),
-    }),
-  ),
-});
+const resourceSchema = z.lazy(() =>
+  z.looseObject({
+    resource: z.string(),
+    responseKind: z.looseObject({ kind: z.string() }).nullish(),
+    singularResource: z.string().optional(),
+    shortNames: z.array(z.string()).nullish(),
+    verbs: z.array(z.string()).nullish(),
+  }),
+);
+const discoverySchema = z.lazy(() =>
+  z.looseObject({
+    kind: z.literal("APIGroupDiscoveryList"),
+    items: z.array(
+      z.looseObject({
+        metadata: z.looseObject({ name: z.string().optional() }).nullish(),
+        versions: z.array(
+          z.looseObject({ freshness: z.string().optional(), resources: z.array(resourceSchema).nullish() }),
+        ),
+      }),
+    ),
+  }),
+);
 
 /**
  * Reads documents of aggregated discovery. Of a kind in several versions, the first one counts, which the server

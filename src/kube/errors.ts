@@ -1,21 +1,20 @@
 import * as z from "zod";
 
-const causeSchema = z.looseObject({
-  reason: z.string().optional(),
-  message: z.string().optional(),
-  field: z.string().optional(),
-});
+const text = z.string().optional();
+const causeSchema = z.looseObject({ reason: text, message: text, field: text });
 
 /** The body of a refusal by the API server (meta/v1 Status). */
-const statusSchema = z.looseObject({
-  kind: z.literal("Status"),
-  code: z.number().optional(),
-  reason: z.string().optional(),
-  message: z.string().optional(),
-  details: z
-    .looseObject({ causes: z.array(causeSchema).optional(), retryAfterSeconds: z.number().optional() })
-    .optional(),
-});
+const statusSchema = z.lazy(() =>
+  z.looseObject({
+    kind: z.literal("Status"),
+    code: z.number().optional(),
+    reason: text,
+    message: text,
+    details: z
+      .looseObject({ causes: z.array(causeSchema).optional(), retryAfterSeconds: z.number().optional() })
+      .optional(),
+  }),
+);
 
 const MAX_RETRY_AFTER_MS = 60_000;
 

@@ -1,15 +1,15 @@
 import * as z from "zod";
-import { lenient } from "./lenient.ts";
+import { lenient, lenientNumber, lenientText } from "./lenient.ts";
 
 /** Metadata as the API server sends it: every stored object has a name, a uid and a resourceVersion. */
 const objectMetaSchema = z.looseObject({
   name: z.string(),
-  namespace: lenient(z.string()),
+  namespace: lenientText,
   uid: z.string(),
   resourceVersion: z.string(),
-  generation: lenient(z.number()),
+  generation: lenientNumber,
   creationTimestamp: z.string().catch(""),
-  deletionTimestamp: lenient(z.string()),
+  deletionTimestamp: lenientText,
   labels: lenient(z.record(z.string(), z.string())),
   annotations: lenient(z.record(z.string(), z.string())),
   finalizers: lenient(z.array(z.string())),

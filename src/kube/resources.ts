@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { lenient, lenientList } from "./lenient.ts";
+import { lenient, lenientList, lenientNumber, lenientText } from "./lenient.ts";
 import { kubeObjectSchema } from "./metadata.ts";
 import type { Resource } from "./resource.ts";
 
@@ -9,12 +9,12 @@ import type { Resource } from "./resource.ts";
 
 /** One condition of an object that somebody else writes. */
 export const conditionSchema = z.looseObject({
-  type: lenient(z.string()),
-  status: lenient(z.string()),
-  reason: lenient(z.string()),
-  message: lenient(z.string()),
-  observedGeneration: lenient(z.number()),
-  lastTransitionTime: lenient(z.string()),
+  type: lenientText,
+  status: lenientText,
+  reason: lenientText,
+  message: lenientText,
+  observedGeneration: lenientNumber,
+  lastTransitionTime: lenientText,
 });
 
 /** An unreadable number counts as 1, so that no Job is deleted because of it. */
@@ -22,18 +22,18 @@ const podCount = z.number().optional().catch(1);
 
 const containerSchema = z.lazy(() =>
   z.looseObject({
-    name: lenient(z.string()),
-    env: lenientList(z.looseObject({ name: lenient(z.string()), value: lenient(z.string()) })),
+    name: lenientText,
+    env: lenientList(z.looseObject({ name: lenientText, value: lenientText })),
   }),
 );
 
 /** Who created or changed an object, as the API server recorded it; what they changed is left out. */
 const managerSchema = z.lazy(() =>
   z.object({
-    manager: lenient(z.string()),
-    operation: lenient(z.string()),
-    subresource: lenient(z.string()),
-    time: lenient(z.string()),
+    manager: lenientText,
+    operation: lenientText,
+    subresource: lenientText,
+    time: lenientText,
   }),
 );
 
@@ -42,9 +42,9 @@ const jobSchema = z.lazy(() =>
     metadata: kubeObjectSchema.shape.metadata.extend({ managedFields: lenientList(managerSchema) }),
     spec: lenient(
       z.looseObject({
-        backoffLimit: lenient(z.number()),
+        backoffLimit: lenientNumber,
         suspend: lenient(z.boolean()),
-        ttlSecondsAfterFinished: lenient(z.number()),
+        ttlSecondsAfterFinished: lenientNumber,
         template: lenient(
           z.looseObject({ spec: lenient(z.looseObject({ containers: lenientList(containerSchema) })) }),
         ),
@@ -74,7 +74,7 @@ const serverPodSchema = z.lazy(() =>
   z.looseObject({
     containers: lenientList(
       z.looseObject({
-        name: lenient(z.string()),
+        name: lenientText,
         command: lenientList(z.string()),
         args: lenientList(z.string()),
       }),
@@ -84,14 +84,14 @@ const serverPodSchema = z.lazy(() =>
 
 const containerStateSchema = z.lazy(() =>
   z.looseObject({
-    waiting: lenient(z.looseObject({ reason: lenient(z.string()), message: lenient(z.string()) })),
+    waiting: lenient(z.looseObject({ reason: lenientText, message: lenientText })),
     running: lenient(z.looseObject({})),
     terminated: lenient(
       z.looseObject({
-        exitCode: lenient(z.number()),
-        reason: lenient(z.string()),
-        message: lenient(z.string()),
-        finishedAt: lenient(z.string()),
+        exitCode: lenientNumber,
+        reason: lenientText,
+        message: lenientText,
+        finishedAt: lenientText,
       }),
     ),
   }),
@@ -99,7 +99,7 @@ const containerStateSchema = z.lazy(() =>
 
 const containerStatusSchema = z.lazy(() =>
   z.looseObject({
-    name: lenient(z.string()),
+    name: lenientText,
     state: lenient(containerStateSchema),
     lastState: lenient(containerStateSchema),
   }),
@@ -107,13 +107,13 @@ const containerStatusSchema = z.lazy(() =>
 
 const podSchema = z.lazy(() =>
   kubeObjectSchema.extend({
-    spec: lenient(z.looseObject({ nodeName: lenient(z.string()) })),
+    spec: lenient(z.looseObject({ nodeName: lenientText })),
     status: lenient(
       z.looseObject({
-        phase: lenient(z.string()),
-        reason: lenient(z.string()),
-        message: lenient(z.string()),
-        startTime: lenient(z.string()),
+        phase: lenientText,
+        reason: lenientText,
+        message: lenientText,
+        startTime: lenientText,
         conditions: lenientList(conditionSchema),
         initContainerStatuses: lenientList(containerStatusSchema),
         containerStatuses: lenientList(containerStatusSchema),
@@ -122,9 +122,7 @@ const podSchema = z.lazy(() =>
   }),
 );
 
-const configMapSchema = z.lazy(() =>
-  kubeObjectSchema.extend({ data: lenient(z.record(z.string(), lenient(z.string()))) }),
-);
+const configMapSchema = z.lazy(() => kubeObjectSchema.extend({ data: lenient(z.record(z.string(), lenientText)) }));
 
 const leaseSchema = z.lazy(() =>
   kubeObjectSchema.extend({
@@ -142,18 +140,16 @@ const leaseSchema = z.lazy(() =>
 
 const eventSchema = z.lazy(() =>
   kubeObjectSchema.extend({
-    reason: lenient(z.string()),
-    message: lenient(z.string()),
-    type: lenient(z.string()),
-    involvedObject: lenient(
-      z.looseObject({ namespace: lenient(z.string()), name: lenient(z.string()), uid: lenient(z.string()) }),
-    ),
+    reason: lenientText,
+    message: lenientText,
+    type: lenientText,
+    involvedObject: lenient(z.looseObject({ namespace: lenientText, name: lenientText, uid: lenientText })),
     /** When it happened last. An Event written by the newer API may leave this empty. */
-    lastTimestamp: lenient(z.string()),
+    lastTimestamp: lenientText,
   }),
 );
 
-const volumeSnapshotClassSchema = z.lazy(() => kubeObjectSchema.extend({ driver: lenient(z.string()) }));
+const volumeSnapshotClassSchema = z.lazy(() => kubeObjectSchema.extend({ driver: lenientText }));
 
 const bindingSchema = z.lazy(() =>
   kubeObjectSchema.extend({
@@ -164,7 +160,7 @@ const bindingSchema = z.lazy(() =>
 );
 
 const validationsSchema = z.looseObject({
-  "x-kubernetes-validations": lenientList(z.looseObject({ rule: lenient(z.string()) })),
+  "x-kubernetes-validations": lenientList(z.looseObject({ rule: lenientText })),
 });
 
 const crdSchema = z.lazy(() =>
@@ -173,7 +169,7 @@ const crdSchema = z.lazy(() =>
       z.looseObject({
         versions: lenientList(
           z.looseObject({
-            name: lenient(z.string()),
+            name: lenientText,
             schema: lenient(
               z.looseObject({
                 openAPIV3Schema: lenient(

@@ -38,7 +38,9 @@ class Understood extends Error {}
 
 /** Why the program does not take a command; undefined where it does. */
 async function refusal({ words, whole }: Command): Promise<string | undefined> {
-  const open = () => Promise.reject(new Understood());
+  const open = () => {
+    throw new Understood();
+  };
   const root = program({ name: "kubectl operation", open, ended: () => {} });
   for (const each of [root, ...root.commands]) each.exitOverride().configureOutput({ writeOut() {}, writeErr() {} });
   try {

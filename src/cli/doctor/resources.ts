@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { lenient, lenientList } from "../../kube/lenient.ts";
+import { lenient, lenientList, lenientNumber, lenientText } from "../../kube/lenient.ts";
 import { kubeObjectSchema } from "../../kube/metadata.ts";
 import type { Resource } from "../../kube/resource.ts";
 import * as resources from "../../kube/resources.ts";
@@ -9,17 +9,17 @@ import * as resources from "../../kube/resources.ts";
 const deploymentSchema = kubeObjectSchema.extend({
   spec: lenient(
     z.looseObject({
-      replicas: lenient(z.number()),
+      replicas: lenientNumber,
       template: lenient(
         z.looseObject({
           spec: lenient(
             z.looseObject({
               containers: lenientList(
                 z.looseObject({
-                  name: lenient(z.string()),
-                  image: lenient(z.string()),
+                  name: lenientText,
+                  image: lenientText,
                   args: lenientList(z.string()),
-                  env: lenientList(z.looseObject({ name: lenient(z.string()), value: lenient(z.string()) })),
+                  env: lenientList(z.looseObject({ name: lenientText, value: lenientText })),
                 }),
               ),
             }),
@@ -28,11 +28,11 @@ const deploymentSchema = kubeObjectSchema.extend({
       ),
     }),
   ),
-  status: lenient(z.looseObject({ availableReplicas: lenient(z.number()) })),
+  status: lenient(z.looseObject({ availableReplicas: lenientNumber })),
 });
 
 const serverStatusSchema = kubeObjectSchema.extend({
-  status: lenient(z.looseObject({ phase: lenient(z.string()), serverVersion: lenient(z.string()) })),
+  status: lenient(z.looseObject({ phase: lenientText, serverVersion: lenientText })),
 });
 
 export type Deployment = z.infer<typeof deploymentSchema>;

@@ -25,7 +25,7 @@ import { isAdmitted } from "../../api/status.ts";
 import type { VeleroObject } from "../../api/velero.ts";
 import { cutToBytes } from "../../kube/cut.ts";
 import { declaredOnly } from "../../kube/declared.ts";
-import { lenient } from "../../kube/lenient.ts";
+import { lenient, lenientText } from "../../kube/lenient.ts";
 import { type KubeObject, kubeObjectSchema } from "../../kube/metadata.ts";
 import type { Resource } from "../../kube/resource.ts";
 import { type Job, jobs } from "../../kube/resources.ts";
@@ -53,7 +53,7 @@ export function trimmed<T extends KubeObject>(resource: Resource<T>): Resource<T
 /** Of what other people have Velero do: that it is there, and how far it is. */
 export function trimmedToPhase<T extends VeleroObject>(resource: Resource<T>): Resource<VeleroObject> {
   const schema = kubeObjectSchema
-    .extend({ status: lenient(z.object({ phase: lenient(z.string()) })) })
+    .extend({ status: lenient(z.object({ phase: lenientText })) })
     .transform(({ apiVersion, kind, metadata, status }) => ({
       apiVersion,
       kind,

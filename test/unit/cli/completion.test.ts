@@ -8,7 +8,9 @@ import { program } from "../../../src/cli/program.ts";
 
 const root = program({
   name: "operation-runner",
-  open: () => Promise.reject(new Error("no cluster is asked here")),
+  open: () => {
+    throw new Error("no cluster is asked here");
+  },
   ended: () => undefined,
 });
 

@@ -37,7 +37,7 @@ test("kubectl asks it for completions by a name of their own", async () => {
 test("help, and what is wrong about the arguments, need none of what carries the verbs out", async () => {
   const bare = path.join(folder, "bare");
   await cp(path.join(folder, "dist"), bare, { recursive: true });
-  await rm(path.join(bare, "verbs.js"));
+  for (const part of ["everydayVerbs.js", "furtherVerbs.js"]) await rm(path.join(bare, part));
   const program = path.join(bare, "operation-runner.js");
   expect((await run(process.execPath, [program, "--help"])).stdout).toContain("Exit codes: 0 done");
   expect((await run(process.execPath, [program, "restore", "--help"])).stdout).toContain("--existing-resource-policy");
