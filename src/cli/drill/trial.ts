@@ -5,7 +5,7 @@ import { isConflict, isForbidden, isNotFound } from "../../kube/errors.ts";
 import { findObject } from "../../kube/find.ts";
 import type { KubeObject } from "../../kube/metadata.ts";
 import { listResults, resultsSchema } from "../../runner/outputs/results.ts";
-import { awaitObject } from "../awaitObject.ts";
+import { awaitObject, TimedOut } from "../awaitObject.ts";
 import type { Context } from "../context.ts";
 import { writeOptions } from "../mutation.ts";
 import { readVeleroFile } from "../veleroFile.ts";
@@ -98,6 +98,9 @@ async function ended(restore: ObjectName, timeoutMs: number | undefined, context
   try {
     const done = await awaitObject(restores, restore, isOver, timeoutMs, context);
     if (done !== undefined) return done;
+  } catch (error) {
+    if (!(error instanceof TimedOut)) throw error;
+    throw new TimedOut(`restore/${restore.name} has not ended in time`, { cause: error });
   } finally {
     context.terminal.progress("");
   }
