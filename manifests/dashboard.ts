@@ -1,6 +1,6 @@
 /** The Grafana dashboard of the component prometheus. docs/metrics.md. */
 
-interface Panel {
+export interface Panel {
   readonly title: string;
   readonly unit: "short" | "s" | "bytes" | "percentunit" | "reqps" | "bool";
   /** Each query with the legend of its series. */
@@ -9,7 +9,7 @@ interface Panel {
 
 const METRIC = "operation_runner_";
 
-const PANELS: readonly Panel[] = [
+export const PANELS: readonly Panel[] = [
   {
     title: "Ended, by result",
     unit: "short",

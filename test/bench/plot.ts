@@ -1,3 +1,4 @@
+import { dot, line, niceTop, picture, polyline, text } from "../svg.ts";
 import type { WaitingPoint } from "./figures.ts";
 import { quantity } from "./report.ts";
 
@@ -20,26 +21,16 @@ const [WIDTH, HEIGHT] = [900, 580];
 const [PANEL_WIDTH, PANEL_HEIGHT] = [440, 250];
 const INNER = { left: 70, right: 70, top: 36, bottom: 40 };
 
-/** Colours for a light and a dark page; a browser that shows the picture knows which it is. */
 const STYLE = `
-  text { font: 12px system-ui, sans-serif; fill: #1f2328; }
-  .title { font-weight: 600; }
-  .muted { fill: #59636e; }
-  .grid { stroke: #d1d9e0; }
   .now { stroke: #0969da; fill: none; stroke-width: 2; }
   .before { stroke: #8c959f; fill: none; stroke-width: 2; stroke-dasharray: 5 4; }
   .now-dot { fill: #0969da; }
   .before-dot { fill: #8c959f; }
-  .page { fill: #ffffff; }
   @media (prefers-color-scheme: dark) {
-    text { fill: #f0f6fc; }
-    .muted { fill: #9198a1; }
-    .grid { stroke: #3d444d; }
     .now { stroke: #4493f8; }
     .now-dot { fill: #4493f8; }
     .before { stroke: #9198a1; }
     .before-dot { fill: #9198a1; }
-    .page { fill: #0d1117; }
   }`;
 
 /**
@@ -61,15 +52,8 @@ export function plotWaiting(points: readonly WaitingPoint[], before: readonly Wa
           line("before", [100, 18], [124, 18]),
           text("", 130, 22, "start", "before"),
         ];
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img">`,
-    "<title>What the dispatcher costs against the number of waiting Operations</title>",
-    `<style>${STYLE}\n</style>`,
-    `<rect class="page" width="${WIDTH}" height="${HEIGHT}"/>`,
-    ...legend,
-    ...panels,
-    "</svg>\n",
-  ].join("\n");
+  const title = "What the dispatcher costs against the number of waiting Operations";
+  return picture({ width: WIDTH, height: HEIGHT, title, style: STYLE }, [...legend, ...panels]);
 }
 
 function drawPanel(panel: Panel, points: readonly WaitingPoint[], before: readonly WaitingPoint[]): string {
@@ -110,34 +94,12 @@ function drawSeries(
     .map((point) => ({ at: [x(point.waiting), y(value(point))] as const, value: value(point) }));
   const last = placed.at(-1);
   if (last === undefined) return [];
-  const corners = placed.map(({ at: [left, down] }) => `${round(left)},${round(down)}`).join(" ");
   return [
-    `<polyline class="${name}" points="${corners}"/>`,
-    ...placed.map(({ at: [left, down] }) => {
-      return `<circle class="${name}-dot" cx="${round(left)}" cy="${round(down)}" r="3"/>`;
-    }),
+    polyline(
+      name,
+      placed.map(({ at }) => at),
+    ),
+    ...placed.map(({ at }) => dot(`${name}-dot`, at)),
     text("", last.at[0] + 8, last.at[1] + 4, "start", quantity(last.value, unit)),
   ];
-}
-
-/** The least of 1, 2, 5, 10, 20, ... that is no less. */
-function niceTop(value: number): number {
-  if (value <= 0) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5, 10].find((step) => step * power >= value) ?? 10) * power;
-}
-
-type Point = readonly [number, number];
-
-function line(name: string, [x1, y1]: Point, [x2, y2]: Point): string {
-  return `<line class="${name}" x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}"/>`;
-}
-
-function text(name: string, x: number, y: number, anchor: "start" | "middle" | "end", words: string): string {
-  const escaped = words.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  return `<text class="${name}" x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${escaped}</text>`;
-}
-
-function round(value: number): string {
-  return String(Math.round(value * 10) / 10);
 }

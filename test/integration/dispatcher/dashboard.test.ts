@@ -1,16 +1,14 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
-import path from "node:path";
+import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
-import { parse, stringify } from "yaml";
+import { parse } from "yaml";
 import { z } from "zod";
 import { operations } from "../../../src/api/operation.ts";
 import { storageLocations } from "../../../src/api/velero.ts";
-import { freePort } from "../../cluster/embedded/component.ts";
 import { testCluster } from "../../cluster/testCluster.ts";
 import { ensurePrograms } from "../../cluster/toolchain/toolchain.ts";
+import { startPrometheus } from "../../scenario/prometheus.ts";
 import { temporaryFolder } from "../../temporaryFolder.ts";
 import { DispatcherFixture, installApis } from "./dispatcherFixture.ts";
 
@@ -46,38 +44,6 @@ const configMapSchema = z.object({ data: z.object({ "operation-runner.json": z.s
 const dashboardSchema = z.object({
   panels: z.array(z.object({ title: z.string(), targets: z.array(z.object({ expr: z.string() })) })),
 });
-const alertsSchema = z.object({ spec: z.object({ groups: z.array(z.unknown()) }) });
-const answerSchema = z.object({ data: z.object({ result: z.array(z.unknown()) }) });
-const rulesSchema = z.object({
-  data: z.object({ groups: z.array(z.object({ rules: z.array(z.object({ name: z.string(), health: z.string() })) })) }),
-});
-
-/** Prometheus, with the alerts of the component, scraping a dispatcher as the ServiceMonitor has it done. Resolves with its URL. */
-async function startPrometheus(target: string): Promise<string> {
-  const port = await freePort();
-  const config = path.join(folder(), "prometheus.yaml");
-  const rules = path.join(folder(), "rules.yaml");
-  const { spec } = alertsSchema.parse(parse(await readFile(`${COMPONENT}/alerts.yaml`, "utf8")));
-  await writeFile(rules, stringify(spec));
-  const labels = { namespace: "vworkspace-system", pod: "operation-dispatcher-0" };
-  await writeFile(
-    config,
-    stringify({
-      global: { scrape_interval: "1s", evaluation_interval: "1s" },
-      rule_files: [rules],
-      scrape_configs: [
-        { job_name: "operation-dispatcher", honor_labels: true, static_configs: [{ targets: [target], labels }] },
-      ],
-    }),
-  );
-  const args = [`--config.file=${config}`, `--storage.tsdb.path=${path.join(folder(), "data")}`];
-  const child = spawn(program, [...args, `--web.listen-address=127.0.0.1:${port}`], { stdio: "ignore" });
-  onTestFinished(async () => {
-    child.kill("SIGTERM");
-    await once(child, "exit");
-  });
-  return `http://127.0.0.1:${port}`;
-}
 
 test("every query of the dashboard has data from a Prometheus that scraped a dispatcher, and every alert can be judged", async () => {
   await fixture.client.create(storageLocations, {
@@ -88,7 +54,9 @@ test("every query of the dashboard has data from a Prometheus that scraped a dis
   const dispatcher = fixture.dispatcher({ OPERATION_RUNNER_LIMITS_MAX_CONCURRENT: "1" });
   await fixture.target();
   await fixture.target("never");
-  const prometheus = await startPrometheus(new URL(await dispatcher.url()).host);
+  const target = new URL(await dispatcher.url()).host;
+  const prometheus = await startPrometheus({ program, folder: folder(), target });
+  onTestFinished(prometheus.stop);
 
   await fixture.job(await fixture.operation({ name: "good" }));
   await fixture.succeed("good");
@@ -110,15 +78,9 @@ test("every query of the dashboard has data from a Prometheus that scraped a dis
   const { panels } = dashboardSchema.parse(JSON.parse(file.data["operation-runner.json"]));
   expect(panels.length).toBeGreaterThan(10);
   for (const { expr } of panels.flatMap(({ targets }) => targets)) {
-    const query = new URLSearchParams({ query: expr.replaceAll("$__rate_interval", "1m") });
-    const results = async () => {
-      const answer = await fetch(`${prometheus}/api/v1/query?${query}`).catch(() => undefined);
-      return answer?.ok ? answerSchema.parse(await answer.json()).data.result : [];
-    };
-    await expect.poll(results, { timeout: 60_000, message: expr }).not.toEqual([]);
+    await expect.poll(() => prometheus.query(expr), { timeout: 60_000, message: expr }).not.toEqual([]);
   }
-  const { data } = rulesSchema.parse(await (await fetch(`${prometheus}/api/v1/rules`)).json());
-  const judged = data.groups.flatMap(({ rules }) => rules);
+  const judged = await prometheus.rules();
   expect(judged.length).toBeGreaterThan(10);
   expect(judged.filter(({ health }) => health !== "ok")).toEqual([]);
 });
