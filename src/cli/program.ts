@@ -273,7 +273,9 @@ function addPlatform({ verb, runs }: Verbs): void {
       "restore the newest good backup of a target into a namespace of its own, compare, and remove it",
     )
       .option("--from <operation>", "the Operation whose backup to try; the newest good one of the target otherwise")
-      .option("--timeout <duration>", 'how long the restore may take at most, such as "90s"; "0" for ever', "30m")
+      .option("--timeout <duration>", 'how long each step may take at most, such as "90s"; "0" for ever', "30m")
+      .option("--run", "let the restored workloads run, closed off, and wait until they are ready")
+      .option("--probe <file>", "then run this Pod there, which must succeed")
       .option("--no-record", "do not write the result on the Operation")
       .addOption(output("json", "yaml")),
     further,

@@ -57,7 +57,9 @@ function drawPanel({ panel: { title, unit }, series }: PanelData, { start, end }
     ]),
     text("muted", INNER.left + width, INNER.top + height + 16, "end", `${age((end - start) * 1000)}`),
     ...shown.flatMap(({ legend, values }, at) => {
-      const points = values.filter(([, value]) => Number.isFinite(value)).map(([at, value]): Point => [x(at), y(value)]);
+      const points = values
+        .filter(([, value]) => Number.isFinite(value))
+        .map(([at, value]): Point => [x(at), y(value)]);
       const left = INNER.left + (at % LEGEND.perRow) * (width / LEGEND.perRow);
       const down = INNER.top + height + 34 + Math.floor(at / LEGEND.perRow) * LEGEND.rowHeight;
       const name = `series-${at % COLOURS.length}`;

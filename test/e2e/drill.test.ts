@@ -1,14 +1,18 @@
-import { afterEach, beforeAll, expect, it } from "vitest";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ownCluster } from "../cluster/testCluster.ts";
 import { runCli } from "../integration/cli/runCli.ts";
 import { installApplication } from "../scenario/application.ts";
 import { changedArchive } from "../scenario/archive.ts";
 import { listObjects, readOperation } from "../scenario/operations.ts";
 import { installPlatform, SYSTEM_NAMESPACE, VELERO_NAMESPACE, waitFor } from "../scenario/platform.ts";
+import { temporaryFolder } from "../temporaryFolder.ts";
 import { objectsIn } from "../unit/manifests/manifests.ts";
 
 // Restore drills on a whole platform: what is wrong with a backup, in the bucket or elsewhere, has to show.
 const cluster = await ownCluster();
+const folder = temporaryFolder();
 const TEAM = "org-myteam";
 const ARCHIVE = "backups/daily/daily.tar.gz";
 
@@ -91,6 +95,54 @@ it("fails where the cluster refuses an object, which Velero takes for a warning"
   expect(stdout).toContain("secrets/shop-token is in the backup and was not restored");
   expect(code).toBe(2);
   await cluster.kubectl(["delete", "validatingadmissionpolicybinding/refuse", "validatingadmissionpolicy/refuse"]);
+});
+
+describe("with --run", () => {
+  /** A probe of the shipped program: with these arguments it ends at once. */
+  async function probeFile(...args: string[]): Promise<string> {
+    const file = path.join(folder(), "probe.json");
+    const containers = [{ name: "probe", image: "ghcr.io/vworkspace-io/operation-runner:0.1.0", args }];
+    await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "Pod", spec: { containers } }));
+    return file;
+  }
+
+  it("lets what was restored run, and a probe look at it", async () => {
+    const { code, stdout, stderr } = await cli("drill", "shop", "--run", "--probe", await probeFile("version"));
+    expect(stdout + stderr).toMatch(/ passed: \d+ objects came back equal, 1 workload came up and the probe succeeded$/m);
+    expect(code).toBe(0);
+  });
+
+  it("fails where the probe does, and tells what it said", async () => {
+    const args = ["drill", "shop", "--run", "--probe", await probeFile("nonsense"), "-o", "json"];
+    const { code, stdout } = await cli(...args);
+    expect(JSON.parse(stdout)).toMatchObject({
+      result: "Failed",
+      ran: { workloads: 1, probe: false },
+      problems: ["the probe failed", "the probe said: error: unknown command 'nonsense'", expect.anything()],
+    });
+    expect(code).toBe(2);
+  });
+
+  it("allows a copy no more than its original may, and fails where it does not come up", async () => {
+    const level = (value: string) =>
+      cluster.kubectl(["label", "namespace", TEAM, `pod-security.kubernetes.io/enforce${value}`]);
+    await level("=restricted");
+    const { code, stdout, stderr } = await cli("drill", "shop", "--run", "--timeout", "30s");
+    await level("-");
+    expect(stdout + stderr).toContain("deployments.apps/shop is not ready: 0 of 1 pods");
+    expect(code).toBe(2);
+  });
+
+  it("takes no probe of another kind, and none without it", async () => {
+    expect(await cli("drill", "shop", "--run", "--probe", "package.json")).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining("error: --probe: package.json must be a Pod that runs once: apiVersion: "),
+    });
+    expect(await cli("drill", "shop", "--probe", "package.json")).toMatchObject({
+      code: 64,
+      stderr: "error: --probe: needs --run: a probe looks at what runs\n",
+    });
+  });
 });
 
 it("tells who may not, before it makes anything", async () => {

@@ -47,6 +47,8 @@ export interface DrillPlan {
   readonly included: readonly string[];
   /** What is to be compared. */
   readonly compared: readonly ArchivedObject[];
+  /** What bounds the namespace that was backed up, and is to bound its copy where that runs. */
+  readonly quotas: readonly ArchivedObject[];
   /** How many objects of which kind are left out, and why. */
   readonly left: readonly LeftOut[];
 }
@@ -86,13 +88,15 @@ export function planOf(archived: readonly ArchivedObject[]): DrillPlan {
     why: whyLeft(resource, opens?.name),
     isData: VOLUMES.has(resource),
   }));
-  return { included, compared: own.filter((object) => isIncluded(object) && !isMadeByCluster(object)), left };
+  const compared = own.filter((object) => isIncluded(object) && !isMadeByCluster(object));
+  return { included, compared, quotas: own.filter(({ resource }) => resource === "resourcequotas"), left };
 }
 
 function whyLeft(resource: string, open: string | undefined): string {
   if (VOLUMES.has(resource)) return "a drill restores no volumes yet";
   if (resource === "services") return `service/${open} would open the copy to the outside`;
-  if (resource === "pods" || resource === "jobs.batch") return "nothing runs in a drill";
+  if (resource === "pods" || resource === "jobs.batch") return "a drill restores what makes them, at most";
+  if (resource === "resourcequotas") return "the copy has bounds of its own";
   return "a copy of this kind could act outside the namespace";
 }
 

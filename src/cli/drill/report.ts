@@ -1,4 +1,5 @@
 import type { DrillResult } from "../../api/lastDrill.ts";
+import { counted } from "../../api/message.ts";
 import { Exit } from "../exit.ts";
 import { aligned } from "../table.ts";
 import { printable } from "../terminal.ts";
@@ -15,6 +16,8 @@ export interface DrillReport {
   readonly finishedAt: string;
   readonly result: DrillResult;
   readonly kinds: readonly KindCount[];
+  /** What ran, where that was asked for: how many workloads came up, and whether the probe ended well. */
+  readonly ran?: { readonly workloads: number; readonly probe: boolean | undefined };
   readonly problems: readonly string[];
   readonly notChecked: readonly LeftOut[];
 }
@@ -34,13 +37,15 @@ export function exitOf(result: DrillResult): number {
 }
 
 /** In one sentence, for the Event. */
-export function verdict({ result, backup, kinds, problems, notChecked }: DrillReport): string {
+export function verdict({ result, backup, kinds, ran, problems, notChecked }: DrillReport): string {
   const compared = kinds.reduce((sum, { inBackup }) => sum + inBackup, 0);
   const [first = ""] = problems;
   const more = problems.length > 1 ? `, and ${problems.length - 1} more` : "";
   if (result === "Failed") return `Restore drill of backup ${backup} failed: ${first}${more}`;
   const left = notChecked.filter(({ isData }) => isData).map(({ resource, count }) => `${count} ${resource}`);
-  const equal = `${compared} objects came back equal`;
+  const probed = ran?.probe === undefined ? "" : " and the probe succeeded";
+  const up = ran === undefined ? "" : `, ${counted(ran.workloads, "workload")} came up${probed}`;
+  const equal = `${compared} objects came back equal${up}`;
   if (result === "Passed") return `Restore drill of backup ${backup} passed: ${equal}`;
   return `Restore drill of backup ${backup} is incomplete: ${equal}, not looked at: ${left.join(", ") || "anything"}`;
 }

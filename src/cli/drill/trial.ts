@@ -10,6 +10,8 @@ import type { Context } from "../context.ts";
 import { writeOptions } from "../mutation.ts";
 import { readVeleroFile } from "../veleroFile.ts";
 import { type Comparison, compare, type DrillPlan } from "./comparison.ts";
+import type { Probe } from "./probe.ts";
+import { type Ran, runRestored } from "./run.ts";
 import { makeScratch, objectsIn, removeScratch } from "./scratch.ts";
 
 /** How long Velero may take to end a Restore that nobody waits for any more, in milliseconds. */
@@ -21,16 +23,23 @@ export interface Trial {
   readonly into: string;
   /** Of the Operation that made the Backup. */
   readonly uid: string;
+  /** For how long to wait for each thing that takes time, in milliseconds; undefined for ever. */
   readonly timeoutMs: number | undefined;
+  /** What is to run; undefined: nothing. */
+  readonly run: { readonly probe: Probe | undefined } | undefined;
+}
+
+export interface Tried extends Comparison {
+  readonly ran?: Ran;
 }
 
 /** Restores into a namespace that it makes and removes, whatever happens. */
-export async function restoreAndCompare(plan: DrillPlan, trial: Trial, context: Context): Promise<Comparison> {
-  const { backup, from, into, uid } = trial;
+export async function restoreAndCompare(plan: DrillPlan, trial: Trial, context: Context): Promise<Tried> {
+  const { backup, from, into, uid, timeoutMs, run } = trial;
   const { client } = context.access;
   const labels = { [Label.drill]: uid };
   const restore = { namespace: backup.metadata.namespace ?? "", name: into };
-  const scratch = await makeScratch(into, labels, context);
+  const scratch = await makeScratch(into, { labels, run: run && { like: from, quotas: plan.quotas } }, context);
   try {
     const spec = {
       backupName: backup.metadata.name,
@@ -42,14 +51,16 @@ export async function restoreAndCompare(plan: DrillPlan, trial: Trial, context: 
       existingResourcePolicy: "none",
     };
     await client.create(restores, { metadata: { ...restore, labels }, spec }, writeOptions(context));
-    const done = await ended(restore, trial.timeoutMs, context);
+    const done = await ended(restore, timeoutMs, context);
     const failed = await failureOf(done, context);
     const restored = await objectsIn(into, plan.compared, context);
     const originals = await objectsIn(from, plan.compared, context).catch((error: unknown) =>
       isForbidden(error) ? undefined : Promise.reject(error),
     );
     const compared = compare(plan.compared, { restored, originals }, { from, into });
-    return { kinds: compared.kinds, problems: [...failed, ...compared.problems] };
+    const ran = run && (await runRestored(plan.compared, { into, timeoutMs, probe: run.probe }, context));
+    const problems = [...failed, ...compared.problems, ...(ran?.problems ?? [])];
+    return { kinds: compared.kinds, problems, ...(ran && { ran }) };
   } finally {
     await removeTrial(scratch, restore, context);
   }

@@ -7,11 +7,13 @@ import { TimedOut } from "../awaitObject.ts";
 import { backupOf, type Context, readOperation } from "../context.ts";
 import { coverageOf } from "../coverage.ts";
 import { archivedObjects } from "../drill/archive.ts";
-import { type Comparison, type DrillPlan, missingFromArchive, planOf } from "../drill/comparison.ts";
+import { type DrillPlan, missingFromArchive, planOf } from "../drill/comparison.ts";
+import { readProbe } from "../drill/probe.ts";
 import { record } from "../drill/record.ts";
 import { type DrillReport, exitOf, reportLines, resultOf } from "../drill/report.ts";
-import { restoreAndCompare } from "../drill/trial.ts";
-import { Exit } from "../exit.ts";
+import { restoreAndCompare, type Tried } from "../drill/trial.ts";
+import { reachingOut } from "../drill/workloads.ts";
+import { Exit, UsageError } from "../exit.ts";
 import { formatted } from "../output.ts";
 import { madeName } from "../requests.ts";
 import { insistOn, may } from "../rights.ts";
@@ -21,10 +23,13 @@ export interface DrillOptions {
   readonly from?: string;
   readonly timeout: string;
   readonly record: boolean;
+  readonly run?: boolean;
+  /** The file of a Pod. */
+  readonly probe?: string;
   readonly output?: "json" | "yaml";
 }
 
-const NOT_RESTORED: Comparison = { kinds: [], problems: [] };
+const NOT_RESTORED: Tried = { kinds: [], problems: [] };
 
 /** `drill`: restores the newest good backup of a target into a namespace of its own, and compares. docs/cli.md#drills. */
 export async function drill(target: string, options: DrillOptions, context: Context): Promise<number> {
@@ -39,17 +44,23 @@ export async function drill(target: string, options: DrillOptions, context: Cont
 
 async function tryBackup(target: string, options: DrillOptions, context: Context): Promise<number> {
   const timeoutMs = timeoutOf(options.timeout);
+  if (options.probe !== undefined && !options.run)
+    throw new UsageError("--probe: needs --run: a probe looks at what runs");
+  const run = options.run
+    ? { probe: options.probe === undefined ? undefined : await readProbe(options.probe) }
+    : undefined;
   const operation = await backupToTry(target, options, context);
   const backup = await readableBackup(operation, context);
   const { namespace = "", name, uid } = operation.metadata;
   const scratchNamespace = madeName(`drill-${target}`, context.now(), { exact: true });
   const source = await readArchive(backup, namespace, context);
+  if (run !== undefined) insistOnRunnable(source.plan);
   const tried =
     source.problems.length > 0 || source.plan.compared.length === 0
       ? NOT_RESTORED
       : await restoreAndCompare(
           source.plan,
-          { backup, from: namespace, into: scratchNamespace, uid, timeoutMs },
+          { backup, from: namespace, into: scratchNamespace, uid, timeoutMs, run },
           context,
         );
   const problems = [...source.problems, ...tried.problems];
@@ -62,6 +73,7 @@ async function tryBackup(target: string, options: DrillOptions, context: Context
     finishedAt: context.now().toISOString(),
     result: resultOf(problems, source.plan.left, tried.kinds.length),
     kinds: tried.kinds,
+    ...(tried.ran && { ran: { workloads: tried.ran.ready, probe: tried.ran.probe } }),
     problems,
     notChecked: source.plan.left,
   };
@@ -69,6 +81,14 @@ async function tryBackup(target: string, options: DrillOptions, context: Context
   else context.terminal.out(formatted(report, options.output));
   if (options.record) await record(operation, backup, report, context);
   return exitOf(report.result);
+}
+
+/** @throws Error where a second copy of what is in the backup could do harm, or could not run */
+function insistOnRunnable({ compared, left }: DrillPlan): void {
+  const data = left.find(({ isData }) => isData);
+  const why = data && [`the backup holds ${data.count} ${data.resource}, and ${data.why}`];
+  const reasons = why ?? reachingOut(compared);
+  if (reasons.length > 0) throw new Error(`--run: a copy cannot run: ${reasons.join("; ")}`);
 }
 
 /** The Operation that made the newest good backup of the target, or the one that was named. */
@@ -130,7 +150,7 @@ interface Held {
 async function readArchive(backup: Backup, namespace: string, context: Context): Promise<Held> {
   const { name } = backup.metadata;
   const broken = (why: string): Held => ({
-    plan: { included: [], compared: [], left: [] },
+    plan: { included: [], compared: [], quotas: [], left: [] },
     problems: [`the files of backup/${name} cannot be read: ${why}`],
   });
   context.terminal.progress(`reading backup/${name}`);
