@@ -42,9 +42,8 @@ export function drawDashboard(panels: readonly PanelData[], over: { start: numbe
 
 function drawPanel({ panel: { title, unit }, series }: PanelData, { start, end }: { start: number; end: number }) {
   const [width, height] = [PANEL_WIDTH - INNER.left - INNER.right, PANEL_HEIGHT - INNER.top - INNER.bottom];
-  const top = niceTop(
-    Math.max(0, ...series.flatMap(({ values }) => values.map(([, value]) => value)).filter(Number.isFinite)),
-  );
+  const all = series.flatMap(({ values }) => values.map(([, value]) => value)).filter(Number.isFinite);
+  const top = topOf(Math.max(0, ...all), unit);
   const x = (moment: number) => INNER.left + ((moment - start) / (end - start)) * width;
   const y = (value: number) => INNER.top + height - (value / top) * height;
   const steps = unit === "bool" ? [0, top] : [0, top / 2, top];
@@ -57,14 +56,12 @@ function drawPanel({ panel: { title, unit }, series }: PanelData, { start, end }
     ]),
     text("muted", INNER.left + width, INNER.top + height + 16, "end", `${age((end - start) * 1000)}`),
     ...shown.flatMap(({ legend, values }, at) => {
-      const points = values
-        .filter(([, value]) => Number.isFinite(value))
-        .map(([at, value]): Point => [x(at), y(value)]);
+      const lines = unbroken(values).map((part) => part.map(([moment, value]): Point => [x(moment), y(value)]));
       const left = INNER.left + (at % LEGEND.perRow) * (width / LEGEND.perRow);
       const down = INNER.top + height + 34 + Math.floor(at / LEGEND.perRow) * LEGEND.rowHeight;
       const name = `series-${at % COLOURS.length}`;
       return [
-        polyline(name, points),
+        ...lines.map((points) => polyline(name, points)),
         line(name, [left, down - 4], [left + 14, down - 4]),
         text("", left + 20, down, "start", legend),
       ];
@@ -73,6 +70,25 @@ function drawPanel({ panel: { title, unit }, series }: PanelData, { start, end }
       ? [text("muted", INNER.left - 8, INNER.top + height + 34, "end", `${series.length - shown.length} more`)]
       : []),
   ].join("\n");
+}
+
+/** The parts of a series between which it had no value. */
+function unbroken(values: Series["values"]): Series["values"][] {
+  const parts: Series["values"][] = [];
+  const step = Math.min(...values.slice(1).map(([moment], at) => moment - (values[at]?.[0] ?? 0)));
+  for (const point of values.filter(([, value]) => Number.isFinite(value))) {
+    const part = parts.at(-1);
+    const [before] = part?.at(-1) ?? [];
+    if (part === undefined || before === undefined || point[0] - before > 1.5 * step) parts.push([point]);
+    else part.push(point);
+  }
+  return parts;
+}
+
+/** The end of the scale, a round number of the unit. */
+function topOf(value: number, unit: Panel["unit"]): number {
+  const size = unit === "bytes" ? 2 ** 20 : unit === "s" && value > 60 ? 60 : 1;
+  return niceTop(value / size) * size;
 }
 
 /** A value as Grafana would write it in this unit. */

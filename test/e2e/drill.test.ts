@@ -108,7 +108,9 @@ describe("with --run", () => {
 
   it("lets what was restored run, and a probe look at it", async () => {
     const { code, stdout, stderr } = await cli("drill", "shop", "--run", "--probe", await probeFile("version"));
-    expect(stdout + stderr).toMatch(/ passed: \d+ objects came back equal, 1 workload came up and the probe succeeded$/m);
+    expect(stdout + stderr).toMatch(
+      / passed: \d+ objects came back equal, 1 workload came up and the probe succeeded$/m,
+    );
     expect(code).toBe(0);
   });
 
