@@ -5,6 +5,8 @@ import { both, type Check, type Finding, judge, ok, problem, warning } from "../
 
 /** A runner removes its own at once; Velero removes them after ten minutes. */
 const DOWNLOAD_MS = 15 * 60_000;
+/** A drill removes all that it made, unless it is killed. */
+const DRILL_MS = 24 * 60 * 60_000;
 
 export const leftovers: Check = (seen) => {
   const { backups, restores, operations, downloadRequests, jobs, now } = seen;
@@ -41,6 +43,13 @@ export const leftovers: Check = (seen) => {
       const remedy =
         "Velero removes them after ten minutes: see whether its server runs; kubectl delete downloadrequest takes them away";
       found.push(warning("leftovers", `${old.length} DownloadRequests of runners are left`, remedy));
+    }
+    for (const { metadata } of restored) {
+      const isOld = now.getTime() - Date.parse(metadata.creationTimestamp) > DRILL_MS;
+      if (metadata.labels?.[Label.drill] === undefined || !isOld) continue;
+      const { name } = metadata;
+      const remedy = `kubectl delete namespace ${name} --ignore-not-found && kubectl delete restores.velero.io ${name} -n ${seen.veleroNamespace}`;
+      found.push(warning("leftovers", `the drill ${name} was killed before it could remove what it made`, remedy));
     }
     const idle = work.filter(
       (job) => isOrphan(job) && job.metadata.deletionTimestamp === undefined && (job.status?.active ?? 0) === 0,

@@ -219,6 +219,17 @@ test.each<[string, Partial<Observed>, "problem" | "warning", RegExp]>([
     /1 DownloadRequests/,
   ],
   [
+    "what a drill has made is left",
+    {
+      restores: seen([
+        object("Restore", "drill-shop-1", { labels: { "ops.vworkspace.io/drill": "u" }, at: "2026-01-08T00:00:00Z" }),
+        object("Restore", "drill-shop-2", { labels: { "ops.vworkspace.io/drill": "u" }, at: "2026-01-09T23:00:00Z" }),
+      ]),
+    },
+    "warning",
+    /the drill drill-shop-1 was killed before/,
+  ],
+  [
     "a Job of a deleted Operation is left",
     { jobs: seen([object("Job", "j1", { labels: OURS })]) },
     "warning",
