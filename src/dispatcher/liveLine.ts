@@ -274,9 +274,9 @@ export function openLine({ caches, writesInFlight, world, queue, settings, clock
   return line;
 }
 
-/** What Velero works on at once, and one that is next. Of Restores it does one at a time. docs/velero-facts.md#veleros-own-queue. */
+/** What Velero works on at once, and one that is next. docs/velero-facts.md#veleros-own-queue, docs/contract.md#queue. */
 function veleroCapacity({ limits }: Settings, server: Deployment | undefined): Capacity {
   const backups =
     limits.concurrentBackups > 0 ? limits.concurrentBackups : ((server && concurrentBackups(server)) ?? 1);
-  return { Backup: backups + 1, Restore: 2 };
+  return { Backup: backups, nextBackups: 1, Restore: 2 };
 }

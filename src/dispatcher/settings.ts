@@ -106,7 +106,7 @@ export const settingsSchema = z.strictObject({
         .default(0)
         .meta({
           description:
-            "How many Backups Velero's server works on at once: its argument `--concurrent-backups`. At any time Velero has at most that many Backups of Operations, and one more in its queue; the other Operations wait as Queued, because Velero pauses between Backups when its own queue is long. 0: as the Deployment `velero` says, or 1 where that cannot be read. A larger number does not make Velero faster.",
+            "How many Backups Velero's server works on at once: its argument `--concurrent-backups`. At any time Velero has at most that many Backups of Operations, and one more in its queue while more than three wait; the other Operations wait as Queued, because Velero pauses between Backups when its own queue is long. 0: as the Deployment `velero` says, or 1 where that cannot be read. A larger number does not make Velero faster.",
           unit: "Backups",
         }),
       maxCsiSnapshotTimeout: maybeDuration("10m").default("10m").meta({

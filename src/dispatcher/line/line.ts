@@ -18,10 +18,19 @@ export interface Limits {
   readonly maxConcurrentPerNamespace: number;
 }
 
-/** How many objects of each type Velero may have at once: those that it works on, and one that is next. */
-export type Capacity = Readonly<Record<Type, number>>;
+/** How many objects of each type Velero may have at once. */
+export interface Capacity extends Readonly<Record<Type, number>> {
+  /** How many more Backups it may have, for it to go on with at once, while more than {@link FEW_BACKUPS} wait. Default 0. */
+  readonly nextBackups?: number;
+}
 
 const TYPES = ["Backup", "Restore"] as const;
+
+/**
+ * While no more Backups than this wait, Velero gets none as its next one: only the creation of a further Backup is sure to have it look
+ * at its queue, so the last of a series would often stay there for a minute. docs/velero-facts.md#veleros-own-queue.
+ */
+export const FEW_BACKUPS = 3;
 
 /**
  * Decides which Operation goes first. Namespaces take turns, and within a namespace the oldest goes first. An Operation can take its
@@ -189,7 +198,7 @@ export class Line {
   #findFree(): Set<string> {
     const free = new Set<string>();
     const room = {
-      Backup: this.#capacity.Backup - this.#inVelero.Backup,
+      Backup: this.#backupPlaces() - this.#inVelero.Backup,
       Restore: this.#capacity.Restore - this.#inVelero.Restore,
     };
     let slots = this.#limits.maxConcurrent - this.#slots;
@@ -207,6 +216,16 @@ export class Line {
       }
       if (free.size === before) return free;
     }
+  }
+
+  #backupPlaces(): number {
+    const { Backup: places, nextBackups = 0 } = this.#capacity;
+    let waiting = 0;
+    for (const { namespace, head } of this.#order) {
+      if (head.type === "Backup") waiting += namespace.readyCount;
+      if (waiting > FEW_BACKUPS) return places + nextBackups;
+    }
+    return places;
   }
 
   /** In the order in which the Operations would go if there were room for one after the other. */

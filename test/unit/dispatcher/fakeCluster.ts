@@ -93,7 +93,7 @@ export class Cluster extends ClusterObjects {
 
   /** As everybody's place follows from who is there, with nothing remembered. */
   #placeOf(self: VeleroOperation, world: World): Place {
-    const line = new Line(this.settings.limits, { Backup: this.concurrentBackups + 1, Restore: 2 });
+    const line = new Line(this.settings.limits, { Backup: this.concurrentBackups, nextBackups: 1, Restore: 2 });
     for (const operation of this.operations.values()) {
       if (!isVeleroOperation(operation)) continue;
       const entrant = operation.metadata.uid === self.metadata.uid ? undefined : this.#judge(operation, world);

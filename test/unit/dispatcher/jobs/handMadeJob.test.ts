@@ -8,6 +8,7 @@ let operation: VeleroOperation;
 
 beforeEach(() => {
   cluster = new Cluster();
+  cluster.concurrentBackups = 2;
   operation = cluster.settle(cluster.add({ name: "nightly" }));
 });
 

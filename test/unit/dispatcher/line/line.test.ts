@@ -42,7 +42,11 @@ type Change =
   | { readonly kind: "capacity"; readonly capacity: Capacity };
 
 const namespace = fc.constantFrom(...NAMESPACES);
-const capacity = fc.record({ Backup: fc.integer({ min: 1, max: 4 }), Restore: fc.integer({ min: 1, max: 2 }) });
+const capacity = fc.record({
+  Backup: fc.integer({ min: 1, max: 3 }),
+  nextBackups: fc.integer({ min: 0, max: 1 }),
+  Restore: fc.integer({ min: 1, max: 2 }),
+});
 const change: fc.Arbitrary<Change> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ kind: fc.constant("set" as const), entrant }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("remove" as const), uid: entrant.map(({ uid }) => uid) }) },
@@ -190,6 +194,21 @@ test("a restart keeps the turns as far as the Operations tell of them", () => {
   line.set(waiting("org-a", 1));
   line.set(waiting("org-b", 2));
   expect([...line.free()]).toEqual(["org-b-2"]);
+});
+
+test("Velero gets one more Backup than it works on while many wait, and none of the last few", () => {
+  const line = new Line(
+    { maxConcurrent: 10, maxConcurrentPerNamespace: 10 },
+    { Backup: 1, nextBackups: 1, Restore: 2 },
+  );
+  for (const number of [1, 2, 3, 4, 5]) line.set(waiting(`org-${number}`, number));
+  expect([...line.free()]).toEqual(["org-1-1", "org-2-2"]);
+  line.set(waiting("org-1", 1, { state: "underWay", inVelero: true }));
+  expect([...line.free()]).toEqual(["org-2-2"]);
+  line.remove("org-5-5");
+  expect([...line.free()]).toEqual([]);
+  line.set(waiting("org-1", 1, { state: "underWay", inVelero: false }));
+  expect([...line.free()]).toEqual(["org-2-2"]);
 });
 
 test("what Velero has let go of makes room for the next, long before it ends", () => {

@@ -1,5 +1,5 @@
 import { byAge, conflicts, type Entrant } from "../../../../src/dispatcher/line/entrant.ts";
-import type { Capacity, Limits, Place } from "../../../../src/dispatcher/line/line.ts";
+import { type Capacity, FEW_BACKUPS, type Limits, type Place } from "../../../../src/dispatcher/line/line.ts";
 import type { OrphanedWork } from "../../../../src/dispatcher/line/namespaceLine.ts";
 
 /** Everything that decides who goes first. */
@@ -60,14 +60,16 @@ function take(
   }
 }
 
-function hasRoom(self: Entrant, taken: readonly Entrant[], { entrants, limits, capacity }: Everybody): boolean {
+function hasRoom(self: Entrant, taken: readonly Entrant[], all: Everybody): boolean {
+  const { entrants, limits, capacity } = all;
+  const ready = entrants.filter((one) => one.state === "waiting" && conflictOf(one, all) === undefined);
+  const many = ready.filter(({ type }) => type === "Backup").length > FEW_BACKUPS;
+  const places = capacity[self.type] + (self.type === "Backup" && many ? (capacity.nextBackups ?? 0) : 0);
   const underWay = [...entrants.filter(({ state }) => state === "underWay"), ...taken];
   const here = underWay.filter(({ namespace }) => namespace === self.namespace);
   const inVelero = [...entrants.filter((one) => one.inVelero), ...taken].filter(({ type }) => type === self.type);
   return (
-    underWay.length < limits.maxConcurrent &&
-    here.length < limits.maxConcurrentPerNamespace &&
-    inVelero.length < capacity[self.type]
+    underWay.length < limits.maxConcurrent && here.length < limits.maxConcurrentPerNamespace && inVelero.length < places
   );
 }
 

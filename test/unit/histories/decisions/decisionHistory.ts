@@ -229,7 +229,7 @@ export class DecisionHistory extends Cluster {
         ...underWay.map((one) => entrant(one, { state: "underWay", inVelero: this.#isInVelero(one) })),
       ],
       limits: this.limits,
-      capacity: { Backup: this.concurrentBackups + 1, Restore: 2 },
+      capacity: { Backup: this.concurrentBackups, nextBackups: 1, Restore: 2 },
       left: new Map([...namespaces].map((name) => [name, this.orphanedWork(name)])),
       turns: new Map([...namespaces].map((name) => [name, Math.max(0, ...admittedAt(name))])),
     }).get(admitted.metadata.uid);
