@@ -9,6 +9,8 @@ let cluster: Cluster;
 
 beforeEach(() => {
   cluster = new Cluster();
+  // What waits for room in Velero has tests of its own (veleroRoom).
+  cluster.concurrentBackups = 2;
 });
 
 const at = (minute: number) => `2026-11-22T09:${String(minute).padStart(2, "0")}:00Z`;
