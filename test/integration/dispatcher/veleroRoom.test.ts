@@ -102,7 +102,7 @@ test("as many are handed over as Velero's Deployment says, also when it says som
   const where = [fixture.tenant, ...fixture.otherTenants];
   const all: Operation[] = [];
   for (const [index, name] of ["a", "b", "c"].entries()) {
-    const namespace = where[index % where.length] ?? fixture.tenant;
+    const namespace = where[(index + 1) % where.length] ?? fixture.tenant;
     all.push(await fixture.operation({ name, namespace }));
     if (index < 2) await fixture.job(all.at(-1) as Operation);
   }
