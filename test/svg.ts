@@ -1,7 +1,7 @@
 /** Pictures of figures, for the documentation. */
 
 /** Colours for a light and a dark page; a browser that shows the picture knows which it is. */
-export const PAGE_STYLE = `
+const PAGE_STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #1f2328; }
   .title { font-weight: 600; }
   .muted { fill: #59636e; }

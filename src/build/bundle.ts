@@ -4,7 +4,7 @@ import { isBuiltin } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
 import { type BuildOptions, build as esbuild, type Plugin } from "esbuild";
-import { fileOf, PARTS } from "./parts.ts";
+import { fileOf, PARTS, VERBS } from "./parts.ts";
 import { bundleSbom } from "./sbom.ts";
 
 const root = path.join(import.meta.dirname, "..", "..");
@@ -172,12 +172,7 @@ export async function build(folder: string): Promise<void> {
       esbuild({
         ...options,
         entryPoints: { [part]: source },
-        plugins: [
-          partFiles,
-          leanClient,
-          seldomUsed(part.endsWith("Verbs") ? COMMANDS_USE_SELDOM : SELDOM_USED),
-          nodeModules,
-        ],
+        plugins: [partFiles, leanClient, seldomUsed(part in VERBS ? COMMANDS_USE_SELDOM : SELDOM_USED), nodeModules],
         banner: { js: "(function(exports,require,module,__dirname){" },
         footer: { js: "})" },
       }),

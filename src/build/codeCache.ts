@@ -29,8 +29,8 @@ const furtherSchema = z.object({
 
 /**
  * Lays beside each part of a bundle what V8 made of it: of the runner all that a quiet backup uses, of the commands what help,
- * a look at an Operation and a request use, of the dispatcher what it needs to start. Only the very same Node takes it, so the image's own
- * makes it:
+ * a look at an Operation and a request use, of the dispatcher what it needs to start. Only the very same Node takes it, so the
+ * image's own makes it:
  *
  *     node --hash-seed=1 --predictable src/build/codeCache.ts dist
  *

@@ -1,8 +1,13 @@
+/** The parts that carry out the commands for people. */
+export const VERBS = {
+  everydayVerbs: "src/cli/everydayVerbs.ts",
+  furtherVerbs: "src/cli/furtherVerbs.ts",
+};
+
 /** The parts of the program that are imported when they are asked for: each becomes one file with all it needs. */
 export const PARTS = {
   cli: "src/cli/main.ts",
-  everydayVerbs: "src/cli/everydayVerbs.ts",
-  furtherVerbs: "src/cli/furtherVerbs.ts",
+  ...VERBS,
   dispatcher: "src/dispatcher/main.ts",
   run: "src/runner/main.ts",
 };

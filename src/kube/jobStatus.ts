@@ -23,6 +23,11 @@ export function hasStarted({ status = {} }: Pod): boolean {
   );
 }
 
+/** Whether all containers of this pod have ended for good. */
+export function podHasEnded({ status }: Pod): boolean {
+  return status?.phase === "Succeeded" || status?.phase === "Failed";
+}
+
 /** Whether a Job has ended: no pod of it will ever start again. */
 export function jobHasEnded(job: Job): boolean {
   return endingOf(job) !== undefined;

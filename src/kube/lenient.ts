@@ -13,6 +13,9 @@ export function lenientList<T extends z.ZodType>(entry: T) {
   return lenient(z.array(entry.catch(() => entry.parse({}))));
 }
 
-/** A text and a number, read leniently. Each is one schema for all fields of that kind: a process that reads few objects spends more on making schemas. */
+/**
+ * A text and a number, read leniently. Each is one schema for all fields of that kind: a process that reads few objects spends
+ * most on making schemas.
+ */
 export const lenientText = lenient(z.string());
 export const lenientNumber = lenient(z.number());

@@ -54,7 +54,7 @@ function drawPanel({ panel: { title, unit }, series }: PanelData, { start, end }
       line("grid", [INNER.left, y(value)], [INNER.left + width, y(value)]),
       text("muted", INNER.left - 8, y(value) + 4, "end", written(value, unit)),
     ]),
-    text("muted", INNER.left + width, INNER.top + height + 16, "end", `${age((end - start) * 1000)}`),
+    text("muted", INNER.left + width, INNER.top + height + 16, "end", age((end - start) * 1000)),
     ...shown.flatMap(({ legend, values }, at) => {
       const lines = unbroken(values).map((part) => part.map(([moment, value]): Point => [x(moment), y(value)]));
       const left = INNER.left + (at % LEGEND.perRow) * (width / LEGEND.perRow);
@@ -79,8 +79,8 @@ function unbroken(values: Series["values"]): Series["values"][] {
   for (const point of values.filter(([, value]) => Number.isFinite(value))) {
     const part = parts.at(-1);
     const [before] = part?.at(-1) ?? [];
-    if (part === undefined || before === undefined || point[0] - before > 1.5 * step) parts.push([point]);
-    else part.push(point);
+    if (before !== undefined && point[0] - before <= 1.5 * step) part?.push(point);
+    else parts.push([point]);
   }
   return parts;
 }

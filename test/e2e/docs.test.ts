@@ -18,12 +18,13 @@ const TEAM = "org-myteam";
 const pages = globSync(["README.md", "docs/**/*.md", "manifests/**/*.md"]).toSorted((one, other) =>
   one === "README.md" ? -1 : other === "README.md" ? 1 : one < other ? -1 : 1,
 );
-const blocks = pages.flatMap((page) =>
-  [...blocksIn(readFileSync(page, "utf8")), ...appliedIn(readFileSync(page, "utf8"))]
+const blocks = pages.flatMap((page) => {
+  const markdown = readFileSync(page, "utf8");
+  return [...blocksIn(markdown), ...appliedIn(markdown)]
     .map((block) => block.replaceAll(/^kubectl operation .*\n/gm, ""))
     .filter((block) => block.startsWith("kubectl "))
-    .map((block) => ({ page, block, name: block.trim().replaceAll("\n", "; ") })),
-);
+    .map((block) => ({ page, block, name: block.trim().replaceAll("\n", "; ") }));
+});
 
 /** What a sentence or a table has the reader apply. */
 function appliedIn(markdown: string): string[] {

@@ -8,6 +8,7 @@ import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { build } from "../../src/build/bundle.ts";
+import { fileOf, PARTS } from "../../src/build/parts.ts";
 import { rehearse } from "../../src/build/rehearsal.ts";
 import { tunnel } from "./runner/objectStore.ts";
 
@@ -100,9 +101,7 @@ test("the compiled code of every part fits it", async () => {
       const cachedData = readFileSync(file + ".cache");
       console.log(new Script(readFileSync(file, "utf8"), { cachedData }).cachedDataRejected);
     }`;
-  const parts = ["cli.js", "dispatcher.js", "run.js", "everydayVerbs.js", "furtherVerbs.js"].map((file) =>
-    path.join(folder, file),
-  );
+  const parts = Object.keys(PARTS).map((part) => path.join(folder, fileOf(part)));
   const { stdout } = await promisify(execFile)(process.execPath, ["-e", code, ...parts]);
   expect(stdout.trim().split("\n")).toEqual(["false", "false", "false", "false", "false"]);
 });
@@ -116,14 +115,7 @@ test.each(["another Node's", "missing"])("compiled code that is %s is made anew"
 });
 
 test("no character takes more than one byte in memory", async () => {
-  for (const file of [
-    "operation-runner.js",
-    "cli.js",
-    "dispatcher.js",
-    "run.js",
-    "everydayVerbs.js",
-    "furtherVerbs.js",
-  ])
+  for (const file of ["operation-runner.js", ...Object.keys(PARTS).map(fileOf)])
     expect(/.{0,40}[^\p{ASCII}]/u.exec(await readFile(path.join(folder, file), "utf8"))?.[0]).toBeUndefined();
 });
 

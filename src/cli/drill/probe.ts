@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { HttpMethod } from "@kubernetes/client-node/dist/gen/http/http.js";
 import { parse } from "yaml";
 import * as z from "zod";
+import { podHasEnded } from "../../kube/jobStatus.ts";
 import type { Manifest } from "../../kube/metadata.ts";
 import { pathOf } from "../../kube/resource.ts";
 import { type Pod, pods } from "../../kube/resources.ts";
@@ -62,7 +63,7 @@ export async function runProbe(
   const manifest: Manifest = { ...probe, metadata: { ...probe.metadata, ...target } };
   await context.access.client.create(pods, manifest, writeOptions(context));
   context.terminal.progress("waiting for the probe");
-  const hasEnded = (pod: Pod | undefined) => pod === undefined || /^(Succeeded|Failed)$/.test(pod.status?.phase ?? "");
+  const hasEnded = (pod: Pod | undefined) => pod === undefined || podHasEnded(pod);
   try {
     const pod = await awaitObject(pods, target, hasEnded, timeoutMs, context);
     if (pod?.status?.phase === "Succeeded") return [];

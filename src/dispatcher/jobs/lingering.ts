@@ -1,12 +1,13 @@
 import { jobReference } from "../../api/announcements.ts";
 import { isTerminal, type VeleroOperation } from "../../api/operation.ts";
 import { endedWithoutResult } from "../../api/status.ts";
+import { podHasEnded } from "../../kube/jobStatus.ts";
 import type { Job } from "../../kube/resources.ts";
 import { NOTHING } from "../state/statusDecision.ts";
 import type { Decision, World } from "../state/world.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
 import { deletionOf, unfinishedOwnJob } from "./jobState.ts";
-import { lingeringContainer, lingeringText, podHasEnded } from "./silentTrouble.ts";
+import { lingeringContainer, lingeringText } from "./silentTrouble.ts";
 
 const DAY_SECONDS = 86_400;
 

@@ -1,18 +1,11 @@
 import * as z from "zod";
 import { oneLine } from "../../api/message.ts";
 import { timestamp } from "../../api/status.ts";
-import { failureOf } from "../../kube/jobStatus.ts";
+import { failureOf, podHasEnded } from "../../kube/jobStatus.ts";
 import type { ContainerStatus, Event, Job, Pod } from "../../kube/resources.ts";
 import type { World } from "../state/world.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
-import {
-  lingeringContainer,
-  lingeringText,
-  type Overdue,
-  overdueEnd,
-  overdueStart,
-  podHasEnded,
-} from "./silentTrouble.ts";
+import { lingeringContainer, lingeringText, type Overdue, overdueEnd, overdueStart } from "./silentTrouble.ts";
 
 /** What the pods of unfinished Jobs are doing. */
 export type PodState =

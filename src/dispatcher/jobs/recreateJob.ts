@@ -1,9 +1,9 @@
 import type { VeleroOperation } from "../../api/operation.ts";
-import { failureOf, hasStarted } from "../../kube/jobStatus.ts";
+import { failureOf, hasStarted, podHasEnded } from "../../kube/jobStatus.ts";
 import type { Job, Pod } from "../../kube/resources.ts";
 import type { World } from "../state/world.ts";
 import { isMadeByDispatcher } from "./jobState.ts";
-import { overdueEnd, podHasEnded } from "./silentTrouble.ts";
+import { overdueEnd } from "./silentTrouble.ts";
 
 // When the dispatcher makes its Job again though that still exists, for the same attempt and under the same name. A Job that is
 // gone: decide.ts.

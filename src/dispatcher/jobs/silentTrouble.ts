@@ -1,3 +1,4 @@
+import { podHasEnded } from "../../kube/jobStatus.ts";
 import type { ContainerStatus, Event, Pod } from "../../kube/resources.ts";
 import { RUNNER_CONTAINER } from "../templates/buildJob.ts";
 
@@ -72,10 +73,6 @@ export function lingeringText(pod: Pod, container: string): string {
     `pod ${pod.metadata.name} does not end, because its container ${container} still runs after the runner has ended: ` +
     "make that container an init container with restartPolicy Always, or let it end when the runner ends"
   );
-}
-
-export function podHasEnded({ status }: Pod): boolean {
-  return status?.phase === "Succeeded" || status?.phase === "Failed";
 }
 
 /** A time that cannot be read counts as long ago. */

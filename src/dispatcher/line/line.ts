@@ -20,8 +20,8 @@ export interface Limits {
 
 /** How many objects of each type Velero may have at once. */
 export interface Capacity extends Readonly<Record<Type, number>> {
-  /** How many more Backups it may have, for it to go on with at once, while more than {@link FEW_BACKUPS} wait. Default 0. */
-  readonly nextBackups?: number;
+  /** How many more Backups it may have, for it to go on with at once, while more than {@link FEW_BACKUPS} wait. */
+  readonly nextBackups: number;
 }
 
 const TYPES = ["Backup", "Restore"] as const;
@@ -219,7 +219,7 @@ export class Line {
   }
 
   #backupPlaces(): number {
-    const { Backup: places, nextBackups = 0 } = this.#capacity;
+    const { Backup: places, nextBackups } = this.#capacity;
     let waiting = 0;
     for (const { namespace, head } of this.#order) {
       if (head.type === "Backup") waiting += namespace.readyCount;

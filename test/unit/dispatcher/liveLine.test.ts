@@ -28,7 +28,7 @@ beforeEach(() => {
   const world = cluster.world();
   line = new LiveLine({
     limits: settingsSchema.parse({}).limits,
-    capacity: { Backup: 2, Restore: 2 },
+    capacity: { Backup: 2, nextBackups: 0, Restore: 2 },
     world: () => world,
     operation: (key) => {
       const operation = cluster.operations.get(key);
@@ -179,7 +179,7 @@ test("what Velero does at once makes room as soon as it is known", async () => {
   for (let number = 0; number < 5; number += 1) add(number);
   await clock.advance(0);
   expect(urgent()).toHaveLength(2);
-  line.capacity = { Backup: 4, Restore: 2 };
+  line.capacity = { Backup: 4, nextBackups: 0, Restore: 2 };
   await clock.advance(0);
   expect(urgent()).toEqual(["org-2/op-2", "org-3/op-3"]);
 });

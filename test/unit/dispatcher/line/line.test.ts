@@ -67,7 +67,7 @@ class Both {
   readonly left = new Map<string, OrphanedWork[]>();
   readonly turns = new Map<string, number>();
   readonly limits: Limits;
-  capacity: Capacity = { Backup: 2, Restore: 2 };
+  capacity: Capacity = { Backup: 2, nextBackups: 0, Restore: 2 };
   #lastTurn = 0;
 
   constructor(limits: Limits) {
@@ -167,7 +167,10 @@ function drain(line: Line, arriving: (admitted: number) => readonly Entrant[] = 
 }
 
 test("namespaces take turns, the oldest first within one: who comes with a thousand waits as long as who comes with one", () => {
-  const line = new Line({ maxConcurrent: 10, maxConcurrentPerNamespace: 10 }, { Backup: 2, Restore: 2 });
+  const line = new Line(
+    { maxConcurrent: 10, maxConcurrentPerNamespace: 10 },
+    { Backup: 2, nextBackups: 0, Restore: 2 },
+  );
   for (let number = 0; number < 1000; number += 1) line.set(waiting("org-crowd", number));
   line.set(waiting("org-small", 1001));
   line.set(waiting("org-small", 1002));
@@ -177,7 +180,7 @@ test("namespaces take turns, the oldest first within one: who comes with a thous
 });
 
 test("nobody starves: one that waits has its turn however many others come for ever", () => {
-  const line = new Line({ maxConcurrent: 1, maxConcurrentPerNamespace: 1 }, { Backup: 2, Restore: 2 });
+  const line = new Line({ maxConcurrent: 1, maxConcurrentPerNamespace: 1 }, { Backup: 2, nextBackups: 0, Restore: 2 });
   line.set(waiting("org-late", 999, { type: "Restore" }));
   let number = 0;
   const order = drain(line, (admitted) => {
@@ -189,7 +192,10 @@ test("nobody starves: one that waits has its turn however many others come for e
 });
 
 test("a restart keeps the turns as far as the Operations tell of them", () => {
-  const line = new Line({ maxConcurrent: 10, maxConcurrentPerNamespace: 10 }, { Backup: 1, Restore: 1 });
+  const line = new Line(
+    { maxConcurrent: 10, maxConcurrentPerNamespace: 10 },
+    { Backup: 1, nextBackups: 0, Restore: 1 },
+  );
   line.served("org-a", Date.parse("2026-11-22T10:00:00Z"));
   line.set(waiting("org-a", 1));
   line.set(waiting("org-b", 2));
@@ -212,7 +218,10 @@ test("Velero gets one more Backup than it works on while many wait, and none of 
 });
 
 test("what Velero has let go of makes room for the next, long before it ends", () => {
-  const line = new Line({ maxConcurrent: 10, maxConcurrentPerNamespace: 10 }, { Backup: 2, Restore: 2 });
+  const line = new Line(
+    { maxConcurrent: 10, maxConcurrentPerNamespace: 10 },
+    { Backup: 2, nextBackups: 0, Restore: 2 },
+  );
   for (const number of [1, 2, 3]) line.set(waiting(`org-${number}`, number));
   for (const number of [1, 2]) line.set(waiting(`org-${number}`, number, { state: "underWay", inVelero: true }));
   expect(line.place("org-3-3")).toEqual({ kind: "queued", for: "velero", position: 1, total: 1 });
@@ -221,7 +230,7 @@ test("what Velero has let go of makes room for the next, long before it ends", (
 });
 
 test("positions are as of the last count, and who came since stands at the end", () => {
-  const line = new Line({ maxConcurrent: 1, maxConcurrentPerNamespace: 1 }, { Backup: 2, Restore: 2 });
+  const line = new Line({ maxConcurrent: 1, maxConcurrentPerNamespace: 1 }, { Backup: 2, nextBackups: 0, Restore: 2 });
   for (const number of [1, 2, 3]) line.set(waiting("org-a", number));
   expect(line.place("org-a-3")).toMatchObject({ for: "slot", position: 2, total: 2 });
   line.remove("org-a-2");

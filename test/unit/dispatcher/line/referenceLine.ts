@@ -64,7 +64,7 @@ function hasRoom(self: Entrant, taken: readonly Entrant[], all: Everybody): bool
   const { entrants, limits, capacity } = all;
   const ready = entrants.filter((one) => one.state === "waiting" && conflictOf(one, all) === undefined);
   const many = ready.filter(({ type }) => type === "Backup").length > FEW_BACKUPS;
-  const places = capacity[self.type] + (self.type === "Backup" && many ? (capacity.nextBackups ?? 0) : 0);
+  const places = capacity[self.type] + (self.type === "Backup" && many ? capacity.nextBackups : 0);
   const underWay = [...entrants.filter(({ state }) => state === "underWay"), ...taken];
   const here = underWay.filter(({ namespace }) => namespace === self.namespace);
   const inVelero = [...entrants.filter((one) => one.inVelero), ...taken].filter(({ type }) => type === self.type);
