@@ -10,11 +10,17 @@ const KINDS: ReadonlySet<string> = new Set(["Deployment", "StatefulSet", "Daemon
 /** What a pod can have for itself; all else is data or a device that others use as well. */
 const OWN_VOLUMES: ReadonlySet<string> = new Set(["configMap", "downwardAPI", "emptyDir", "projected", "secret"]);
 
+const containerSchema = z.looseObject({
+  ports: lenientList(z.looseObject({ hostPort: lenientNumber })),
+  securityContext: lenient(z.looseObject({ privileged: lenient(z.boolean()) })),
+});
+
 const podSpecSchema = z.looseObject({
   hostNetwork: lenient(z.boolean()),
   hostPID: lenient(z.boolean()),
   hostIPC: lenient(z.boolean()),
-  containers: lenientList(z.looseObject({ ports: lenientList(z.looseObject({ hostPort: lenientNumber })) })),
+  initContainers: lenientList(containerSchema),
+  containers: lenientList(containerSchema),
   volumes: lenientList(z.record(z.string(), z.unknown())),
 });
 
@@ -57,17 +63,25 @@ function reachesOf({
   hostNetwork,
   hostPID,
   hostIPC,
+  initContainers = [],
   containers = [],
   volumes = [],
 }: z.infer<typeof podSpecSchema>): string[] {
   const ofNode = Object.entries({ hostNetwork, hostPID, hostIPC }).flatMap(([field, is]) =>
     is === true ? [field] : [],
   );
-  const opensPort = containers.some(({ ports = [] }) => ports.some(({ hostPort = 0 }) => hostPort > 0));
+  const all = [...initContainers, ...containers];
+  const opensPort = all.some(({ ports = [] }) => ports.some(({ hostPort = 0 }) => hostPort > 0));
+  const isPrivileged = all.some(({ securityContext }) => securityContext?.privileged === true);
   const foreign = volumes
     .flatMap((volume) => Object.keys(volume))
     .filter((key) => key !== "name" && !OWN_VOLUMES.has(key));
-  return [...ofNode, ...(opensPort ? ["hostPort"] : []), ...new Set(foreign.map((kind) => `a volume of kind ${kind}`))];
+  return [
+    ...ofNode,
+    ...(opensPort ? ["hostPort"] : []),
+    ...(isPrivileged ? ["a privileged container"] : []),
+    ...new Set(foreign.map((kind) => `a volume of kind ${kind}`)),
+  ];
 }
 
 /** Which workloads are not ready yet, such as `deployments.apps/web is not ready: 0 of 2 pods`. */

@@ -27,6 +27,9 @@ describe("a workload may run a second time", () => {
     [{ hostPID: true }, "hostPID"],
     [{ hostIPC: true }, "hostIPC"],
     [{ containers: [{ name: "web", ports: [{ hostPort: 80 }] }] }, "hostPort"],
+    [{ initContainers: [{ name: "init", ports: [{ hostPort: 80 }] }] }, "hostPort"],
+    [{ containers: [{ name: "web", securityContext: { privileged: true } }] }, "a privileged container"],
+    [{ initContainers: [{ name: "init", securityContext: { privileged: true } }] }, "a privileged container"],
     [{ volumes: [{ name: "data", hostPath: { path: "/var" } }] }, "a volume of kind hostPath"],
     [{ volumes: [{ name: "data", nfs: { server: "files" } }] }, "a volume of kind nfs"],
     [
