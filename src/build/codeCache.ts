@@ -24,7 +24,6 @@ const everydaySchema = z.object({
 const furtherSchema = z.object({
   openAccess: z.custom<typeof further.openAccess>(),
   backup: z.custom<typeof further.backup>(),
-  restore: z.custom<typeof further.restore>(),
   logs: z.custom<typeof further.logs>(),
 });
 
@@ -54,11 +53,9 @@ async function makeCodeCache(folder: string): Promise<void> {
     return Math.max(...exits, await status({ output: "table" }, context));
   });
   await mustEnd("the rehearsed looks at an Operation", rehearse(looking));
-  const { backup, restore, logs, ...further } = furtherSchema.parse(part("furtherVerbs"));
+  const { backup, logs, ...further } = furtherSchema.parse(part("furtherVerbs"));
   const asking = withContext(further, async (context) => {
     const asked = await backup("any", undefined, { dryRun: "none", timeout: "0" }, context);
-    // Ends with the exit code for a request that would be held back: no platform is installed here.
-    await restore("any", "back", { dryRun: "none", timeout: "0", from: "done", preview: true }, context);
     return Math.max(asked, await logs("backup", {}, context));
   });
   await mustEnd("the rehearsed request", rehearse(asking));

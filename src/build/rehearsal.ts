@@ -58,12 +58,6 @@ export async function rehearse(
       admittedSpec: specDigest(request),
     },
   });
-  store("operations", {
-    metadata: { namespace: "team", name: "done" },
-    spec: request,
-    status: { phase: "Succeeded", engineRef: { namespace: "velero", name: "done" } },
-  });
-  store("backups", { metadata: { namespace: "velero", name: "done" } });
   store("namespaces", { metadata: { name: "team" } });
   store("backupstoragelocations", { metadata: { name: "default" }, status: { phase: "Available" } });
 
@@ -89,13 +83,10 @@ export async function rehearse(
 
   async function answer(asked: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(asked.url ?? "/", url);
-    if (pathname === "/api" || pathname === "/apis") return void response.end(JSON.stringify(DISCOVERED));
     if (pathname.startsWith("/file/")) return sendFile(pathname, response);
     const [, , plural = "", name, subresource = ""] = PATH.exec(pathname) ?? [];
     const verb = name === undefined && asked.method === "GET" ? "list" : VERBS[asked.method ?? ""];
     requests.push(`${searchParams.has("watch") ? "watch" : verb} ${plural}${subresource}`);
-    const allowed = ALLOWED[plural];
-    if (allowed !== undefined) return void response.end(JSON.stringify({ status: allowed }));
     const found = objects.get(plural)?.get(name ?? searchParams.get("fieldSelector")?.split("=")[1] ?? "");
     const listed = found === undefined ? [] : [found];
     const sent = storedSchema.safeParse(JSON.parse((await text(asked)) || "{}")).data;
@@ -130,20 +121,6 @@ export async function rehearse(
   }
 }
 
-/** Whoever asks for their rights has all of them. */
-const ALLOWED: Readonly<Record<string, object>> = {
-  selfsubjectaccessreviews: { allowed: true },
-  selfsubjectrulesreviews: {
-    incomplete: false,
-    resourceRules: [{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }],
-  },
-};
-
-const DISCOVERED = {
-  kind: "APIGroupDiscoveryList",
-  items: [{ versions: [{ resources: [{ resource: "configmaps", responseKind: { kind: "ConfigMap" } }] }] }],
-};
-
 /** The same objects as a table, for who asks for one. */
 function asTable(objects: readonly Stored[]) {
   return {
@@ -161,9 +138,8 @@ function completed(backup: Stored): Stored {
 
 /** Velero's files, each by the words of the DownloadRequest. */
 function sendFile(pathname: string, response: ServerResponse): void {
-  const list = pathname.includes("ResourceList") ? JSON.stringify({ "v1/ConfigMap": ["team/settings"] }) : "{}";
-  const content = pathname.includes("VolumeInfos") ? "[]" : list;
-  if (!pathname.includes("BackupContents")) return void response.end(gzipSync(content));
+  const empty = pathname.includes("VolumeInfos") ? "[]" : "{}";
+  if (!pathname.includes("BackupContents")) return void response.end(gzipSync(empty));
   response.writeHead(206, { "content-range": "bytes 0-1/100" }).end(Buffer.from([0x1f, 0x8b]));
 }
 
