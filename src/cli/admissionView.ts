@@ -19,18 +19,17 @@ import type { SeenWorld } from "./admission.ts";
 import type { Context } from "./context.ts";
 import { deployments } from "./doctor/resources.ts";
 import { platformSettings, SETTINGS_CONFIG_MAP } from "./platformSettings.ts";
-import type { Rights } from "./rights.ts";
+import { may } from "./rights.ts";
 import type { Seen } from "./seen.ts";
 
 /** Reads what the dispatcher's checks look at, as far as the caller may; asks for nothing that they may not have. */
 export async function admissionView(
   { metadata: { namespace }, spec }: VeleroOperation,
   { systemNamespace, veleroNamespace }: { readonly systemNamespace: string; readonly veleroNamespace: string },
-  rights: Rights,
   context: Context,
 ): Promise<SeenWorld> {
   const one = <T extends KubeObject>(resource: Resource<T>, where: string | undefined, name: string) =>
-    oneOf(resource, { namespace: where, name }, rights, context);
+    oneOf(resource, { namespace: where, name }, context);
   const [configMap, dispatcher, templates, policy, binding, target, own, classes, locations] = await Promise.all([
     one(configMaps, systemNamespace, SETTINGS_CONFIG_MAP),
     one(deployments, systemNamespace, DISPATCHER_NAME),
@@ -39,8 +38,8 @@ export async function admissionView(
     one(validatingAdmissionPolicyBindings, undefined, RIGHTS_POLICY),
     one(applicationInstances, namespace, spec.targetRef.name),
     one(namespaces, namespace, namespace),
-    all(volumeSnapshotClasses, undefined, rights, context),
-    all(storageLocations, veleroNamespace, rights, context),
+    all(volumeSnapshotClasses, undefined, context),
+    all(storageLocations, veleroNamespace, context),
   ]);
   const settings = await platformSettings(dispatcher, configMap, systemNamespace);
   return {
@@ -62,11 +61,10 @@ export async function admissionView(
 async function oneOf<T extends KubeObject>(
   resource: Resource<T>,
   { namespace, name }: { namespace: string | undefined; name: string },
-  rights: Rights,
   { access, interrupt }: Context,
 ): Promise<Seen<T | undefined>> {
   const noRight = `no right to see ${qualifiedName(resource)}/${name}${namespace === undefined ? "" : ` in namespace ${namespace}`}`;
-  if (!(await rights.may({ verb: "get", resource, namespace, name }))) return { ok: false, why: noRight };
+  if (!(await may(access, { verb: "get", resource, namespace, name }, interrupt))) return { ok: false, why: noRight };
   return await read<T | undefined>(noRight, undefined, () =>
     access.client.get(resource, { namespace, name }, { signal: interrupt }),
   );
@@ -75,11 +73,10 @@ async function oneOf<T extends KubeObject>(
 async function all<T extends KubeObject>(
   resource: Resource<T>,
   namespace: string | undefined,
-  rights: Rights,
   { access, interrupt }: Context,
 ): Promise<Seen<readonly T[]>> {
   const noRight = `no right to see ${qualifiedName(resource)}${namespace === undefined ? "" : ` in namespace ${namespace}`}`;
-  if (!(await rights.may({ verb: "list", resource, namespace }))) return { ok: false, why: noRight };
+  if (!(await may(access, { verb: "list", resource, namespace }, interrupt))) return { ok: false, why: noRight };
   const options = { signal: interrupt, onMalformed: () => {} };
   return await read<readonly T[]>(
     noRight,

@@ -19,7 +19,7 @@ import { tryCreate } from "../mutation.ts";
 import { formatted } from "../output.ts";
 import { type Asked, fatesOf, type HeldKind, type Preview, previewLines } from "../preview.ts";
 import type { Source } from "../requests.ts";
-import { Rights } from "../rights.ts";
+import { may } from "../rights.ts";
 import { hasEnded, situationOf, whyOf } from "../situation.ts";
 import { readVeleroFile, resourceListSchema } from "../veleroFile.ts";
 
@@ -50,15 +50,14 @@ export async function preview({ manifest, source, asked, output }: PreviewReques
 async function look(manifest: Manifest, source: Source, context: Context): Promise<Preview> {
   const { into } = source;
   const unseen: string[] = [];
-  const rights = new Rights(context.access, context.interrupt);
   const [refused, busy, operation] = await Promise.all([
     refusal(manifest, context),
     conflicts(into, context),
     sourceOperation(source, unseen, context),
   ]);
-  const { held, unchecked, leftOut } = await admission(manifest, operation, { ...context, rights });
+  const { held, unchecked, leftOut } = await admission(manifest, operation, context);
   const hindrances = [...refused, ...held, ...busy, ...(operation === undefined ? [] : unusable(operation))];
-  const kinds = operation === undefined ? undefined : await heldBy(operation, into, unseen, { ...context, rights });
+  const kinds = operation === undefined ? undefined : await heldBy(operation, into, unseen, context);
   if (operation === undefined && unseen.length === 0) {
     unseen.push(`there is no Backup Operation ${source.from}: a Backup of Velero's of that name would be looked for`);
   }
@@ -80,7 +79,7 @@ async function refusal(manifest: Manifest, context: Context): Promise<string[]> 
 }
 
 /** What the dispatcher's checks say, and which of them could not be made. */
-async function admission(manifest: Manifest, source: Operation | undefined, context: Looking) {
+async function admission(manifest: Manifest, source: Operation | undefined, context: Context) {
   const { engineRef, outputs, runner } = source?.status ?? {};
   const storageLocation = typeof outputs?.storageLocation === "string" ? outputs.storageLocation : undefined;
   // As the dispatcher would see it: created now, and of a backup whose location a runner has found.
@@ -92,7 +91,7 @@ async function admission(manifest: Manifest, source: Operation | undefined, cont
   if (!isVeleroOperation(asked)) return { held: [], unchecked: [], leftOut: undefined };
   const systemNamespace = runner?.jobNamespace ?? SYSTEM_NAMESPACE;
   const veleroNamespace = engineRef?.namespace ?? "velero";
-  const seen = await admissionView(asked, { systemNamespace, veleroNamespace }, context.rights, context);
+  const seen = await admissionView(asked, { systemNamespace, veleroNamespace }, context);
   const { hindrances, unchecked } = judgeAdmission(asked, seen);
   const byCause = Map.groupBy(unchecked, ({ why }) => why);
   return {
@@ -150,26 +149,22 @@ function sourceText({ metadata, status }: Operation, now: Date): string {
   return `operation/${metadata.name} of ${metadata.namespace}${facts.length === 0 ? "" : ` (${facts.join(", ")})`}`;
 }
 
-interface Looking extends Context {
-  readonly rights: Rights;
-}
-
 /** What the backup holds of its namespace, and what is there of that already. */
 async function heldBy(
   operation: Operation,
   into: string,
   unseen: string[],
-  context: Looking,
+  context: Context,
 ): Promise<HeldKind[] | undefined> {
-  const { access, interrupt, rights } = context;
+  const { access, interrupt } = context;
   const { namespace, name } = operation.status?.engineRef ?? {};
   if (namespace === undefined || name === undefined) return undefined;
   const deeds = [
     { verb: "get", resource: backups, namespace },
     { verb: "create", resource: downloadRequests, namespace },
   ] as const;
-  const answers = await Promise.all(deeds.map((deed) => rights.may(deed)));
-  if (!answers.every(Boolean)) {
+  const rights = await Promise.all(deeds.map((deed) => may(access, deed, interrupt)));
+  if (!rights.every(Boolean)) {
     unseen.push(`what the backup holds is for who may read Velero's files in namespace ${namespace}`);
     return undefined;
   }
@@ -208,9 +203,9 @@ const namesSchema = z.looseObject({
 async function presentNames(
   resource: { readonly group: string; readonly version: string; readonly plural: string },
   namespace: string,
-  { access, interrupt, rights }: Looking,
+  { access, interrupt }: Context,
 ): Promise<ReadonlySet<string> | undefined> {
-  if (!(await rights.may({ verb: "list", resource, namespace }))) return undefined;
+  if (!(await may(access, { verb: "list", resource, namespace }, interrupt))) return undefined;
   try {
     const text = await access.transport.text({
       method: HttpMethod.GET,
