@@ -60,6 +60,9 @@ const limits: fc.Arbitrary<Limits> = fc.record({
   maxConcurrentPerNamespace: fc.integer({ min: 1, max: 4 }),
 });
 
+/** What Velero may have at once where it goes on with none by itself. */
+const TWO_OF_EACH: Capacity = { Backup: 2, nextBackups: 0, Restore: 2 };
+
 /** A Line and, beside it, all that a reader of the rules has to know. */
 class Both {
   readonly line: Line;
@@ -67,7 +70,7 @@ class Both {
   readonly left = new Map<string, OrphanedWork[]>();
   readonly turns = new Map<string, number>();
   readonly limits: Limits;
-  capacity: Capacity = { Backup: 2, nextBackups: 0, Restore: 2 };
+  capacity: Capacity = TWO_OF_EACH;
   #lastTurn = 0;
 
   constructor(limits: Limits) {
@@ -167,10 +170,7 @@ function drain(line: Line, arriving: (admitted: number) => readonly Entrant[] = 
 }
 
 test("namespaces take turns, the oldest first within one: who comes with a thousand waits as long as who comes with one", () => {
-  const line = new Line(
-    { maxConcurrent: 10, maxConcurrentPerNamespace: 10 },
-    { Backup: 2, nextBackups: 0, Restore: 2 },
-  );
+  const line = new Line({ maxConcurrent: 10, maxConcurrentPerNamespace: 10 }, TWO_OF_EACH);
   for (let number = 0; number < 1000; number += 1) line.set(waiting("org-crowd", number));
   line.set(waiting("org-small", 1001));
   line.set(waiting("org-small", 1002));
@@ -180,7 +180,7 @@ test("namespaces take turns, the oldest first within one: who comes with a thous
 });
 
 test("nobody starves: one that waits has its turn however many others come for ever", () => {
-  const line = new Line({ maxConcurrent: 1, maxConcurrentPerNamespace: 1 }, { Backup: 2, nextBackups: 0, Restore: 2 });
+  const line = new Line({ maxConcurrent: 1, maxConcurrentPerNamespace: 1 }, TWO_OF_EACH);
   line.set(waiting("org-late", 999, { type: "Restore" }));
   let number = 0;
   const order = drain(line, (admitted) => {
@@ -218,10 +218,7 @@ test("Velero gets one more Backup than it works on while many wait, and none of 
 });
 
 test("what Velero has let go of makes room for the next, long before it ends", () => {
-  const line = new Line(
-    { maxConcurrent: 10, maxConcurrentPerNamespace: 10 },
-    { Backup: 2, nextBackups: 0, Restore: 2 },
-  );
+  const line = new Line({ maxConcurrent: 10, maxConcurrentPerNamespace: 10 }, TWO_OF_EACH);
   for (const number of [1, 2, 3]) line.set(waiting(`org-${number}`, number));
   for (const number of [1, 2]) line.set(waiting(`org-${number}`, number, { state: "underWay", inVelero: true }));
   expect(line.place("org-3-3")).toEqual({ kind: "queued", for: "velero", position: 1, total: 1 });
@@ -230,7 +227,7 @@ test("what Velero has let go of makes room for the next, long before it ends", (
 });
 
 test("positions are as of the last count, and who came since stands at the end", () => {
-  const line = new Line({ maxConcurrent: 1, maxConcurrentPerNamespace: 1 }, { Backup: 2, nextBackups: 0, Restore: 2 });
+  const line = new Line({ maxConcurrent: 1, maxConcurrentPerNamespace: 1 }, TWO_OF_EACH);
   for (const number of [1, 2, 3]) line.set(waiting("org-a", number));
   expect(line.place("org-a-3")).toMatchObject({ for: "slot", position: 2, total: 2 });
   line.remove("org-a-2");
